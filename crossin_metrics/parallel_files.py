@@ -1,0 +1,183 @@
+"""Raw rows of parallel sets: read from a local file, or from the hub and its cache."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+
+# Most preferred first: where a folder holds a set twice, this one is read.
+SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".json")
+
+_HUB_TIMEOUT = 10.0  # seconds for the one reachability request; the client's own retries take 23 s without a network
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A raw row and where it stands ("cross_mmlu.jsonl, line 3")."""
+
+    where: str
+    value: Any
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes, unpacked where its name ends in `.gz`.
+
+    Raises:
+        CrossinError: missing, a directory, unreadable, or a gzip file that is damaged or cut short.
+    """
+    if path.is_dir():
+        raise CrossinError(f"{path}: is a directory, not a file; name the file inside it")
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.name.endswith(".gz") else data
+    except FileNotFoundError:
+        raise CrossinError(f"{path}: no such file") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CrossinError(f"{path}: damaged or cut short gzip file ({error}); fetch it again") from error
+    except OSError as error:
+        raise CrossinError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text (UTF-8, a byte-order mark dropped); `CrossinError` names the line that is not UTF-8."""
+    data = read_bytes(path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CrossinError(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from error
+
+
+def read_rows(path: Path) -> list[Located]:
+    """Read raw rows from `.jsonl`, `.jsonl.gz`, `.json` (an array) or `.parquet`.
+
+    Raises:
+        CrossinError: as `read_bytes`, or not JSON, not Parquet, empty, an unknown ending.
+    """
+    if path.name.endswith(".parquet"):
+        rows = [Located(f"{path}, row {number}", row) for number, row in enumerate(_read_parquet(path), 1)]
+    elif path.name.endswith(".json"):
+        array = _parse_json(read_text(path), str(path))
+        if not isinstance(array, list):
+            raise CrossinError(f"{path}: must hold a JSON array of questions; one object a line belongs into a .jsonl")
+        rows = [Located(f"{path}, row {number}", row) for number, row in enumerate(array, 1)]
+    elif path.name.endswith((".jsonl", ".jsonl.gz")):
+        # Not splitlines(): U+2028 and its like are no line ends in JSON Lines and do occur inside strings.
+        rows = [
+            Located(where := f"{path}, line {number}", _parse_json(line, where))
+            for number, line in enumerate(read_text(path).split("\n"), 1)
+            if line.strip()
+        ]
+    else:
+        raise CrossinError(f"{path}: unknown kind of file; a parallel set ends in {', '.join(SUFFIXES)}")
+    if not rows:
+        raise CrossinError(f"{path}: empty; a parallel set holds one question a line")
+    return rows
+
+
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = read_bytes(path)
+    if not data:
+        raise CrossinError(f"{path}: empty; a parallel set holds one question a row")
+    try:
+        return pq.read_table(io.BytesIO(data)).to_pylist()
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0][:200]
+        raise CrossinError(f"{path}: not a Parquet file, or cut short ({reason}); fetch it again") from error
+
+
+def _parse_json(text: str, where: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise CrossinError(f"{where}: key {twice!r} stands twice in one object; Indonesian is named 'Indonesian'")
+        return value
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except (json.JSONDecodeError, RecursionError) as error:
+        reason = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
+        raise CrossinError(
+            f"{where}: not JSON ({reason}); the file may be cut short, fetch or write it again"
+        ) from error
+
+
+def hub_rows(places: Sequence[tuple[str, str | None]], split: str, revision: str | None) -> tuple[list[Located], str]:
+    """Read raw rows from the first hub data set of `places` (repository, config or None) that has them.
+
+    One short request asks whether the hub is there, because its client's own retries take half a minute; without an
+    answer only the local cache is tried. Data sets with loading scripts are refused (`trust_remote_code` is never set).
+
+    Returns:
+        The rows, and the source as `hub:<repository>[/<config>]@<commit, or "cache">`.
+
+    Raises:
+        CrossinError: none of the places gave the set; says why for each, and what to do instead.
+    """
+    reasons = []
+    for repo, config in places:
+        label = f"{repo}/{config}" if config else repo
+        try:
+            rows, commit = _hub_table(repo, config, split, revision)
+        except Exception as error:  # whatever the hub's client raises becomes one line of the one message below
+            reason = (str(error).splitlines() or [""])[0][:160]
+            reasons.append(f"{label}: {type(error).__name__} {reason}".rstrip())
+        else:
+            where = f"hub:{label}@{commit}"
+            return [Located(f"{where}, row {number}", row) for number, row in enumerate(rows, 1)], where
+    raise CrossinError(
+        f"cannot get the data from the hub or its local cache ({'; '.join(reasons)}); "
+        "put the files into a folder and name it by data_dir or CROSSIN_DATA_DIR, "
+        "or load the set once with a network and set HF_HUB_OFFLINE=1 afterwards"
+    )
+
+
+def _hub_table(repo: str, config: str | None, split: str, revision: str | None) -> tuple[list[dict[str, Any]], str]:
+    import datasets
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError
+
+    commit: str | None = None
+    if not huggingface_hub.constants.HF_HUB_OFFLINE:
+        try:
+            commit = huggingface_hub.HfApi().dataset_info(repo, revision=revision, timeout=_HUB_TIMEOUT).sha
+        except HfHubHTTPError:  # the hub answered: no such repository or revision, no access
+            raise
+        except Exception as error:  # no answer; which class it is depends on the client's transport
+            with _hub_offline():
+                try:
+                    table = datasets.load_dataset(repo, config, split=split, revision=revision)
+                except Exception:
+                    raise error from None
+                return table.to_list(), revision or "cache"
+    table = datasets.load_dataset(repo, config, split=split, revision=commit or revision)
+    return table.to_list(), commit or revision or "cache"
+
+
+@contextmanager
+def _hub_offline() -> Iterator[None]:
+    """Make both libraries use their caches at once, as HF_HUB_OFFLINE=1 would; they read it only at import."""
+    import datasets
+    import huggingface_hub
+
+    before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE = before
