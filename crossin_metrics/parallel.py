@@ -121,8 +121,9 @@ def load_parallel(
 
     Looked for in this order: `data_dir`; else the folder of the environment variable `CROSSIN_DATA_DIR`; else this
     package; else the hub, or its local cache where there is no network. A folder may hold `<name>.jsonl`,
-    `.jsonl.gz`, `.parquet` or `.json`, or one of these in a sub-folder `<name>/`. A set of this package is taken from
-    the package where the folder has none of its name; for any other set a folder without it is an error.
+    `.jsonl.gz`, `.parquet` or `.json`, or a sub-folder `<name>/` with one of these or `test.jsonl` ...; otherwise the
+    one sub-folder of any name that holds such a file. A set of this package is taken from the package where the folder
+    has none of its name; for any other set a folder without it is an error.
 
     Args:
         name: `crossin_mini`, `cross_xquad`, `cross_mmlu`, `cross_logiqa`, `cross_xquad_spans`, or a file's name in
@@ -186,6 +187,12 @@ def find_file(folder: Path, name: str, *, optional: bool = False) -> Path | None
         for suffix in SUFFIXES:
             if (path := place / f"{stem}{suffix}").exists():
                 return path
+    below = sorted({path.parent for suffix in SUFFIXES for path in folder.glob(f"*/{name}{suffix}")})
+    if len(below) == 1:
+        return find_file(below[0], name)
+    if len(below) > 1:
+        shown = ", ".join(path.name for path in below)
+        raise CrossinError(f"{folder}: set {name!r} is in several sub-folders ({shown}); name one of them as data_dir")
     if optional:
         return None
     there = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir())
