@@ -21,8 +21,7 @@ def subset_shares(n_languages: int) -> FloatArray:
     """
     m = np.arange(n_languages + 1, dtype=np.float64)
     i = np.arange(n_languages, dtype=np.float64)[:, None]
-    factors: FloatArray = np.maximum(m - i, 0.0) / (n_languages - i)
-    return np.cumprod(factors, axis=0)[1:]
+    return np.asarray(np.cumprod(np.maximum(m - i, 0.0) / (n_languages - i), axis=0)[1:], dtype=np.float64)
 
 
 def count_values(values: IntArray, n_values: int) -> IntArray:

@@ -194,7 +194,7 @@ def _n_choices(
     elif orders is not None:
         counts = np.sum(orders[:, 0] >= 0, axis=1)
     elif logprobs is not None:
-        finite = np.isfinite(logprobs).any(axis=1)
+        finite = np.asarray(np.isfinite(logprobs).any(axis=1))
         counts = logprobs.shape[2] - finite[:, ::-1].argmax(axis=1)
     else:  # the highest index seen anywhere; two at least, since one option is no choice
         counts = np.broadcast_to(np.maximum(2, max(answers.max(), gold.max()) + 1), (n,))
