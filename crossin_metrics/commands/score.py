@@ -1,0 +1,165 @@
+"""`crossin score FILE...`: scores of prediction tables and harness sample logs, as a table or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crossin_metrics.predictions import Run
+
+_EPILOG = """\
+what a FILE may be (told by its content):
+  a prediction table      columns id, language, answer, gold (+ model, mode, prompt, logprobs ...): JSON Lines,
+                          .gz, CSV, Parquet; answer and gold are option indices from 0, an empty answer is none
+  a harness sample log    samples_<task>_<time>.jsonl of `lm_eval --log_samples`: crossin's tasks, and belebele,
+                          global_mmlu(_full), mmlu_prox(_lite), mmmlu, m_mmlu, arc_<xx>, xcopa, xstorycloze, paws:
+                          give the files of all languages, they are joined by question
+  a folder                every samples_*.jsonl below it
+
+examples:
+  crossin score predictions.jsonl.gz
+  crossin score predictions.csv --languages en,zh,vi --json > scores.json
+  crossin score out/my_model/samples_belebele_*.jsonl
+  crossin score out/                                      (one row a model and task)
+  crossin score samples_copa_*.jsonl --id-field doc.idx --language-from '^copa_([a-z]{2})$'
+
+Questions that some language lacks are left out, with a warning. Exit code: 0 done, 2 a mistake in the input.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options; nothing heavy is imported."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="prediction tables, sample logs, or folders of these logs"
+    )
+    parser.add_argument("--languages", metavar="L,L", help="codes or names to score, comma-separated (default: all)")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON object alone: scores, or {run: scores} of many runs"
+    )
+    parser.add_argument("--full", action="store_true", help="print every score of every run, not the headline ones")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, help="write the output to FILE as well, whole or not at all"
+    )
+    parser.add_argument(
+        "--bootstrap",
+        metavar="N",
+        type=_count,
+        default=1000,
+        help="resamples of the questions for standard errors; 0: none",
+    )
+    parser.add_argument("--seed", metavar="N", type=_count, default=0, help="seed of the bootstrap (default: 0)")
+    logs = parser.add_argument_group("sample logs of other tasks, one task a language")
+    logs.add_argument("--id-field", metavar="PATH", help="field that is the question's id, as doc.link or doc.a+doc.b")
+    logs.add_argument("--language-from", metavar="REGEX", help="searched in the task's name; its group is the language")
+    logs.add_argument("--gold-field", metavar="PATH", help="field of the right option (index from 0, or letter)")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, score and print; returns the exit code."""
+    from crossin_metrics.commands.score_tables import many_runs, one_run
+    from crossin_metrics.errors import CrossinError
+    from crossin_metrics.predictions import read_predictions
+    from crossin_metrics.sample_logs import LogFields
+
+    fields = LogFields(args.id_field, args.language_from, args.gold_field)
+    fields.pattern()  # a bad expression is said before long files are read
+    languages = None
+    if args.languages is not None:
+        languages = [name.strip() for name in args.languages.split(",") if name.strip()]
+        if not languages:
+            raise CrossinError("--languages names no language; for example --languages en,zh,vi")
+    progress = _progress()
+    runs = read_predictions(args.files, languages, fields=fields, progress=progress)
+    for scored in runs:
+        for note in scored.notes:
+            _say(f"crossin: warning: {note}")
+        if len(scored.languages) == 1:
+            _say(f"crossin: warning: run {scored.name}: only {scored.languages[0]}, so there is no consistency")
+    results = [_scores(scored, args.bootstrap, args.seed, pairs=args.full) for scored in runs]
+    if args.json:
+        flat = [_flat(scores, errors) for scores, errors in results]
+        named = dict(zip((scored.name for scored in runs), flat, strict=True))
+        text = json.dumps(flat[0] if len(runs) == 1 else named, indent=1, ensure_ascii=False, allow_nan=False)
+    elif len(runs) == 1 or args.full:
+        text = "\n\n".join(
+            one_run(scored, *result, full=args.full) for scored, result in zip(runs, results, strict=True)
+        )
+    else:
+        text = many_runs(runs, results)
+    if args.out is not None:
+        _write(args.out, text + "\n")
+    print(text)
+    return 0
+
+
+def _scores(run: Run, n_resamples: int, seed: int, *, pairs: bool) -> tuple[dict[str, float], dict[str, float]]:
+    """The run's scores and their standard errors (empty without a bootstrap; of language pairs only where asked)."""
+    from crossin_metrics.scores import score_questions
+
+    questions = run.questions()
+    scores = score_questions(questions)
+    errors: dict[str, float] = {}
+    if n_resamples:
+        from crossin_metrics.uncertainty import bootstrap, standard_errors
+
+        names = [f"consistency_{a}_{b}" for a in run.languages for b in run.languages if a < b]
+        left_out = set() if pairs else set(names)
+        keys = [key for key in scores if not key.startswith("n_") and key not in left_out]
+        errors = standard_errors(bootstrap(questions, n_resamples=n_resamples, seed=seed, keys=keys))
+    scores["n_incomplete"] = float(run.n_incomplete)
+    return scores, errors
+
+
+def _flat(scores: dict[str, float], errors: dict[str, float]) -> dict[str, float | int | None]:
+    """One flat dict, counts as integers, `<score>_stderr` beside the scores that have one; undefined is null."""
+    flat: dict[str, float | int | None] = {}
+    for name, value in scores.items():
+        flat[name] = int(value) if name.startswith("n_") else value if math.isfinite(value) else None
+    for name, value in errors.items():
+        if name in scores and not name.startswith("n_"):
+            flat[f"{name}_stderr"] = value if math.isfinite(value) else None
+    return flat
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _progress() -> Callable[[str], None] | None:
+    """A line on standard error that overwrites itself; nothing where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda text: print(f"\r\x1b[K{text}", end="\r", file=sys.stderr, flush=True)
+
+
+def _write(path: Path, text: str) -> None:
+    from crossin_metrics.errors import CrossinError
+
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise CrossinError(f"--out {path}: cannot be written: {error.strerror or error}") from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise CrossinError(f"--out {path}: cannot be written: {error.strerror or error}") from None
