@@ -1,0 +1,23 @@
+"""Harness model plug-ins that score options with one prefill: `crossin-hf` and `crossin-vllm`.
+
+Newer harnesses find them through the `lm_eval.models` entry points; for 0.4.13, which reads none,
+:func:`register` puts their names into the harness's own table. Nothing heavy is imported until a name is used.
+"""
+
+from __future__ import annotations
+
+# name in `--model` -> "module:class", the form the harness resolves on first use
+MODELS: dict[str, str] = {
+    "crossin-hf": "crossin_metrics.backends.hf:CrossinHF",
+    "crossin-vllm": "crossin_metrics.backends.vllm:CrossinVLLM",
+}
+
+
+def register() -> None:
+    """Make the plug-ins known to the installed harness under their `--model` names; calling it twice is harmless."""
+    import lm_eval.models  # noqa: F401  the harness fills its own table when this is imported
+    from lm_eval.api.registry import model_registry
+
+    for name, target in MODELS.items():
+        if name not in model_registry:
+            model_registry.register(name, target=target)

@@ -1,0 +1,251 @@
+"""`crossin-hf`: the harness's Hugging Face model, scoring options with one pass over the tokens that differ.
+
+The stock model takes a log-softmax over the vocabulary at every position and prefills a passage once for every
+question and every option. Here the prompts are packed so that each shared token is computed once (see `prefix`), and
+logits are taken only where an option's token is predicted. Everything else is the stock model's: loading, tokens,
+adapters, quantisation, generation, perplexity, processes started by `accelerate`.
+
+The packed way needs a decoder that looks at other tokens through attention alone and honours a given mask and given
+positions. Whether the loaded model does is tried on a few tokens first; if not, everything goes the stock way.
+Requests that the packed way cannot serve (longer than the model's limit, an empty continuation) do too.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import Any
+
+import torch
+from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils_hf import clear_torch_cache
+from tqdm import tqdm
+from transformers import DynamicCache
+
+from crossin_metrics.backends.checks import check_adapter_folder, check_model_folder, one_line_errors
+from crossin_metrics.backends.prefix import MIN_SHARED, Group, Pack, make_groups, pack_from, shared
+
+logger = logging.getLogger(__name__)
+
+Request = tuple[Any, list[int], list[int]]  # (cache key or None, context ids, continuation ids)
+
+# New tokens in a pack. Attention inside a pack grows with its square, so a CPU, which is busy with a few hundred
+# tokens, takes small ones (measured on Gemma-3-270M: tests/benchmarks/bench_backends.py --packs).
+PACK_TOKENS = {"cpu": 512}
+PACK_TOKENS_OTHER = 4096
+PACK_ROWS = 256  # rows of logits a pack may need; 256 rows of a 262,144-word vocabulary are 268 MB in float32
+
+
+class CrossinHF(HFLM):
+    """`lm_eval --model crossin-hf`: takes the arguments of `--model hf`, and
+
+    pack_tokens: most new tokens in one forward pass (default: 512 on a CPU, 4096 elsewhere; halved when memory runs
+    out). `batch_size` still rules what goes the stock way.
+
+    Log-probabilities are computed in float32 from the model's logits unless `softmax_dtype` says otherwise; the stock
+    model uses the model's own dtype, which for bfloat16 cannot tell close options apart.
+
+    Raises:
+        CrossinError: no such model or adapter folder, or one that cannot be loaded.
+    """
+
+    def __init__(self, pretrained: Any, *args: Any, pack_tokens: int | None = None, **kwargs: Any) -> None:
+        if isinstance(pretrained, str):
+            check_model_folder(pretrained, gguf=kwargs.get("gguf_file") is not None)
+        if kwargs.get("peft"):
+            check_adapter_folder(kwargs["peft"])
+        with one_line_errors(f"cannot load the model {pretrained!s:.200}"):
+            super().__init__(pretrained, *args, **kwargs)
+        self._pack_tokens = int(pack_tokens or PACK_TOKENS.get(self.device.type, PACK_TOKENS_OTHER))
+        self._mask_form: str | None = None
+        self._why_stock: str | None = "not tried yet"
+        self._probed = False
+
+    def _loglikelihood_tokens(
+        self, requests: list[Request], disable_tqdm: bool = False, override_bs: int | None = None
+    ) -> list[tuple[float, bool]]:
+        """Score continuations; see `HFLM`. Returns (sum of log-probabilities, all tokens are the argmax) per request."""
+        # windows of a perplexity task read the logits of every position: nothing to save
+        if override_bs is not None or not requests or not self._packs_work():
+            return super()._loglikelihood_tokens(requests, disable_tqdm=disable_tqdm, override_bs=override_bs)
+        limit = self.max_length + 1  # the last token is predicted, never an input
+        packed = [n for n, (_, c, o) in enumerate(requests) if c and o and len(c) + len(o) <= limit]
+        answers: list[tuple[float, bool] | None] = [None] * len(requests)
+        self._score_packed(requests, packed, answers, disable_tqdm)
+        rest = [n for n, answer in enumerate(answers) if answer is None]
+        if rest:
+            stock = super()._loglikelihood_tokens([requests[n] for n in rest], disable_tqdm=disable_tqdm)
+            for n, answer in zip(rest, stock, strict=True):
+                answers[n] = answer
+        return answers  # type: ignore[return-value]
+
+    def _score_packed(
+        self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None], disable_tqdm: bool
+    ) -> None:
+        """Fill `answers[n]` for n in `numbers`, pack by pack, and hand each answer to the harness's cache at once."""
+        groups = make_groups(requests, numbers, max_tokens=self._pack_tokens)
+        done, before, keys = 0, None, None
+        bar = tqdm(
+            total=len(numbers), disable=disable_tqdm or self.rank != 0, desc="Running loglikelihood requests (packed)"
+        )
+        while done < len(groups):
+            pack = pack_from(groups, done, self._pack_tokens, PACK_ROWS, before if keys is not None else None)
+            following = done + pack.groups
+            keep = following < len(groups) and _carries(groups[following - 1], groups[following])
+            try:
+                past = None if keys is None or not len(pack.past) else _select(keys, pack.past)
+                logits, keys = self._forward(pack, past, keep)
+            except (torch.OutOfMemoryError, MemoryError):
+                if self._pack_tokens <= 64 and pack.groups == 1:
+                    raise
+                self._pack_tokens = max(self._pack_tokens // 2, 64)
+                logger.warning("out of memory: packs of %d tokens from here on", self._pack_tokens)
+                before, keys, past = None, None, None
+                clear_torch_cache()
+                continue
+            for number, answer in self._read(pack, logits).items():
+                answers[number] = answer
+                if requests[number][0] is not None:
+                    self.cache_hook.add_partial("loglikelihood", requests[number][0], answer)
+                bar.update(1)
+            done, before = following, pack
+        bar.close()
+
+    def _read(self, pack: Pack, logits: torch.Tensor) -> dict[int, tuple[float, bool]]:
+        """Answers of the requests a pack finishes, from its logits [K, vocabulary]."""
+        logprobs = torch.log_softmax(logits, dim=-1, dtype=self.softmax_dtype or torch.float32)
+        greedy = logprobs.argmax(dim=-1).tolist()
+        index = torch.tensor([[row, token] for _, row, token in pack.targets], device=logprobs.device)
+        values = logprobs[index[:, 0], index[:, 1]].tolist()
+        answers: dict[int, tuple[float, bool]] = {}
+        for (number, row, token), value in zip(pack.targets, values, strict=True):
+            total, is_greedy = answers.get(number, (0.0, True))
+            answers[number] = (total + value, is_greedy and greedy[row] == token)
+        return answers
+
+    def _forward(self, pack: Pack, past: DynamicCache | None, keep: bool) -> tuple[torch.Tensor, DynamicCache | None]:
+        """Run one pack. Returns the logits [K, vocabulary] and, if `keep`, the keys and values of all P + N tokens."""
+        device = self.device
+        # A cache without the config keeps every position; with it, sliding-window layers would drop old ones.
+        cache = past if past is not None else (DynamicCache() if keep else None)
+        with (
+            torch.no_grad(),
+            torch.autocast(
+                device_type=device.type,
+                dtype=self.mixed_precision_dtype,
+                enabled=self.mixed_precision_dtype is not None,
+            ),
+        ):
+            out = self.model(
+                input_ids=torch.from_numpy(pack.tokens)[None].to(device),
+                position_ids=torch.from_numpy(pack.positions)[None].to(device),
+                attention_mask=self._mask(pack),
+                past_key_values=cache,
+                use_cache=cache is not None,
+                logits_to_keep=torch.from_numpy(pack.rows).to(device),
+            )
+        return out.logits[0], (cache if keep else None)
+
+    def _mask(self, pack: Pack) -> Any:
+        """The pack's mask in the form the model takes: one tensor [1, 1, N, P + N], or one per kind of layer."""
+        config = self._decoder_config()
+        window = getattr(config, "sliding_window", None)
+
+        def tensor(visible: Any) -> torch.Tensor:
+            mask = torch.from_numpy(visible)[None, None].to(self.device)
+            if config._attn_implementation == "sdpa":
+                return mask
+            dtype = self.mixed_precision_dtype or self.model.dtype
+            return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+
+        if self._mask_form == "by layer":
+            return {"full_attention": tensor(pack.visible), "sliding_attention": tensor(pack.within(window))}
+        return tensor(pack.within(window) if self._mask_form == "sliding" else pack.visible)
+
+    def _decoder_config(self) -> Any:
+        return self.model.config.get_text_config(decoder=True)
+
+    def _packs_work(self) -> bool:
+        """Whether the loaded model can be run on packs; found out once, and said in the log if not."""
+        if not self._probed:
+            self._probed = True
+            self._why_stock = self._objection() or self._probe()
+            if self._why_stock:
+                logger.warning("crossin-hf: scoring the stock way, because %s", self._why_stock)
+        return self._why_stock is None
+
+    def _objection(self) -> str | None:
+        """A reason, visible without running it, why the model cannot be run on packs."""
+        if self.backend != "causal":
+            return "the model is an encoder-decoder"
+        if not self.logits_cache:
+            return "logits_cache is off"
+        model = self.model
+        if hasattr(model, "get_base_model"):
+            if model.active_peft_config.is_prompt_learning:
+                return "the adapter adds virtual tokens"
+            model = model.get_base_model()
+        accepted = inspect.signature(model.forward).parameters
+        missing = {"position_ids", "attention_mask", "logits_to_keep", "past_key_values"} - set(accepted)
+        if missing:
+            return f"{type(model).__name__} takes no {', '.join(sorted(missing))}"
+        config = self._decoder_config()
+        if config._attn_implementation not in ("sdpa", "eager"):
+            return f"{config._attn_implementation} attention takes no mask of our own (use attn_implementation=sdpa)"
+        kinds = set(getattr(config, "layer_types", None) or [])
+        if not kinds <= {"full_attention", "sliding_attention"}:
+            return f"it has layers of type {', '.join(sorted(kinds - {'full_attention', 'sliding_attention'}))}"
+        rope = getattr(config, "rope_parameters", None) or {}
+        scalings = {rope.get("rope_type")} | {v.get("rope_type") for v in rope.values() if isinstance(v, dict)}
+        if scalings & {"dynamic", "longrope"}:
+            return "its rotary positions depend on the length of the longest prompt beside them"
+        if kinds == {"sliding_attention"} or (not kinds and getattr(config, "sliding_window", None)):
+            self._mask_form = "sliding"
+        else:
+            self._mask_form = "by layer" if "sliding_attention" in kinds else "full"
+        return None
+
+    def _probe(self) -> str | None:
+        """Compare a tiny tree, spread over two packs, with the plain prompts; None if they agree."""
+        words = [token % self._decoder_config().vocab_size for token in range(5, 45)]
+        stem, left, right = words[:12], words[12:15], words[15:20]
+        requests: list[Request] = [
+            (None, stem + left, words[20:22]),
+            (None, stem + left, [words[20], words[22]]),
+            (None, stem + right, [words[23]]),
+        ]
+        plan = make_groups(requests, range(3), max_tokens=1000)
+        try:
+            packs = [pack_from(plan[:1], 0, 1, 1, None), pack_from(plan, 0, 1000, 1000, None)]
+            _, keys = self._forward(packs[0], None, keep=True)
+            packs.append(pack_from(plan, 1, 1000, 1000, packs[0], min_shared=1))
+            assert keys is not None
+            outputs = [
+                self._forward(packs[1], None, keep=False)[0],
+                self._forward(packs[2], _select(keys, packs[2].past), keep=False)[0],
+            ]
+            tree = {n: a for pack, out in zip(packs[1:], outputs, strict=True) for n, a in self._read(pack, out).items()}
+            with torch.no_grad():
+                for number, (_, context, option) in enumerate(requests):
+                    inputs = torch.tensor([context + option[:-1]], device=self.device)
+                    plain = torch.log_softmax(self._model_call(inputs)[0].float(), dim=-1)
+                    expected = sum(plain[len(context) - 1 + i, token].item() for i, token in enumerate(option))
+                    allowed = 1e-3 if self.model.dtype == torch.float32 else 0.05
+                    if abs(tree[number][0] - expected) > allowed * max(1.0, abs(expected)):
+                        return f"on packs its log-probabilities differ ({tree[number][0]:.4f}, not {expected:.4f})"
+        except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, NotImplementedError) as error:
+            return f"it does not run on packs ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+        return None
+
+
+def _carries(left: Group, right: Group) -> bool:
+    return shared(left.context, right.context) >= MIN_SHARED
+
+
+def _select(cache: DynamicCache, slots: Any) -> DynamicCache:
+    """The keys and values at `slots` of a cache, as a new cache."""
+    layers = []
+    for layer in cache.layers:
+        index = torch.as_tensor(slots, device=layer.keys.device)
+        layers.append((layer.keys.index_select(2, index), layer.values.index_select(2, index)))
+    return DynamicCache(layers)
