@@ -145,7 +145,7 @@ def cross_xquad_spans(
 
 
 def normalise(text: str, language: str = "") -> str:
-    """Fold what makes no difference between two options: NFKC, case, digits, punctuation, white space, English articles.
+    """Fold what makes no difference between options: NFKC, case, digits, punctuation, space, English articles.
 
     >>> normalise("The “Broncos”, Ｎｏ. ١", "en") == normalise("broncos no 1", "en")
     True
