@@ -109,8 +109,10 @@ NEGATION: dict[str, str] = {
 }
 
 # A condition or an open question before a cue: nothing is claimed.
-CONDITION = r"\b(?:if|whether|suppose|assuming|unless|si|nếu|giả\ sử|jika|kalau|apabila|sekiranya|kung)\b|"
+CONDITION = (
+    r"\b(?:if|whether|suppose|assuming|unless|si|nếu|giả\ sử|jika|kalau|apabila|sekiranya|kung)\b|"
     r"如果|若|假如|假设|是否"
+)
 
 # What stands in the place of the answer when there is none.
 NO_OPTION = (

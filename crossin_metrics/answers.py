@@ -4,7 +4,7 @@ A reading is a short ordered list of rules, each of which either decides or pass
 
 1. ``whole``     the text is nothing but a letter, or nothing but an option's text;
 2. ``boxed``     the last ``\\boxed{...}``;
-3. ``leading``   the text begins with a letter set off as a label: ``B)``, ``**B.``, ``(B) ...``, ``B`` on a line of its own;
+3. ``leading``   the text begins with a letter set off as a label: ``B)``, ``**B.``, ``(B) ...``, a line ``B``;
 4. ``announced`` the last "the answer is ...", "(B) is correct", "答案是B" (:mod:`crossin_metrics.answer_cues`);
 5. ``first_line`` the text begins with an option's text, set off from what follows;
 6. ``only_label`` one label in the whole text, introduced as one ("is (B)", "option B:") or before its option's text;
