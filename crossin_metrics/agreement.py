@@ -89,7 +89,7 @@ def pair_overlaps(probabilities: FloatArray) -> FloatArray:
 
 
 def rank_consistency(logprobs: FloatArray, n_choices: IntArray, answered: IntArray) -> FloatArray:
-    """Return RankC of each question, the mean over language pairs (Qi et al. 2023, arXiv 2310.10378, section 3).
+    """Return RankC of each question, the mean over language pairs (Qi et al. 2023, arXiv 2310.10378).
 
     RankC = sum_j w_j P@j, where P@j is the share of one language's j best options that are among the other's j best
     and w_j = exp(K - j) / sum_k exp(K - k), with K the question's own number of options. Options with equal

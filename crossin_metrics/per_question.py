@@ -23,7 +23,7 @@ from crossin_metrics.agreement import (
 )
 from crossin_metrics.questions import FloatArray, Questions, check_questions
 
-DEFAULT_SUBSET = 3  # the tolerance s of arXiv 2404.11932, section 3
+DEFAULT_SUBSET = 3  # the tolerance s of arXiv 2404.11932
 PIVOT = "en"  # transfer is counted from English
 _BLOCK_VALUES = 2**20  # statistics held at once while scoring: 8 MB, about a core's cache
 
@@ -188,7 +188,7 @@ def question_statistics(
 ) -> Statistics:
     """Return the per-question statistics whose means the scores are functions of.
 
-    Args and errors: those of :func:`crossin_metrics.scores.score`. For very many questions prefer :func:`crossin_metrics.scores.score` and
+    Args and errors: those of :func:`crossin_metrics.scores.score`. For very many questions prefer that function and
     :func:`crossin_metrics.uncertainty.bootstrap`, which never hold the whole matrix.
 
     Returns:

@@ -25,9 +25,9 @@ Keys of a score dict. All are floats; shares are in [0, 1], not per cent. (+) hi
                                             `consistent_correct` as above
     transfer_<l>, transfer      (+) [0, 1]  share right in l among the questions right in English; `transfer` is the
                                             mean over the other languages (ECLeKTic's idea, arXiv 2502.21228)
-    fleiss_kappa                (=) [-1/(L-1), 1]  agreement over languages beyond chance (Fleiss 1971, eq. 7); chance
-                                            is what drawing *letters* from their overall shares would give, so a model
-                                            that always says one letter has 0
+    fleiss_kappa                (=) [-1, 1] agreement over languages beyond chance (Fleiss 1971); chance is what
+                                            drawing *letters* from their overall shares would give, so a model that
+                                            always says one letter has 0
     kappa_p                     (=) [-1, 1] CAPA (arXiv 2502.04313), mean over language pairs: overlap of option
                                             probabilities beyond what the two accuracies give; one-hot without logprobs
     rankc                       (=) [0, 1]  RankC (arXiv 2310.10378), mean over language pairs; needs logprobs
@@ -81,7 +81,7 @@ __all__ = [
 
 
 def harmonic_mean(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Return 2ab / (a + b), 0 where both are 0: AC3 of accuracy and consistency (arXiv 2404.11932, eq. 3)."""
+    """Return 2ab / (a + b), 0 where both are 0: AC3 of accuracy and consistency (arXiv 2404.11932)."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     return _ratio(2.0 * a * b, a + b, 0.0)
 
@@ -261,7 +261,7 @@ def score_questions(questions: Questions) -> dict[str, float]:
 def subset_consistency(answers: npt.ArrayLike, languages: Sequence[str], subset: Sequence[str]) -> float:
     """Return the share of questions with one and the same answer in all languages of a subset.
 
-    M(l1, ..., ls) of arXiv 2404.11932, eq. 1. In [0, 1]; 1 for a subset of one language if all is answered.
+    M(l1, ..., ls) of arXiv 2404.11932. In [0, 1]; 1 for a subset of one language if all is answered.
 
     Args:
         answers: integers `[n_questions, n_languages]`, -1 for None, which agrees with nothing.

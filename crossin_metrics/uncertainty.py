@@ -169,7 +169,7 @@ def paired_bootstrap(
     """Compare two systems by resampling questions, the same ones for both (Koehn 2004).
 
     The interval is the percentile interval of the difference. The p-value shifts the replicates to the null
-    hypothesis: (1 + #{|d* - d| >= |d|}) / (R + 1) (Berg-Kirkpatrick et al. 2012, section 2), never 0.
+    hypothesis: (1 + #{|d* - d| >= |d|}) / (R + 1) (Berg-Kirkpatrick et al. 2012), never 0.
 
     Args:
         a, b: the two systems on the same questions in the same rows, and the same languages in the same columns.
@@ -250,7 +250,7 @@ def approximate_randomization(
 def minimum_detectable_difference(standard_error: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """Return the true difference that a two-sided test at alpha finds with the given power (normal approximation).
 
-    (z_{1 - alpha/2} + z_power) * SE: Card et al. 2020 (arXiv 2010.06595), Miller 2024 (arXiv 2411.00640, section 5).
+    (z_{1 - alpha/2} + z_power) * SE: Card et al. 2020 (arXiv 2010.06595), Miller 2024 (arXiv 2411.00640).
     In the score's unit, >= 0; smaller is a sharper benchmark.
 
     Args:
@@ -296,8 +296,8 @@ def _resampled_means(
             counts = np.empty((group.stop - group.start, size))
             for row, drawn in zip(counts, draws[group, i], strict=True):
                 row[:] = np.bincount(rng.integers(0, size, size=drawn, dtype=np.uint16), minlength=size)
-            for total, matrix in zip(sums, matrices, strict=True):
-                total[group] += counts @ matrix.T
+            for weighted, matrix in zip(sums, matrices, strict=True):
+                weighted[group] += counts @ matrix.T
     return [total / n for total in totals], [total / n for total in sums]
 
 
