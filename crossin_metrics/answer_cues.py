@@ -14,7 +14,7 @@ CUES: dict[str, tuple[str, ...]] = {
     "en": (
         r"\b(?:answers?|(?:correct|right|best|appropriate|accurate|proper|suitable|fitting|likely|closest|final)\s+"
         r"(?:\w+\s+)?(?:option|choice|response|one|statement|conclusion))\b(?P<{gap}>[^.\n:;]{{0,80}}?)"
-        r"(?:\b(?:is|was|would\ be|should\ be|must\ be|will\ be|has\ to\ be)\b|:)"
+        r"(?:\b(?:is|was|would\ be|should\ be|must\ be|will\ be|has\ to\ be)\b|:|\s-(?=\s))"
         r"(?:\s+(?:most\ likely|likely|probably|therefore|thus|clearly|definitely|simply|indeed|actually))?",
         r"\b(?:I|we)(?:\s+would|\s+will|'d|'ll)?\s+(?:choose|chose|pick|select|go\ with|opt\ for)\b",
         r"\b(?:supports?|corresponds\ to|matches)\s+(?=option\b|choice\b|answer\b)",
@@ -28,6 +28,7 @@ CUES: dict[str, tuple[str, ...]] = {
         r"\b(?:đáp\ án|câu\ trả\ lời|trả\ lời|(?:lựa\ chọn|phương\ án|kết\ luận|nhận\ định)(?=[^.\n:]{{0,20}}"
         r"(?:đúng|chính\ xác|phù\ hợp|hợp\ lý|tốt\ nhất)))\b(?P<{gap}>[^.\n:;]{{0,60}}?)(?:\b(?:sẽ\ )?là\b|:)",
         r"\b(?:vậy|nên|tôi|ta|hãy)\s+chọn\b",
+        r"(?<!lựa\ )\bchọn\s*:?\s*(?=\(?[A-J]\b)",
     ),
     "es": (
         r"\b(?:respuesta|mejor\ opción|(?:opción|alternativa|elección|afirmación)(?=\s+(?:más\s+)?"
@@ -38,6 +39,7 @@ CUES: dict[str, tuple[str, ...]] = {
     "id": (
         r"\b(?:jawaban(?:nya)?|(?:pilihan|opsi|pernyataan)(?=[^.\n:]{{0,30}}(?:benar|tepat|sesuai|akurat)))\b"
         r"(?P<{gap}>[^.\n:;]{{0,60}}?)(?:\b(?:adalah|ialah|yaitu|merupakan)\b|:)",
+        r"\bjawa[bp]annya\s+(?=\(?[A-J]\b)",
         r"\bsaya\s+(?:akan\s+)?(?:memilih|pilih)\b",
     ),
     "ms": (
@@ -111,6 +113,7 @@ NEGATION: dict[str, str] = {
 # A condition or an open question before a cue: nothing is claimed.
 CONDITION = (
     r"\b(?:if|whether|suppose|assuming|unless|si|nếu|giả\ sử|jika|kalau|apabila|sekiranya|kung)\b|"
+    r"\b(?:don't|do\ not|doesn't|not)\s+(?:think|believe|sure)\b|\bdoubt\b|\bno\ creo\b|"
     r"如果|若|假如|假设|是否"
 )
 
