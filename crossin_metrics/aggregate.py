@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from crossin_metrics import scores, uncertainty
+from crossin_metrics.questions import Questions, check_questions
+from crossin_metrics.scores import score_questions
+from crossin_metrics.uncertainty import bootstrap, standard_errors
 
 logger = logging.getLogger("lm_eval.crossin")
 
@@ -78,7 +80,8 @@ def aggregate(key: str, languages: Sequence[str]) -> Callable[[list[Answer]], fl
     """Return the aggregation of one score: a function of the rows' values, in any order."""
 
     def function(values: list[Answer]) -> float | int:
-        score = _scores(_table(values, tuple(languages)))[key]
+        # A score without a case to count (transfer, nothing right in English) is not a number.
+        score = _scores(_table(values, tuple(languages))).get(key, math.nan)
         return int(score) if key.startswith("n_") else score
 
     function.__name__ = key
@@ -92,9 +95,10 @@ def standard_error(
 
     def function(values: list[Answer]) -> float | str:
         table = _table(values, tuple(languages))
-        if key in _NO_ERROR or replicates == 0 or len(table.ids) < 2:
+        if key in _NO_ERROR or replicates < 2 or len(table.ids) < 2:
             return "N/A"
-        return _errors(table, replicates, seed).get(key, "N/A")
+        error = _errors(table, replicates, seed).get(key, math.nan)
+        return "N/A" if math.isnan(error) else error
 
     function.__name__ = f"{key}_stderr"
     return function
@@ -108,26 +112,26 @@ class _Table:
     languages: tuple[str, ...]
     rows: tuple[Row, ...]  # question-major
 
-    def arguments(self) -> dict[str, Any]:
-        """Arguments of :func:`crossin_metrics.scores.score`; arrays `[n_questions, n_languages, ...]`."""
-        shape = (len(self.ids), len(self.languages))
-        widest = max(len(row.order) for row in self.rows)
-        orders = np.full((*shape, widest), -1, dtype=np.int64)
-        logprobs = np.full((*shape, widest), -np.inf)
-        has_logprobs = all(row.logprobs is not None for row in self.rows)
-        for number, row in enumerate(self.rows):
-            at = divmod(number, shape[1])
-            orders[at][: len(row.order)] = row.order
-            if has_logprobs:
-                logprobs[at][: len(row.order)] = row.logprobs
-        return {
-            "answers": np.array([row.answer for row in self.rows]).reshape(shape),
-            "gold": np.array([row.gold for row in self.rows]).reshape(shape),
-            "languages": list(self.languages),
-            "n_choices": np.array([len(row.order) for row in self.rows]).reshape(shape)[:, 0],
-            "orders": orders,
-            "logprobs": logprobs if has_logprobs and np.isfinite(logprobs).any() else None,
-        }
+
+def _questions(table: _Table) -> Questions:
+    """Pack the rows of whole questions into the arrays that scores are counted in."""
+    shape = (len(table.ids), len(table.languages))
+    widest = max(len(row.order) for row in table.rows)
+    orders = np.full((*shape, widest), -1, dtype=np.int64)
+    logprobs = np.full((*shape, widest), -np.inf)
+    for number, row in enumerate(table.rows):
+        at = divmod(number, shape[1])
+        orders[at][: len(row.order)] = row.order
+        if row.logprobs is not None and row.answer >= 0:
+            logprobs[at][: len(row.order)] = row.logprobs
+    return check_questions(
+        np.array([row.answer for row in table.rows]).reshape(shape),
+        np.array([row.gold for row in table.rows]).reshape(shape),
+        table.languages,
+        n_choices=np.array([len(row.order) for row in table.rows]).reshape(shape)[:, 0],
+        orders=orders,
+        logprobs=logprobs if any(row.logprobs is not None for row in table.rows) else None,
+    )
 
 
 def _table(values: list[Answer], languages: tuple[str, ...]) -> _Table:
@@ -154,9 +158,9 @@ def _whole_questions(rows: tuple[Row, ...], languages: tuple[str, ...]) -> _Tabl
 
 @lru_cache(maxsize=8)
 def _scores(table: _Table) -> dict[str, float]:
-    return scores.score(**table.arguments())
+    return score_questions(_questions(table))
 
 
 @lru_cache(maxsize=8)
 def _errors(table: _Table, replicates: int, seed: int) -> dict[str, float]:
-    return uncertainty.standard_errors(uncertainty.bootstrap(**table.arguments(), n_replicates=replicates, seed=seed))
+    return standard_errors(bootstrap(_questions(table), n_resamples=replicates, seed=seed))

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 from collections.abc import Iterable
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.options import TaskOptions
-from crossin_metrics.parallel import ParallelMCQ, load_parallel
+from crossin_metrics.parallel import DATA_DIR_VARIABLE, ParallelMCQ, load_parallel
 from crossin_metrics.prompts import LETTERS, prompt_for
+
+logger = logging.getLogger("lm_eval.crossin")
 
 
 def load_set(options: TaskOptions) -> ParallelMCQ:
     """Load the parallel set of a task; raises CrossinError as :func:`load_parallel`."""
     if options.set == "cross_xquad_spans":
-        from crossin_metrics.spans import load_spans
+        from crossin_metrics.spans import cross_xquad_spans
 
-        return load_spans(
+        data, report = cross_xquad_spans(
             languages=options.languages,
-            data_dir=options.data_dir,
+            data_dir=options.data_dir or os.environ.get(DATA_DIR_VARIABLE),
             revision=options.revision,
             articles=options.articles,
         )
+        logger.info("%s: %d of %d questions have three distractors", options.task, report.n_kept, report.n_total)
+        return data
     if options.articles is not None:
         raise CrossinError(f"{options.task}: metadata articles is for cross_xquad_spans only")
     return load_parallel(options.set, languages=options.languages, data_dir=options.data_dir, revision=options.revision)

@@ -90,7 +90,7 @@ ENGLISH_PROMPTS: dict[str, Prompt] = {
         Prompt(
             "p3",
             context="Text: {context}\n\n",
-            question="Here is a multiple-choice question: {question}\n",
+            question="Here is a question: {question}\n",
             option="{letter}: {option}\n",
             instruction="Give the letter of the correct choice.\n",
             cue="Letter:",
@@ -107,9 +107,9 @@ ENGLISH_PROMPTS: dict[str, Prompt] = {
         Prompt(
             "p5",
             context="Consider the following passage.\n\n{context}\n\n",
-            question="Answer the question by picking one option.\n\n{question}\n\n",
-            option="{letter}. {option}\n",
-            cue="\nMy choice:",
+            question="Answer the following question.\n\n{question}\n\n",
+            instruction="\nPick exactly one of the options.\n",
+            cue="My choice:",
             cue_cf="Answer:",
         ),
     )
@@ -213,6 +213,10 @@ def _from_pieces(path: Path, name: str, pieces: dict[str, object]) -> Prompt:
             raise CrossinError(f"{path}: prompt {name!r}: unknown piece {key!r}; known: {', '.join(sorted(known))}")
         if not isinstance(value, str):
             raise CrossinError(f"{path}: prompt {name!r}: piece {key!r} must be text, not {type(value).__name__}")
+        if r"\n" in value:
+            raise CrossinError(
+                f"{path}: prompt {name!r}: piece {key!r} holds a backslash and an n; write it in double quotes to mean a new line"
+            )
     prompt = Prompt(name, **{key: str(value) for key, value in pieces.items()})
     if "{question}" not in prompt.question:
         raise CrossinError(f"{path}: prompt {name!r}: piece 'question' must contain {{question}}")

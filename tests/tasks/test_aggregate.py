@@ -1,0 +1,160 @@
+"""Row results and aggregation: order-free, whole questions only, permutations undone, errors and signatures."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.scores import score
+
+
+def _log_likelihoods(row: dict[str, Any], option: int) -> list[tuple[float, bool]]:
+    """Responses, in the order shown, of a model that likes one option."""
+    return [(-0.5, True) if shown == option else (-3.0 - shown / 10, False) for shown in row["order"]]
+
+
+def _run(task: Any, picks: dict[tuple[str, str], int], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    values: dict[str, list[Any]] = {}
+    for row in rows:
+        for key, value in task.process_results(row, _log_likelihoods(row, picks[row["id"], row["language"]])).items():
+            values.setdefault(key, []).append(value)
+    return {key: task.aggregation()[key](items) for key, items in values.items()}
+
+
+@pytest.fixture()
+def picks() -> dict[tuple[str, str], int]:
+    rng = random.Random(3)
+    return {(f"q{n}", code): rng.randrange(4) for n in range(6) for code in ("en", "zh", "es")}
+
+
+@pytest.mark.parametrize("permute", ["none", "question", "row"])
+def test_scores_are_those_of_the_options_picked(
+    load_task: Any, small_set: Path, picks: dict[tuple[str, str], int], permute: str
+) -> None:
+    task = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh", "es"], permute=permute)
+    rows = list(task.eval_docs)
+    result = _run(task, picks, rows)
+    answers = [[picks[f"q{n}", code] for code in ("en", "zh", "es")] for n in range(6)]
+    expected = score(answers, [n % 4 for n in range(6)], ["en", "zh", "es"], n_choices=4)
+    for key in ("acc", "acc_zh", "consistency", "ac3", "consistent_correct", "n_questions"):
+        assert result[key] == pytest.approx(expected[key], abs=1e-12)
+    shuffled = rows[:]
+    random.Random(1).shuffle(shuffled)
+    assert _run(task, picks, shuffled) == result
+    assert set(task.higher_is_better()) <= set(result)
+
+
+def test_standard_errors_stand_behind_their_metric_and_are_seeded(
+    load_task: Any, small_set: Path, picks: dict[tuple[str, str], int]
+) -> None:
+    arguments = {"data_dir": str(small_set), "languages": ["en", "zh", "es"]}
+    task = load_task("cross_xquad", **arguments)
+    result = _run(task, picks, list(task.eval_docs))
+    names = list(task.process_results(task.eval_docs[0], _log_likelihoods(task.eval_docs[0], 0)))
+    for name in names:
+        if not name.endswith("_stderr"):
+            assert names.index(f"{name}_stderr") == names.index(name) + 1
+    # Six questions, acc per question in {0, 1/3, 2/3, 1}: the bootstrap's error is near sd / sqrt(n).
+    per_question = [sum(picks[f"q{n}", code] == n % 4 for code in ("en", "zh", "es")) / 3 for n in range(6)]
+    mean = sum(per_question) / 6
+    analytic = (sum((x - mean) ** 2 for x in per_question) / 36) ** 0.5
+    assert result["acc_stderr"] == pytest.approx(analytic, rel=0.1)
+    assert result["n_questions_stderr"] == "N/A"
+    other = load_task("cross_xquad", seed=1, **arguments)
+    changed = _run(other, picks, list(other.eval_docs))
+    assert changed["acc"] == result["acc"]
+    assert changed["acc_stderr"] != result["acc_stderr"]
+    none = load_task("cross_xquad", bootstrap=0, **arguments)
+    assert _run(none, picks, list(none.eval_docs))["acc_stderr"] == "N/A"
+
+
+def test_incomplete_questions_are_left_out_with_a_warning(
+    load_task: Any, small_set: Path, picks: dict[tuple[str, str], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    task = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh", "es"])
+    rows = list(task.eval_docs)
+    with caplog.at_level(logging.WARNING):
+        result = _run(task, picks, rows[:8])  # two whole questions and two rows of a third
+    assert result == pytest.approx(_run(task, picks, rows[:6]), nan_ok=True)
+    assert result["n_questions"] == 2
+    assert "1 of 3 questions were not asked in all of en, zh, es" in caplog.text
+
+
+def test_a_selection_without_a_whole_question_is_refused(load_task: Any, small_set: Path) -> None:
+    task = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh", "es"])
+    with pytest.raises(CrossinError, match="use --limit 3 or a multiple"):
+        task.build_all_requests(limit=2, rank=0, world_size=1)
+    with pytest.raises(CrossinError, match="the 3 rows chosen hold no question in all 3 languages"):
+        task.build_all_requests(samples=[0, 1, 5], rank=0, world_size=1)
+    task.build_all_requests(samples=[3, 4, 5], rank=0, world_size=1)
+    assert {i.doc["id"] for i in task.instances} == {"q1"}
+
+
+def test_row_values_survive_processes_and_read_well_in_the_log(load_task: Any, small_set: Path) -> None:
+    task = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh"], permute="row")
+    row = task.eval_docs[2]  # question 1, gold option 1
+    values = task.process_results(row, _log_likelihoods(row, 1))
+    assert (json.dumps(values["acc"]), json.dumps(values["consistency"])) == ("1", "1")
+    wrong = task.process_results(row, _log_likelihoods(row, 3))
+    assert (json.dumps(wrong["acc"]), json.dumps(wrong["consistency"])) == ("0", "3")
+    copy = pickle.loads(pickle.dumps(values))
+    assert copy["ac3"].row == values["ac3"].row
+    assert copy["ac3"].row is copy["acc"].row
+
+
+def test_cloze_normalises_by_characters(load_task: Any, small_set: Path) -> None:
+    task = load_task("cross_xquad_cf", data_dir=str(small_set), languages=["en", "zh"])
+    row = task.eval_docs[0]  # options: "2 times", "never", "daily", "once"
+    values = task.process_results(row, [(-7.0, False), (-6.0, False), (-6.1, False), (-5.9, False)])
+    assert int(values["consistency"]) == 3  # the likeliest
+    assert int(values["consistency_norm"]) == 0  # -7/7 beats -6/5, -6.1/5 and -5.9/4
+    assert "letter_bias" not in values
+
+
+def test_generation_reads_words_and_undoes_the_order(load_task: Any, small_set: Path) -> None:
+    arguments = {"data_dir": str(small_set), "languages": ["en", "zh"], "permute": "row"}
+    task = load_task("cross_xquad_gen", **arguments)
+    for row in list(task.eval_docs)[:6]:
+        for position, letter in enumerate("ABCD"):
+            assert int(task.process_results(row, [f" {letter}."])["consistency"]) == row["order"][position]
+    row = task.eval_docs[0]
+    assert int(task.process_results(row, ["I would rather not say."])["consistency"]) == -1
+    guess = load_task("cross_xquad_gen", unanswered="random", **arguments)
+    first = [int(guess.process_results(r, [""])["consistency"]) for r in guess.eval_docs]
+    again = [int(guess.process_results(r, [""])["consistency"]) for r in guess.eval_docs]
+    assert first == again
+    assert set(first) <= {0, 1, 2, 3}
+    assert len(set(first)) > 1
+
+
+def test_an_undefined_likelihood_is_no_answer(load_task: Any, small_set: Path) -> None:
+    task = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh"])
+    rows = list(task.eval_docs)
+    broken = [(float("nan"), False)] * 4
+    values = [task.process_results(r, broken if n == 0 else _log_likelihoods(r, 1)) for n, r in enumerate(rows)]
+    assert int(values[0]["consistency"]) == -1
+    aggregated = task.aggregation()["consistency"]([v["consistency"] for v in values])
+    assert aggregated == pytest.approx(5 / 6)  # the broken row agrees with nothing
+
+
+def test_signature_says_what_matters(load_task: Any, small_set: Path) -> None:
+    arguments = {"data_dir": str(small_set), "languages": ["zh", "en"]}
+    task = load_task("cross_xquad", **arguments)
+    base = task.signature()
+    assert base.startswith("crossin|task:cross_xquad|data:")
+    assert "|langs:en,zh|answers:letter|prompt:p1|shots:0|chat:no|s:2|v:" in base
+    assert task.signature(chat=True) != base
+    different = [{"prompt": "p2"}, {"permute": "row"}, {"permute": "row", "permute_seed": 4}]
+    signatures = {load_task("cross_xquad", **{**arguments, **change}).signature() for change in different}
+    assert len(signatures | {base}) == 4
+    same = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh"])
+    assert same.signature() == base  # the order of languages does not matter
+    task.build_all_requests(limit=2, rank=0, world_size=1)
+    assert task.dump_config()["metadata"]["signature"] == base
