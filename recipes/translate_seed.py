@@ -1,0 +1,141 @@
+"""Make a parallel instruction seed out of an English one.
+
+    python recipes/translate_seed.py --config recipes/configs/translate/endpoint.yaml --output_dir runs/seed
+
+Writes into `output_dir`: seed.jsonl (rows accepted in every language), rejects.jsonl (the others, with reasons),
+report.md and report.json, config.yaml, manifest.json, and replies/ (every reply of the model). The same command goes on
+where a stopped one was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+if __package__ in (None, ""):  # run as a script: the checkout's root, not this folder, is where imports start
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from recipes.parsing import parse, run
+
+PROG = "translate_seed.py"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the recipe; 0 when every row was answered, 1 when some requests were given up and should be asked again."""
+    from recipes.translation.config import EngineOptions, GateOptions, SourceOptions
+
+    options = parse(
+        [SourceOptions, EngineOptions, GateOptions], argv, prog=PROG, description=str(__doc__).split("\n")[0]
+    )
+    return translate_seed(*options)
+
+
+def translate_seed(source_options: Any, engine_options: Any, gate_options: Any) -> int:
+    """Translate, check and write; see `recipes/translation/run.py` for the steps."""
+    from recipes.sources import parse_fields
+    from recipes.translation.engines import build_engine
+    from recipes.translation.estimate import estimate
+    from recipes.translation.gates import build_gates
+    from recipes.translation.neural_gates import build_neural_gates
+    from recipes.translation.report import write_outputs
+    from recipes.translation.rows import read_source
+    from recipes.translation.run import Translation, open_store
+
+    o = source_options
+    source = read_source(
+        o.source,
+        o.source_language,
+        fields=parse_fields(o.source_fields, "source_fields"),
+        config=o.source_config,
+        split=o.source_split,
+        revision=o.source_revision,
+        licence=o.source_licence,
+        limit=o.limit,
+    )
+    folder = Path(o.output_dir)
+    with open_store(folder, read_only=o.dry_run) as store:
+        for line in store.cut:
+            _say(line)
+        translation = Translation(
+            rows=source.rows,
+            engine=build_engine(engine_options),
+            store=store,
+            source_language=o.source_language,
+            languages=o.languages,
+            gates=build_gates(gate_options.gates, [o.source_language, *o.languages]),
+            dear_gates=build_neural_gates(gate_options),
+            mask_numbers=gate_options.mask_numbers,
+            kinds=gate_options.kinds,
+        )
+        if o.dry_run:
+            print(estimate(translation))
+            return 0
+        _write_set_up(folder, source_options, engine_options, gate_options, translation)
+        try:
+            verdicts = translation.run(_progress)
+        except KeyboardInterrupt:
+            _say(f"stopped; {len(store)} replies are stored, the same command goes on from there")
+            return 130
+        report = write_outputs(folder, source, translation, verdicts, engine_options.licence)
+    rows = report["rows"]
+    _say(
+        f"{rows['written']} of {rows['read']} rows written to {folder / 'seed.jsonl'}; {rows['set_aside_before']} not "
+        f"translatable, {rows['set_aside_after']} set aside by the gates, {rows['unanswered']} unanswered; "
+        f"see {folder / 'report.md'}"
+    )
+    if rows["unanswered"]:
+        _say(
+            f"run the same command again to ask for the unanswered, for instance: {next(iter(translation.errors.values()))}"
+        )
+    return 1 if rows["unanswered"] else 0
+
+
+def _say(message: str) -> None:
+    print(f"{PROG}: {message}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _progress(description: str, total: int, done: int) -> Any:
+    """A progress bar with rate and time left; what an earlier run did counts as done, not into the rate."""
+    from tqdm import tqdm
+
+    with tqdm(desc=description, total=total, initial=done, dynamic_ncols=True, mininterval=1.0) as bar:
+        yield bar
+
+
+def _write_set_up(folder: Path, source: Any, engine: Any, gates: Any, translation: Any) -> None:
+    """Write config.yaml (the merged options) and manifest.json (versions and what the engine is)."""
+    import os
+    from importlib import metadata
+
+    import yaml
+
+    from crossin_metrics import __version__
+    from crossin_metrics.errors import CrossinError
+
+    versions = {"crossin": __version__, "python": sys.version.split()[0]}
+    for name in ("aiohttp", "tenacity", "lingua-language-detector", "transformers", "ctranslate2", "torch"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    options = {**dataclasses.asdict(source), **dataclasses.asdict(engine), **dataclasses.asdict(gates)}
+    manifest = {"versions": versions, "engine": translation.engine.identity}
+    files = {
+        "config.yaml": yaml.safe_dump(options, sort_keys=False, allow_unicode=True),
+        "manifest.json": json.dumps(manifest, ensure_ascii=False, indent=2) + "\n",
+    }
+    for name, text in files.items():
+        partial = folder / f"{name}.partial"
+        try:
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, folder / name)
+        except OSError as error:
+            raise CrossinError(f"{folder / name}: cannot write ({error.strerror or error})") from error
+
+
+if __name__ == "__main__":
+    run(main, PROG)

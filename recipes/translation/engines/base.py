@@ -1,0 +1,135 @@
+"""What a translator is: requests in, replies out, and an identity that goes into every key and every row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+ATTEMPTS = 2  # a translation that fails a gate is asked for once more, with another seed and temperature
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing to translate: all fields of a row together, or one field alone (see :attr:`Engine.joint`).
+
+    The key is the sha256 of the engine's identity, the masked text, the languages and the attempt, so that a reply
+    once stored answers the same request of any later run, whatever row it stands in.
+    """
+
+    key: str
+    fields: Mapping[str, str]  # field name -> masked text, none of them empty
+    source: str  # ISO 639 codes of the project's language table
+    target: str
+    attempt: int  # 0, or 1 for the second try
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back, as it came: nothing is interpreted before it is stored."""
+
+    text: str
+    finish_reason: str = "stop"  # "length" when the model was cut off
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    error: str | None = None  # the request was refused or never answered; such a reply is not stored
+
+
+Accept = Callable[[Request, Reply], None]
+
+
+class Engine(Protocol):
+    """A translator.
+
+    Attributes:
+        identity: everything that changes what is answered (engine, model, prompt, sampling); JSON types only, no
+            addresses and no tokens.
+        joint: True when the fields of a row go into one request and come back as one JSON object.
+        sentinel: format of the marks that stand for masked text, such as `"⟦{}⟧"`.
+    """
+
+    identity: Mapping[str, Any]
+    joint: bool
+    sentinel: str
+
+    def check(self, source: str, targets: Iterable[str]) -> None:
+        """Raise CrossinError within seconds when the engine cannot serve these languages or cannot be reached."""
+
+    def translate(self, requests: Iterable[Request], accept: Accept) -> None:
+        """Answer every request, in any order, calling `accept` once for each as soon as its reply is there.
+
+        An exception from `accept` ends the call at once. Requests that are given up come back with `error` set.
+
+        Raises:
+            CrossinError: the engine is gone, or refuses everything.
+        """
+
+    def prompt_characters(self, request: Request) -> int:
+        """Length of what would be sent for this request, in characters, for the estimate of a dry run."""
+
+
+def canonical(value: Any) -> str:
+    """JSON text that is the same for equal values on any machine."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def make_request(
+    identity: Mapping[str, Any], fields: Mapping[str, str], source: str, target: str, attempt: int
+) -> Request:
+    """Build a request with its content address."""
+    payload = canonical(
+        {"engine": identity, "fields": fields, "source": source, "target": target, "attempt": attempt}
+    ).encode("utf-8", "surrogatepass")
+    return Request(hashlib.sha256(payload).hexdigest(), dict(fields), source, target, attempt)
+
+
+class FormatError(ValueError):
+    """A reply that is not the object asked for."""
+
+
+_FENCED = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
+_THINKING = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
+
+
+def read_reply(request: Request, text: str, joint: bool) -> dict[str, str]:
+    """Return field name -> translated (still masked) text of a reply, without outer blanks.
+
+    A reasoning block at the start and a Markdown fence around the object are forgiven; anything else is not.
+
+    Raises:
+        FormatError: a joint reply is not a JSON object with exactly the requested fields, all strings.
+    """
+    text = _THINKING.sub("", text)
+    if not joint:
+        (name,) = request.fields
+        return {name: text.strip()}
+    fenced = _FENCED.match(text)
+    try:
+        value = json.loads(fenced.group(1) if fenced else text)
+    except json.JSONDecodeError as error:
+        raise FormatError(f"not JSON: {error.msg} at character {error.pos}") from None
+    if not isinstance(value, dict):
+        raise FormatError(f"a JSON {type(value).__name__}, not an object")
+    missing = [name for name in request.fields if name not in value]
+    extra = [name for name in value if name not in request.fields]
+    if missing or extra:
+        raise FormatError(f"fields missing: {missing}, fields not asked for: {extra}")
+    wrong = [name for name in value if not isinstance(value[name], str)]
+    if wrong:
+        raise FormatError(f"fields that are not strings: {wrong}")
+    return {name: value[name].strip() for name in request.fields}
+
+
+@dataclass
+class Usage:
+    """Running totals of one session with an engine, for the progress line and the report."""
+
+    replies: int = 0
+    errors: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    retries: int = 0
+    waits: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,320 @@
+"""Any server that speaks the OpenAI interface: vLLM, SGLang, llama.cpp, TGI, hosted ones.
+
+aiohttp and tenacity are what the harness itself uses for such servers (`lm_eval[api]`), so nothing new is learnt or
+installed; aiolimiter adds the requests-a-minute and tokens-a-minute limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from crossin_metrics.errors import CrossinError
+from recipes.translation import prompts
+from recipes.translation.engines.base import Accept, Reply, Request, Usage
+
+if TYPE_CHECKING:
+    from recipes.translation.config import EngineOptions
+
+PREFLIGHT_SECONDS = 5.0
+FAILURES_IN_A_ROW = 20  # with no success between: the set-up is wrong, not these rows
+
+
+class _TryAgain(Exception):
+    """A failure that may pass; `after` is what the server asked for, in seconds."""
+
+    def __init__(self, reason: str, after: float | None = None, gone: bool = False) -> None:
+        super().__init__(reason)
+        self.after = after
+        self.gone = gone  # nobody answered at all, as while a server restarts
+
+
+class _Refused(Exception):
+    """The server will not answer this request, however often it is asked."""
+
+
+class OpenAIEndpoint:
+    """Translate through `/chat/completions` or `/completions`, many requests in flight. See :class:`base.Engine`."""
+
+    sentinel = "⟦{}⟧"
+
+    def __init__(self, options: EngineOptions) -> None:
+        self.options = options
+        self.joint = options.answer_format != "fields"
+        self.usage = Usage()
+        self.identity: Mapping[str, Any] = {
+            "engine": "openai_endpoint",
+            "model": options.model,
+            "api": options.api,
+            "answer_format": options.answer_format,
+            "prompt": prompts.JOINT if self.joint else prompts.SINGLE,
+            "max_tokens": options.max_tokens,
+            "temperature": options.temperature,
+            "retry_temperature": options.retry_temperature,
+            "seed": options.seed,
+            "extra_body": options.extra(),
+        }
+
+    # -- the contract ------------------------------------------------------------------------------------------------
+
+    def check(self, source: str, targets: Iterable[str]) -> None:
+        """Ask the server which models it has, within seconds."""
+        served = asyncio.run(self._served_models())
+        if served is not None and self.options.model not in served:
+            raise CrossinError(
+                f"{self._address()} does not serve model {self.options.model!r}; "
+                f"it serves: {', '.join(served) or 'none'}"
+            )
+
+    def translate(self, requests: Iterable[Request], accept: Accept) -> None:
+        asyncio.run(self._translate(iter(requests), accept))
+
+    def prompt_characters(self, request: Request) -> int:
+        return len(self._words(request))
+
+    # -- what is sent ------------------------------------------------------------------------------------------------
+
+    def _words(self, request: Request) -> str:
+        return prompts.render(request.fields, request.source, request.target, self.sentinel, self.joint)
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """The JSON body of a request."""
+        options = self.options
+        characters = sum(len(text) for text in request.fields.values())
+        body: dict[str, Any] = {
+            "model": options.model,
+            # a token for each source character is more than any language of the table needs with a current tokenizer
+            "max_tokens": min(options.max_tokens, 64 + characters),
+            "temperature": options.temperature if request.attempt == 0 else options.retry_temperature,
+            "seed": options.seed + request.attempt,
+        }
+        if options.api == "chat":
+            body["messages"] = [{"role": "user", "content": self._words(request)}]
+        else:
+            body["prompt"] = self._words(request) + "\n\n"
+        if options.answer_format == "json_schema":
+            body["response_format"] = prompts.json_schema(request.fields)
+        return {**body, **options.extra()}
+
+    def _headers(self) -> dict[str, str]:
+        token = os.environ.get(self.options.api_key_env, "")  # read here, held nowhere
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _address(self) -> str:
+        """The URL without user, password and query, for messages."""
+        parts = urlsplit(self.options.base_url)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+    def _url(self, path: str) -> str:
+        return self.options.base_url.rstrip("/") + path
+
+    # -- what comes back ---------------------------------------------------------------------------------------------
+
+    async def _served_models(self) -> list[str] | None:
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=PREFLIGHT_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout, headers=self._headers()) as session,
+                session.get(self._url("/models")) as response,
+            ):
+                if response.status in (401, 403):
+                    raise CrossinError(self._unauthorised(response.status))
+                if response.status != 200:  # not every server lists its models; the first request will tell
+                    return None
+                listed = (await response.json(content_type=None)).get("data", [])
+                return [str(entry.get("id")) for entry in listed]
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, AttributeError) as error:
+            if isinstance(error, CrossinError):
+                raise
+            reason = "no answer" if isinstance(error, asyncio.TimeoutError) else str(error) or type(error).__name__
+            raise CrossinError(
+                f"cannot reach {self._address()} ({reason}). Start the server, for instance "
+                f"`vllm serve {self.options.model}`, or give its address with --base_url"
+            ) from error
+
+    def _unauthorised(self, status: int) -> str:
+        return (
+            f"{self._address()} answered {status}: set the access token in the environment variable "
+            f"{self.options.api_key_env} (or name another with --api_key_env)"
+        )
+
+    async def _translate(self, requests: Iterator[Request], accept: Accept) -> None:
+        import aiohttp
+
+        run = _Run(self.options, self.usage)
+        timeout = aiohttp.ClientTimeout(total=self.options.request_timeout, sock_connect=10)
+        connector = aiohttp.TCPConnector(limit=self.options.concurrency)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector, headers=self._headers()) as session:
+
+            async def worker() -> None:
+                for request in requests:  # one iterator for all workers: each takes the next that is free
+                    accept(request, await self._ask(session, request, run))
+
+            workers = [asyncio.create_task(worker()) for _ in range(self.options.concurrency)]
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                for task in workers:
+                    task.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _ask(self, session: Any, request: Request, run: _Run) -> Reply:
+        from tenacity import AsyncRetrying, RetryError, retry_if_exception_type
+
+        body = self.body(request)
+        tokens = self.prompt_characters(request) // 4 + int(body["max_tokens"]) // 2
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(_TryAgain), stop=run.stop, wait=run.wait, before_sleep=run.before_sleep
+            ):
+                with attempt:
+                    await run.turn(tokens)
+                    reply = await self._post(session, body)
+        except RetryError as error:
+            failure = error.last_attempt.exception()
+            if isinstance(failure, _TryAgain) and failure.gone and run.silent() >= self.options.patience_seconds:
+                raise CrossinError(
+                    f"{self._address()} has not answered for {run.silent():.0f} s ({failure}). What was answered is "
+                    "stored; start the server and run the same command again"
+                ) from None
+            reply = run.failed(f"gave up after {error.last_attempt.attempt_number} tries: {failure}")
+        except _Refused as error:
+            reply = run.failed(f"refused: {error}")
+        if reply.error is None:
+            return run.answered(reply)
+        if run.failures >= FAILURES_IN_A_ROW:
+            raise CrossinError(
+                f"{self._address()} failed {run.failures} requests in a row, the last: {reply.error}. What was "
+                "answered is stored; mend this and run the same command again"
+            )
+        return reply
+
+    async def _post(self, session: Any, body: Mapping[str, Any]) -> Reply:
+        import aiohttp
+
+        path = "/chat/completions" if self.options.api == "chat" else "/completions"
+        try:
+            async with session.post(self._url(path), json=body) as response:
+                text = await response.text(encoding="utf-8", errors="replace")
+                status, headers = response.status, response.headers
+        except asyncio.TimeoutError:
+            raise _TryAgain(f"no answer within {self.options.request_timeout:g} s", gone=True) from None
+        except (aiohttp.ClientConnectionError, OSError) as error:
+            raise _TryAgain(str(error) or type(error).__name__, gone=True) from None
+        except aiohttp.ClientError as error:
+            raise _TryAgain(str(error) or type(error).__name__) from None
+        if status in (401, 403):
+            raise CrossinError(self._unauthorised(status))
+        if status == 404:
+            raise CrossinError(f"{self._address()} answered 404 for {path}: {_excerpt(text)}")
+        if status in (408, 409, 425, 429) or status >= 500:
+            raise _TryAgain(f"status {status}: {_excerpt(text)}", after=retry_after(headers.get("Retry-After")))
+        if status != 200:
+            raise _Refused(f"status {status}: {_excerpt(text)}")
+        return self._read(text)
+
+    def _read(self, text: str) -> Reply:
+        try:
+            value = json.loads(text)
+            choice = value["choices"][0]
+            content = choice["message"]["content"] if self.options.api == "chat" else choice["text"]
+            finish_reason = str(choice.get("finish_reason") or "stop")
+            usage = value.get("usage") or {}
+            if not isinstance(content, str):  # a refusal or an empty message: the gates will say so
+                content = ""
+            return Reply(content, finish_reason, usage.get("prompt_tokens"), usage.get("completion_tokens"))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            raise _TryAgain(f"not a reply of this interface: {_excerpt(text)}") from None
+
+
+class _Run:
+    """What the requests in flight share: limits, the pause a server asked for, and when it last answered."""
+
+    def __init__(self, options: EngineOptions, usage: Usage) -> None:
+        from aiolimiter import AsyncLimiter
+        from tenacity import wait_exponential_jitter
+
+        self.options = options
+        self.usage = usage
+        self.failures = 0
+        self._last_answer = time.monotonic()
+        self._hold_until = 0.0
+        self._backoff = wait_exponential_jitter(
+            initial=options.backoff_seconds, max=options.backoff_max_seconds, jitter=options.backoff_seconds
+        )
+        self._requests = AsyncLimiter(options.requests_per_minute, 60) if options.requests_per_minute > 0 else None
+        self._tokens = AsyncLimiter(options.tokens_per_minute, 60) if options.tokens_per_minute > 0 else None
+
+    async def turn(self, tokens: int) -> None:
+        """Wait until a request of this size may be sent."""
+        if self._requests is not None:
+            await self._requests.acquire()
+        if self._tokens is not None:
+            await self._tokens.acquire(min(tokens, self._tokens.max_rate))
+        while (pause := self._hold_until - time.monotonic()) > 0:
+            await asyncio.sleep(pause)
+
+    def stop(self, state: Any) -> bool:
+        """Whether to give up: a silent server after a time, any other failure after a number of tries."""
+        failure = state.outcome.exception()
+        tried_enough = bool(state.attempt_number >= self.options.max_tries)
+        if failure.gone and self._last_answer < state.start_time:  # nobody was answered since: the server is away
+            return self.silent() >= self.options.patience_seconds
+        return tried_enough
+
+    def wait(self, state: Any) -> float:
+        """Seconds to wait: what the server asked for, or exponential backoff with jitter."""
+        after = state.outcome.exception().after
+        return float(after if after is not None else self._backoff(state))
+
+    def before_sleep(self, state: Any) -> None:
+        failure = state.outcome.exception()
+        self.usage.retries += 1
+        name = "silent" if failure.gone else str(failure).split(":")[0]
+        self.usage.waits[name] = self.usage.waits.get(name, 0) + 1
+        if failure.after is not None:  # the server speaks for all its clients: everyone waits
+            self._hold_until = max(self._hold_until, time.monotonic() + failure.after)
+
+    def silent(self) -> float:
+        """Seconds since the server last answered anything."""
+        return time.monotonic() - self._last_answer
+
+    def answered(self, reply: Reply) -> Reply:
+        self._last_answer = time.monotonic()
+        self.failures = 0
+        self.usage.replies += 1
+        self.usage.prompt_tokens += reply.prompt_tokens or 0
+        self.usage.completion_tokens += reply.completion_tokens or 0
+        return reply
+
+    def failed(self, reason: str) -> Reply:
+        self._last_answer = time.monotonic()
+        self.failures += 1
+        self.usage.errors += 1
+        return Reply("", error=reason)
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds from a Retry-After header, a number or an HTTP date (RFC 9110, 10.2.3); None if absent or unreadable."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+def _excerpt(text: str) -> str:
+    return " ".join(text.split())[:200]

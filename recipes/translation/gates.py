@@ -1,0 +1,295 @@
+"""Is this a usable translation? Checks from cheap to dear; the first that fails names the reason.
+
+The thresholds are wide: they are there to catch a reply that is broken, not to judge style. Each was held against
+parallel texts by people: XQuAD (12 languages, 240 passages, 1,190 questions and answers) and the questions of
+Cross-MMLU and Cross-LogiQA for Indonesian, Malay and Filipino. What was measured stands beside the constant.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.languages import LANGUAGES
+from recipes.translation.masking import Masked, sentinel_pattern
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Why a translation was not accepted: the gate's name, the field, and what was seen."""
+
+    reason: str
+    field: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One field of a row, source and translation: as they will be written, and the words alone without masked spans."""
+
+    field: str
+    source: str
+    target: str
+    source_words: str
+    target_words: str
+    source_language: str
+    target_language: str
+
+
+Gate = Callable[[list[Pair]], Finding | None]
+
+# Median characters (first) and zlib compression ratio of the UTF-8 bytes (second), XQuAD passages; English has 1.74.
+# For id, ms, fil: Cross-LogiQA, whose English has 1.95, scaled to 1.74. The rest take the value of their script.
+_MEASURED: dict[str, tuple[float, float]] = {
+    "ar": (0.87, 2.22), "de": (1.13, 1.69), "el": (1.13, 2.23), "en": (1.00, 1.74), "es": (1.12, 1.77),
+    "fil": (1.19, 1.96), "hi": (0.98, 2.93), "id": (1.07, 1.83), "ms": (1.09, 1.85), "ro": (1.10, 1.72),
+    "ru": (1.07, 2.26), "th": (0.93, 2.94), "tr": (1.00, 1.66), "vi": (1.02, 1.76), "zh": (0.31, 1.40),
+}  # fmt: skip
+_LIKE = {"bn": "hi", "ta": "hi", "ja": "zh", "ko": "zh"}  # bytes and density of the nearest measured script
+_OWN_LENGTH = {"ja": 0.45, "ko": 0.50}  # not measured here: kana and syllable blocks say less per sign than Han
+
+# With these, 16 of 28,820 XQuAD passages, questions and answers fail (11 languages), no passage among them.
+LENGTH_FACTOR = 2.5
+LENGTH_SLACK = 10  # characters below; twice as many above
+# Compression ratio over the source's, each over its language's usual one. XQuAD: at most 1.30 in any language.
+REPETITION_FACTOR = 2.0
+REPETITION_MIN_CHARACTERS = 60
+COPY_MIN_WORDS = 4  # shorter ones are names as often as not
+COPY_NGRAM_SHARE = 0.5
+SCRIPT_ROW_SHARE = 0.5
+SCRIPT_FIELD_SHARE = 0.2  # one field may be a list of foreign names
+SCRIPT_MIN_LETTERS = 12
+LANGUAGE_MIN_LETTERS = 20  # in English-sized letters; below, identification is guessing
+LANGUAGE_SURE_LETTERS = 60
+LANGUAGE_CONFIDENCE = 0.6  # of another language, for long texts
+LANGUAGE_CONFIDENCE_SHORT = 0.9
+_SIMILAR = ({"id", "ms"},)  # one word list for most of what they say
+
+
+def characters_per_english(language: str) -> float:
+    """Characters of a usual translation for one character of English."""
+    return _OWN_LENGTH.get(language) or _measured(language)[0]
+
+
+def _measured(language: str) -> tuple[float, float]:
+    return _MEASURED.get(_LIKE.get(language, language), (1.1, 1.75))  # the middle of the Latin-script ones
+
+
+def make_pairs(
+    masked: Masked, masked_target: Mapping[str, str], target: Mapping[str, str], source: Mapping[str, str],
+    source_language: str, target_language: str,
+) -> list[Pair]:  # fmt: skip
+    """Line up the fields of a row that were translated."""
+    marks = sentinel_pattern(masked.sentinel)
+    return [
+        Pair(
+            name,
+            source[name],
+            target[name],
+            marks.sub(" ", masked.fields[name]),
+            marks.sub(" ", masked_target[name]),
+            source_language,
+            target_language,
+        )
+        for name in masked_target
+    ]
+
+
+# -- gates that look at text alone, cheap first ----------------------------------------------------------------------
+
+
+def gate_empty(pairs: list[Pair]) -> Finding | None:
+    """A source with text has a translation with text."""
+    for pair in pairs:
+        if pair.source.strip() and not pair.target.strip():
+            return Finding("empty", pair.field, "the translation is empty")
+    return None
+
+
+def gate_numbers(pairs: list[Pair]) -> Finding | None:
+    """Numbers of two digits and more are kept, in any digits and with any separators."""
+    for pair in pairs:
+        found = Counter(_digits(number) for number in re.findall(r"\d[\d.,:\u066b\u066c]*", pair.target))
+        glued = "".join(_digits(character) for character in pair.target if character.isdigit() or character.isspace())
+        for match in _NUMBER.finditer(pair.source):
+            number = _digits(match.group(1))
+            if len(number) >= 2 and not found[number] and number not in glued:
+                return Finding("numbers", pair.field, f"{match.group(1)} is lost")
+    return None
+
+
+# not: 20 million (2000万), 90s, 10 pm (22:00), 12-hour clock times
+_NUMBER = re.compile(
+    r"(?<![\w.,])(\d+(?:[.,:]\d+)*)(?!\w|[.,:]\d)"
+    r"(?!\s*-?(?:hundred|thousand|million|billion|trillion|[ap]\.?m\b|o'clock|dozen|k\b|[MB]\b))"
+)
+
+
+def _digits(text: str) -> str:
+    return "".join(str(unicodedata.digit(character)) for character in text if character.isdigit())
+
+
+def gate_length(pairs: list[Pair]) -> Finding | None:
+    """The translation is about as long as its language usually needs."""
+    for pair in pairs:
+        expected = len(pair.source) * characters_per_english(pair.target_language)
+        expected /= characters_per_english(pair.source_language)
+        low, high = expected / LENGTH_FACTOR - LENGTH_SLACK, expected * LENGTH_FACTOR + 2 * LENGTH_SLACK
+        if not low <= len(pair.target) <= high:
+            detail = f"{len(pair.target)} characters for {len(pair.source)}, expected {max(low, 1):.0f} to {high:.0f}"
+            return Finding("length_ratio", pair.field, detail)
+    return None
+
+
+def gate_copy(pairs: list[Pair]) -> Finding | None:
+    """The translation is not the source again, nor half of it."""
+    for pair in pairs:
+        source, target = _words(pair.source_words), _words(pair.target_words)
+        if len(source) >= COPY_MIN_WORDS and source == target:
+            return Finding("copy", pair.field, "the same words as the source")
+        theirs, ours = set(_ngrams(source, 4)), _ngrams(target, 4)
+        if len(source) >= 2 * COPY_MIN_WORDS and ours:
+            share = sum(ngram in theirs for ngram in ours) / len(ours)
+            if share >= COPY_NGRAM_SHARE:
+                return Finding("copy", pair.field, f"{share:.0%} of its four-word runs stand in the source")
+    return None
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def _ngrams(words: list[str], size: int) -> list[tuple[str, ...]]:
+    return [tuple(words[start : start + size]) for start in range(len(words) - size + 1)]
+
+
+def gate_repetition(pairs: list[Pair]) -> Finding | None:
+    """The translation does not go round in circles: it compresses about as well as its source."""
+    for pair in pairs:
+        if len(pair.target) < REPETITION_MIN_CHARACTERS * characters_per_english(pair.target_language):
+            continue
+        ratio = _compression(pair.target) / _measured(pair.target_language)[1]
+        usual = _compression(pair.source) / _measured(pair.source_language)[1]
+        if ratio > REPETITION_FACTOR * max(usual, 0.5):  # a short source hardly compresses at all
+            return Finding("repetition", pair.field, f"compresses {ratio / usual:.1f} times as well as its source")
+    return None
+
+
+def _compression(text: str) -> float:
+    data = text.encode("utf-8", "surrogatepass")
+    return len(data) / len(zlib.compress(data))
+
+
+@functools.cache
+def _script_pattern(language: str) -> Any:
+    import regex  # knows Unicode scripts; installed with transformers
+
+    script = LANGUAGES[language].script
+    scripts = ("Han", "Hiragana", "Katakana") if language == "ja" else (script,)
+    return regex.compile("[" + "".join(rf"\p{{Script={name}}}" for name in scripts) + "]")
+
+
+def _script_share(text: str, language: str) -> tuple[float, float]:
+    """Share of letters in the language's script, and number of letters, both in English-sized letters."""
+    own = len(_script_pattern(language).findall(text))
+    others = sum(character.isalpha() for character in text) - sum(
+        character.isalpha() for character in "".join(_script_pattern(language).findall(text))
+    )
+    weighted = own / min(1.0, characters_per_english(language))
+    return (weighted / (weighted + others) if weighted + others else 1.0), weighted + others
+
+
+def gate_script(pairs: list[Pair]) -> Finding | None:
+    """Most letters belong to the language's script; a single field may hold many foreign names."""
+    if not pairs:
+        return None
+    language = pairs[0].target_language
+    whole = ("row", "\n".join(pair.target_words for pair in pairs), SCRIPT_ROW_SHARE)
+    for name, text, least in [whole, *((pair.field, pair.target_words, SCRIPT_FIELD_SHARE) for pair in pairs)]:
+        share, letters = _script_share(text, language)
+        if letters >= SCRIPT_MIN_LETTERS * (1 if name == "row" else 3) and share < least:
+            return Finding("script", name, f"{share:.0%} of its letters are {LANGUAGES[language].script}")
+    return None
+
+
+class LanguageGate:
+    """The translation is in the language asked for, by lingua; candidates are the run's languages only.
+
+    Short texts pass unless another language is nearly certain; Indonesian and Malay are taken for one another.
+    """
+
+    def __init__(self, languages: Iterable[str]) -> None:
+        try:
+            from lingua import IsoCode639_3, Language, LanguageDetectorBuilder
+        except ImportError as error:
+            raise CrossinError(
+                "the language gate needs lingua: pip install 'crossin[translate]', or leave `language` out of --gates"
+            ) from error
+        named = {"fil": "tgl"}  # lingua files Filipino under Tagalog
+        by_code = {language.iso_code_639_3: language for language in Language.all()}
+        self._language = {
+            code: by_code[IsoCode639_3.from_str(named.get(code, LANGUAGES[code].iso3).upper())] for code in languages
+        }
+        self._detector = LanguageDetectorBuilder.from_languages(*self._language.values()).build()
+
+    def __call__(self, pairs: list[Pair]) -> Finding | None:
+        texts = [("row", "\n".join(pair.target_words for pair in pairs))]
+        texts += [(pair.field, pair.target_words) for pair in pairs if len(pairs) > 1]
+        for name, text in texts:
+            _, letters = _script_share(text, pairs[0].target_language) if pairs else (0, 0)
+            if letters < (LANGUAGE_MIN_LETTERS if name == "row" else LANGUAGE_SURE_LETTERS):
+                continue
+            finding = self._judge(name, text, pairs[0].target_language, letters)
+            if finding is not None:
+                return finding
+        return None
+
+    def _judge(self, name: str, text: str, wanted: str, letters: float) -> Finding | None:
+        codes = {language: code for code, language in self._language.items()}
+        best = self._detector.compute_language_confidence_values(text)[0]
+        code = codes[best.language]
+        least = LANGUAGE_CONFIDENCE if letters >= LANGUAGE_SURE_LETTERS else LANGUAGE_CONFIDENCE_SHORT
+        if code == wanted or best.value < least or any({code, wanted} <= group for group in _SIMILAR):
+            return None
+        return Finding("language", name, f"looks like {LANGUAGES[code].english} ({best.value:.0%})")
+
+
+_TEXT_GATES: dict[str, Gate] = {
+    "empty": gate_empty,
+    "numbers": gate_numbers,
+    "length_ratio": gate_length,
+    "copy": gate_copy,
+    "repetition": gate_repetition,
+    "script": gate_script,
+}
+# finish_reason, format and placeholders are judged while a reply is read (run.py), before there is a text to look at
+READING_GATES = ("finish_reason", "format", "placeholders")
+GATES = (*_TEXT_GATES, "language")
+
+
+def build_gates(names: Iterable[str], languages: Iterable[str]) -> list[Gate]:
+    """The named gates in their order from cheap to dear.
+
+    Raises:
+        CrossinError: an unknown name, or a gate whose package is missing.
+    """
+    wanted = list(names)
+    unknown = [name for name in wanted if name not in GATES]
+    if unknown:
+        raise CrossinError(f"unknown gate {unknown[0]!r}; known: {', '.join(GATES)}")
+    gates: list[Gate] = [gate for name, gate in _TEXT_GATES.items() if name in wanted]
+    if "language" in wanted:
+        gates.append(LanguageGate(dict.fromkeys(languages)))
+    return gates
+
+
+def first_finding(gates: Iterable[Gate], pairs: list[Pair]) -> Finding | None:
+    """Run the gates in order and return the first finding."""
+    return next((finding for gate in gates if (finding := gate(pairs)) is not None), None)

@@ -1,0 +1,251 @@
+"""Plan, ask, judge, write: the whole translation, resumable at any point because replies alone are state.
+
+Everything but the replies is computed anew in each run, from the source, the options and the store: a run that was
+stopped and one that was not end with the same bytes, and changing a gate needs no new request.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.translation import masking
+from recipes.translation.engines.base import ATTEMPTS, Engine, FormatError, Reply, Request, make_request, read_reply
+from recipes.translation.gates import Finding, Gate, Pair, first_finding, make_pairs
+from recipes.translation.kinds import untranslatable
+from recipes.translation.rows import Row
+from recipes.translation.store import ReplyStore
+
+GOOD_FINISH = ("stop", "eos", "eos_token", "end_turn", "stop_sequence")
+CHUNK = 256  # rows judged together, so that neural gates can batch
+
+
+@dataclass(frozen=True)
+class Part:
+    """One request of a row, with what its sentinels stand for."""
+
+    masked: masking.Masked
+    request: Request
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one row in one language.
+
+    Attributes:
+        fields: the translation, sentinels restored; None where there is none to show.
+        finding: why it was not accepted; None when it was.
+        attempt: which attempt this is about.
+        replies: the raw replies, for the rejects file.
+        unanswered: no reply is stored, and what the last error was.
+    """
+
+    fields: dict[str, str] | None
+    finding: Finding | None
+    attempt: int
+    replies: tuple[str, ...] = ()
+    unanswered: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.fields is not None and self.finding is None
+
+
+@dataclass
+class Translation:
+    """One source, one engine, one store: the state that the steps below share.
+
+    Attributes:
+        errors: request key -> last error of this run, for requests that were given up.
+        asked: requests answered in this run.
+    """
+
+    rows: Sequence[Row]
+    engine: Engine
+    store: ReplyStore
+    source_language: str
+    languages: Sequence[str]
+    gates: Sequence[Gate]
+    dear_gates: Sequence[Any] = ()
+    mask_numbers: str = "long"
+    kinds: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self.errors: dict[str, str] = {}
+        self.asked = 0
+        self.left_out: dict[str, tuple[str, str]] = {}  # row id -> (kind, what showed it)
+        for row in self.rows:
+            empty = next((name for name in ("instruction", "output") if not row.fields[name]), None)
+            kind = ("empty_source", f"{empty} is empty") if empty else untranslatable(row.fields, self.kinds)
+            if kind is not None:
+                self.left_out[row.id] = kind
+
+    # -- plan --------------------------------------------------------------------------------------------------------
+
+    def work(self) -> Iterator[tuple[Row, str]]:
+        """(row, language) of everything to translate; the languages of a row follow one another."""
+        for row in self.rows:
+            if row.id not in self.left_out:
+                for language in self.languages:
+                    yield row, language
+
+    def parts(self, row: Row, language: str, attempt: int) -> list[Part]:
+        """The requests of a row in a language. A field without words, such as a bare number, needs none."""
+        sentinel = self.engine.sentinel
+        filled = {name: text for name, text in row.fields.items() if text}
+        groups = [filled] if self.engine.joint else [{name: text} for name, text in filled.items()]
+        parts = []
+        for group in groups:
+            masked = masking.mask(group, sentinel, self.mask_numbers)
+            wordless = [name for name, text in masked.fields.items() if not masking.has_words(text, sentinel)]
+            if wordless:
+                masked = masking.mask(
+                    {n: t for n, t in group.items() if n not in wordless}, sentinel, self.mask_numbers
+                )
+            if masked.fields:
+                identity = {**self.engine.identity, "masking": masking.VERSION}
+                request = make_request(identity, masked.fields, self.source_language, language, attempt)
+                parts.append(Part(masked, request))
+        return parts
+
+    def missing(self, work: Iterable[tuple[Row, str]], attempt: int) -> Iterator[Request]:
+        """The requests that are not in the store, each once, although rows may share it."""
+        seen: set[str] = set()
+        for row, language in work:
+            for part in self.parts(row, language, attempt):
+                key = part.request.key
+                if key not in seen and key not in self.store:
+                    seen.add(key)
+                    yield part.request
+
+    # -- ask ---------------------------------------------------------------------------------------------------------
+
+    def ask(self, requests: Iterable[Request], progress: Any) -> None:
+        """Send requests and store every reply the moment it arrives."""
+
+        def accept(request: Request, reply: Reply) -> None:
+            if reply.error is not None:
+                self.errors[request.key] = reply.error
+            else:
+                value = {"text": reply.text, "finish_reason": reply.finish_reason}
+                usage = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens}
+                value |= {name: count for name, count in usage.items() if count is not None}  # type: ignore[misc]
+                self.store.add(request.key, value)
+                self.asked += 1
+            progress.update(1)
+
+        self.engine.translate(requests, accept)
+
+    # -- judge -------------------------------------------------------------------------------------------------------
+
+    def read(self, row: Row, language: str, attempt: int) -> tuple[Verdict, list[Pair]]:
+        """Read a row's replies and restore its masks, before any gate looks at the text."""
+        fields = dict(row.fields)  # fields without words stay as they are
+        pairs: list[Pair] = []
+        replies: list[str] = []
+        finding: Finding | None = None
+        for part in self.parts(row, language, attempt):
+            stored = self.store.get(part.request.key)
+            if stored is None:
+                reason = self.errors.get(part.request.key, "not asked yet")
+                return Verdict(None, None, attempt, unanswered=reason), []
+            replies.append(stored["text"])
+            whole = "+".join(part.request.fields)
+            try:
+                if stored["finish_reason"] not in GOOD_FINISH:
+                    finding = finding or Finding("finish_reason", whole, stored["finish_reason"])
+                    continue
+                translated = read_reply(part.request, stored["text"], self.engine.joint)
+                restored = masking.unmask(part.masked, translated)
+            except FormatError as error:
+                finding = finding or Finding("format", whole, str(error))
+            except masking.MaskError as error:
+                finding = finding or Finding("placeholders", whole, str(error))
+            else:
+                fields |= restored
+                pairs += make_pairs(part.masked, translated, restored, row.fields, self.source_language, language)
+        return Verdict(fields if finding is None else None, finding, attempt, tuple(replies)), pairs
+
+    def judge(self, work: Iterable[tuple[Row, str]], attempt: int) -> Iterator[tuple[Row, str, Verdict]]:
+        """Verdicts on one attempt, in the order of `work`: cheap gates first, dear ones on what is left, in batches."""
+        items = iter(work)
+        while chunk := list(itertools.islice(items, CHUNK)):
+            judged: list[tuple[Row, str, Verdict]] = []
+            open_pairs: dict[int, list[Pair]] = {}
+            for row, language in chunk:
+                verdict, pairs = self.read(row, language, attempt)
+                if verdict.accepted:
+                    finding = first_finding(self.gates, pairs)
+                    if finding is not None:
+                        verdict = Verdict(verdict.fields, finding, attempt, verdict.replies)
+                    elif pairs:
+                        open_pairs[len(judged)] = pairs
+                judged.append((row, language, verdict))
+            for gate in self.dear_gates:
+                places = list(open_pairs)
+                for place, finding in zip(places, gate([open_pairs[place] for place in places]), strict=True):
+                    if finding is not None:
+                        row, language, verdict = judged[place]
+                        judged[place] = row, language, Verdict(verdict.fields, finding, attempt, verdict.replies)
+                        del open_pairs[place]
+            yield from judged
+
+    # -- the whole ---------------------------------------------------------------------------------------------------
+
+    def run(self, progress: Any) -> dict[tuple[str, str], Verdict]:
+        """Ask for everything missing, judge, ask once more for what failed, and judge that.
+
+        Args:
+            progress: called as `progress(description, total, done)`; returns a context manager with `update(n)`.
+
+        Returns:
+            (row id, language) -> the last verdict on what was not accepted at the first attempt. What is not in there
+            was accepted at attempt 0, and is read from the store when it is written: memory does not grow with it.
+        """
+        verdicts: dict[tuple[str, str], Verdict] = {}
+        work: Sequence[tuple[Row, str]] = list(self.work())
+        checked = False
+        for attempt in range(ATTEMPTS):
+            total = sum(len(self.parts(row, language, attempt)) for row, language in work)
+            absent = sum(1 for _ in self.missing(work, attempt))
+            if absent:
+                if not checked:
+                    self.engine.check(self.source_language, self.languages)
+                    checked = True
+                name = "translate" if attempt == 0 else "second attempt"
+                with progress(name, total, total - absent) as bar:
+                    self.ask(self.missing(work, attempt), bar)
+            failed = []
+            with progress("check", len(work), 0) as bar:
+                for row, language, verdict in self.judge(work, attempt):
+                    bar.update(1)
+                    if not verdict.accepted or attempt > 0:
+                        if verdict.unanswered is not None and attempt > 0:  # keep what the first attempt showed
+                            first = verdicts[row.id, language]
+                            verdict = Verdict(first.fields, first.finding, 0, first.replies, verdict.unanswered)
+                        verdicts[row.id, language] = verdict
+                    if verdict.finding is not None and verdict.unanswered is None:
+                        failed.append((row, language))
+            work = failed
+        return verdicts
+
+    def verdict(self, row: Row, language: str, verdicts: dict[tuple[str, str], Verdict]) -> Verdict:
+        """The final verdict on a row in a language."""
+        known = verdicts.get((row.id, language))
+        return known if known is not None else self.read(row, language, 0)[0]
+
+
+def open_store(output_dir: Path, *, read_only: bool = False) -> ReplyStore:
+    """The reply store of an output folder.
+
+    Raises:
+        CrossinError: the folder cannot be made, another process writes there, or a stored line is damaged.
+    """
+    try:
+        return ReplyStore(output_dir / "replies", read_only=read_only)
+    except OSError as error:
+        raise CrossinError(f"{output_dir}: cannot be used ({error.strerror or error})") from error

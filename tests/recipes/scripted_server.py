@@ -1,0 +1,227 @@
+"""A real HTTP server that speaks the OpenAI interface, translates word by word out of a small list, and misbehaves on demand.
+
+Its "translations" are nonsense of the right language, length, numbers and marks, always the same for the same text, so
+that they pass the gates and two runs can be compared. What goes wrong is scripted by a function of the request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+WORDS = {
+    "Spanish": "el perro corre por la calle mientras los niños juegan con una pelota en nuestro jardín verde y también "
+    "comen muchas frutas durante toda la mañana porque hace buen tiempo siempre".split(),
+    "Vietnamese": "con chó chạy trên đường phố khi những đứa trẻ chơi bóng trong khu vườn xanh của chúng tôi và cũng ăn "
+    "rất nhiều trái cây suốt cả buổi sáng vì thời tiết đẹp".split(),
+    "Chinese": list("我们在花园里看见孩子们高兴地玩球他吃了很多水果因为今天天气非常好所以大家都去公园散步聊天"),
+    "English": "the dog runs along our street while these children play with some ball in this green garden and they "
+    "also eat much fruit during that whole morning because weather is good".split(),
+}
+_TOKEN = re.compile(r"⟦\d+⟧|\d+(?:[.,:]\d+)*|\w+|[^\w\s]+|\s+")
+
+
+def fake_translation(text: str, language: str) -> str:
+    """Nonsense in a language that keeps marks, numbers, punctuation and line breaks."""
+    out: list[str] = []
+    for token in _TOKEN.findall(text):
+        if token[0] == "⟦" or token[0].isdigit() or not (token[0].isalnum() or token.isspace()):
+            out.append(token)
+        elif token.isspace():
+            out.append(token if language != "Chinese" or "\n" in token else "")
+        else:
+            pick = int(hashlib.sha256(token.encode()).hexdigest(), 16)
+            words = WORDS[language]
+            out.append(words[pick % len(words)] + (words[pick // 7 % len(words)] if language == "Chinese" else ""))
+    return "".join(out)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as the server saw it: when, in how many a time, what was to be translated into what."""
+
+    number: int
+    body: dict[str, Any]
+    fields: dict[str, str]
+    language: str
+    times_asked: int
+    authorization: str | None
+
+    @property
+    def text(self) -> str:
+        return json.dumps(self.fields, ensure_ascii=False)
+
+
+Script = Callable[[Seen], str]
+
+
+@dataclass
+class ScriptedServer:
+    """What the server does and saw. `script` names a behaviour for each request; see `_Handler` for them."""
+
+    script: Script = lambda seen: "perfect"
+    delay: float = 0.0
+    model: str = "scripted"
+    seen: list[Seen] = field(default_factory=list)
+    replied: dict[str, str] = field(default_factory=dict)  # body -> content of the reply
+    asked: Counter[str] = field(default_factory=Counter)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    times: list[float] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    port: int = 0
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+
+def read_prompt(prompt: str) -> tuple[dict[str, str], str]:
+    """The fields and the English name of the target language in a request's words."""
+    language = re.search(r"from English into (\w+)", prompt)
+    text = prompt.split("\n\n", 1)[1].strip("\n")
+    assert language is not None
+    try:
+        return json.loads(text), language.group(1)
+    except json.JSONDecodeError:
+        return {"text": text}, language.group(1)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    state: ScriptedServer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def _send(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+        data = text.encode("utf-8")
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self) -> None:
+        self._send(200, json.dumps({"data": [{"id": self.state.model}]}))
+
+    def do_POST(self) -> None:
+        state = self.state
+        raw = self.rfile.read(int(self.headers["Content-Length"])).decode("utf-8")
+        body = json.loads(raw)
+        prompt = body["messages"][0]["content"] if "messages" in body else body["prompt"]
+        fields, language = read_prompt(prompt)
+        key = json.dumps(body, sort_keys=True)
+        with state.lock:
+            state.asked[key] += 1
+            token = self.headers.get("Authorization")
+            seen = Seen(len(state.seen), body, fields, language, state.asked[key], token)
+            state.seen.append(seen)
+            state.times.append(time.monotonic())
+            state.in_flight += 1
+            state.most_in_flight = max(state.most_in_flight, state.in_flight)
+        try:
+            time.sleep(state.delay)
+            self._answer(seen, key, state.script(seen))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        finally:
+            with state.lock:
+                state.in_flight -= 1
+
+    def _answer(self, seen: Seen, key: str, behaviour: str) -> None:
+        finish_reason = "stop"
+        translated = {name: fake_translation(text, seen.language) for name, text in seen.fields.items()}
+        if behaviour == "slow":
+            time.sleep(1.0)
+        elif behaviour.startswith("429"):  # 429 or 429:seconds
+            after = behaviour.partition(":")[2]
+            return self._send(429, '{"error": "too many"}', {"Retry-After": after} if after else None)
+        elif behaviour in ("400", "401", "500", "503"):
+            return self._send(int(behaviour), '{"error": {"message": "scripted"}}')
+        elif behaviour == "not_json":
+            return self._send(200, "<html>gateway</html>")
+        elif behaviour == "no_choices":
+            return self._send(200, '{"choices": []}')
+        elif behaviour == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            self.close_connection = True
+            return None
+        elif behaviour == "half":  # the connection ends within the body
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b'{"choices": [{"mess')
+            self.close_connection = True
+            return None
+        elif behaviour == "wrong_language":
+            other = "Vietnamese" if seen.language == "Spanish" else "Spanish"
+            translated = {name: fake_translation(text, other) for name, text in seen.fields.items()}
+        elif behaviour == "copy":
+            translated = dict(seen.fields)
+        elif behaviour == "broken_mark":
+            translated = {name: text.replace("⟦0⟧", "⟦7⟧") for name, text in translated.items()}
+        elif behaviour == "lost_mark":
+            translated = {name: text.replace("⟦0⟧", "") for name, text in translated.items()}
+        elif behaviour == "empty":
+            translated = dict.fromkeys(seen.fields, "")
+        elif behaviour == "loop":
+            translated = {name: " ".join([text] * 1)[:20] * (len(text) // 20 + 1) for name, text in translated.items()}
+        elif behaviour == "short":
+            translated = {name: text[: len(text) // 8] for name, text in translated.items()}
+        elif behaviour == "lost_number":
+            translated = {name: re.sub(r"\d\d+", "", text) for name, text in translated.items()}
+        elif behaviour == "truncated":
+            finish_reason = "length"
+        elif behaviour == "missing_field":
+            translated.popitem()
+        else:
+            assert behaviour in ("perfect", "malformed", "truncated"), behaviour
+        content = json.dumps(translated, ensure_ascii=False) if "text" not in translated else translated["text"]
+        if behaviour in ("malformed", "truncated"):
+            content = content[: len(content) // 2]
+        with self.state.lock:
+            self.state.replied[key] = content
+        message = (
+            {"message": {"role": "assistant", "content": content}} if "messages" in seen.body else {"text": content}
+        )
+        usage = {"prompt_tokens": 10, "completion_tokens": 5}
+        return self._send(200, json.dumps({"choices": [{**message, "finish_reason": finish_reason}], "usage": usage}))
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # a client that was killed
+
+
+@contextmanager
+def serve(state: ScriptedServer) -> Iterator[ScriptedServer]:
+    """Run the server on a free port of this machine (or on `state.port`)."""
+    handler = type("Handler", (_Handler,), {"state": state})
+    server = _Server(("127.0.0.1", state.port), handler)
+    state.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
