@@ -1,0 +1,217 @@
+"""Build an instruction mix: `python recipes/build_mix.py --config recipes/configs/mix/mini_x2x.yaml --output_dir DIR`.
+
+DIR then holds train.parquet, README.md (dataset card), config.yaml (the merged options: build it again with `--config`)
+and manifest.json, and loads with `datasets.load_dataset(DIR)`. The same options and sources give the same rows on any
+machine, and the same bytes for the same version of pyarrow. Nothing is left behind when a build fails.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from crossin_metrics.errors import CrossinError
+from recipes.mix_config import MixConfig
+from recipes.parsing import parse, run
+
+if TYPE_CHECKING:
+    from recipes.mix import Plan
+    from recipes.mix_card import Statistics
+    from recipes.sources import Store
+
+FILES = ("train.parquet", "README.md", "config.yaml", "manifest.json")
+
+
+def build(config: MixConfig) -> dict[str, Any]:
+    """Build the mix and return its manifest; do nothing if the folder already holds this very mix.
+
+    Raises:
+        CrossinError: a source is unreadable or inconsistent; the options leave nothing to draw; the folder holds
+            something else; or writing failed (the folder is then as it was).
+    """
+    from recipes.mix import make_plan
+    from recipes.mix_card import Statistics, card, fingerprint, manifest
+
+    target = Path(config.output_dir)
+    old = _existing(target)
+    with _scratch(target) as scratch:
+        try:
+            base, seed = open_sources(config, Path(scratch) / "stores")
+            stores = {role: store for role, store in (("base", base), ("seed", seed)) if store is not None}
+            sources = {role: store.info for role, store in stores.items()}
+            wanted = fingerprint(config, sources)
+            if old is not None and old["fingerprint"] == wanted and _sha256(target / FILES[0]) == old["parquet_sha256"]:
+                print(f"{target} is up to date: {old['n_rows']:,} rows", file=sys.stderr)
+                return old
+            if old is not None and not config.overwrite:
+                what = "is damaged" if old["fingerprint"] == wanted else "was made from other options or sources"
+                raise CrossinError(f"{target} holds a mix that {what}: choose another folder, or add --overwrite")
+            plan = make_plan(config, len(base) if base else 0, len(seed) if seed else 0)
+            statistics = Statistics(_tokenizer(config.tokenizer))
+            folder = Path(scratch) / "mix"
+            folder.mkdir()
+            _write_rows(folder / FILES[0], plan, config, base, seed, statistics)
+            facts = manifest(config, plan, sources, statistics, wanted, _sha256(folder / FILES[0]))
+            (folder / FILES[1]).write_text(card(config, facts), encoding="utf-8")
+            (folder / FILES[2]).write_text(_yaml(config), encoding="utf-8")
+            (folder / FILES[3]).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            _swap_in(folder, target, Path(scratch))
+        except OSError as error:
+            raise CrossinError(f"{target}: writing the mix failed ({error}); nothing was changed there") from error
+    return facts
+
+
+def open_sources(config: MixConfig, folder: Path) -> tuple[Store | None, Store | None]:
+    """The base and the seed store, laid out in `folder`; None for one that the mix does not need."""
+    from recipes.mix_config import PIVOT
+    from recipes.sources import SourceSpec, build_store, parse_fields
+
+    base = seed = None
+    if config.variant != "seed_only" and config.n_base != 0 and config.base_seed_ratio != 0:
+        spec = SourceSpec(
+            config.base_set,
+            (PIVOT,),
+            parse_fields(config.base_fields, "base_fields"),
+            config.base_config,
+            config.base_split,
+            config.base_revision,
+            config.base_licence,
+            bad_rows=config.bad_rows,
+        )
+        base = build_store(spec, folder)
+    if config.samples != 0 or (config.trans and config.n_trans != 0):
+        spec = SourceSpec(
+            config.seed_set,
+            tuple(config.seed_languages),
+            parse_fields(config.seed_fields, "seed_fields"),
+            config.seed_config,
+            config.seed_split,
+            config.seed_revision,
+            config.seed_licence,
+            parallel=True,
+            bad_rows=config.bad_rows,
+        )
+        seed = build_store(spec, folder)
+    return base, seed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the options and build the mix; returns the exit code."""
+    (config,) = parse(MixConfig, argv, prog="build_mix", description="Build a CrossIn instruction mix.")
+    facts = build(config)
+    parts = ", ".join(f"{part} {n:,}" for part, n in facts["parts"].items())
+    print(
+        f"{config.output_dir}: {facts['n_rows']:,} rows ({parts}), content {facts['content_sha256'][:16]}",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _write_rows(
+    path: Path, plan: Plan, config: MixConfig, base: Store | None, seed: Store | None, statistics: Statistics
+) -> None:
+    import pyarrow.parquet as pq
+    from tqdm import tqdm
+
+    from recipes.mix_rows import render_all, schema
+
+    # Every setting that shapes the bytes is stated, so that a new default of pyarrow does not change them.
+    settings: dict[str, Any] = {
+        "version": "2.6",
+        "compression": "zstd",
+        "compression_level": 3,
+        "use_dictionary": ["part", "in_lang", "out_lang", "source"],
+        "data_page_version": "1.0",
+        "data_page_size": 1 << 20,
+        "write_statistics": True,
+        "store_schema": True,
+    }
+    with (
+        pq.ParquetWriter(path, schema(), **settings) as writer,
+        tqdm(total=len(plan), unit=" rows", desc="mix", disable=None, mininterval=1.0) as progress,
+    ):
+        for batch in render_all(plan, config, base, seed, config.num_workers):
+            statistics.add(batch)
+            writer.write_batch(batch)
+            progress.update(batch.num_rows)
+
+
+def _existing(target: Path) -> dict[str, Any] | None:
+    """The manifest of a mix that is there already; None if the folder is absent or empty."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return None
+    if not target.is_dir() or not (target / FILES[3]).is_file():
+        raise CrossinError(f"{target} exists and holds no mix: choose another folder (--overwrite replaces mixes only)")
+    unknown = sorted(path.name for path in target.iterdir() if path.name not in FILES)
+    if unknown:
+        raise CrossinError(f"{target} holds files beside the mix ({', '.join(unknown[:3])}): choose another folder")
+    try:
+        content = json.loads((target / FILES[3]).read_text(encoding="utf-8"))
+        return {**content, "fingerprint": str(content["fingerprint"]), "parquet_sha256": str(content["parquet_sha256"])}
+    except (OSError, ValueError, KeyError, TypeError):  # damaged: never equal to what is wanted
+        return {"fingerprint": "", "parquet_sha256": "", "n_rows": 0}
+
+
+def _scratch(target: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder beside the target, on the same file system, so that a rename can move the finished mix in."""
+    try:
+        target.absolute().parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.absolute().parent)
+    except OSError as error:
+        raise CrossinError(f"cannot write to {target.absolute().parent}: {error.strerror or error}") from error
+
+
+def _swap_in(folder: Path, target: Path, scratch: Path) -> None:
+    """Move the finished folder to the target; an older mix there is put back if that fails."""
+    aside = scratch / "old"
+    if target.exists():
+        target.replace(aside)
+    try:
+        folder.replace(target)
+    except OSError:
+        if aside.exists():
+            aside.replace(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _tokenizer(name: str | None) -> Any:
+    if name is None:
+        return None
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise CrossinError(f"tokenizer {name!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+
+
+def _yaml(config: MixConfig) -> str:
+    import yaml
+
+    return "# The merged options of this mix; build it again with --config.\n" + yaml.safe_dump(
+        config.portable(), sort_keys=False, allow_unicode=True
+    )
+
+
+if __name__ == "__main__":
+    run(main, "build_mix")

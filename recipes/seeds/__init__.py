@@ -1,0 +1,1 @@
+"""Scripts that write a parallel seed from a public parallel set."""
