@@ -173,7 +173,7 @@ def log_language(name: str, *, strict: bool = False) -> str:
         CrossinError: no language code.
     """
     key = name.strip().casefold().replace("-", "_")
-    tagged = re.fullmatch(r"([a-z]{3})_([a-z]{4})", key)
+    tagged = re.fullmatch(r"([a-z]{2,3})_([a-z]{4})", key)
     if tagged:
         try:
             code = language_code(tagged[1])

@@ -20,7 +20,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.parallel_logs import log_language
 from crossin_metrics.prediction_tables import Row, RunKey, json_lines, numbered_lines, read_table
 from crossin_metrics.questions import Questions, check_questions
-from crossin_metrics.sample_logs import LogFields, read_sample_log, settings_of
+from crossin_metrics.sample_logs import LogFields, can_read, read_sample_log, settings_of
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,17 @@ def read_predictions(
     languages: Sequence[str] | None = None,
     *,
     fields: LogFields | None = None,
+    warn: Callable[[str], None] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Run]:
     """Read files, of any of the kinds, into runs, in the order in which they are first met.
 
     Args:
-        paths: prediction tables, sample logs, or folders of the harness's output (every `samples_*.jsonl` below).
+        paths: prediction tables, sample logs, or folders of the harness's output: every `samples_*.jsonl` below, those
+            of tasks not known here being passed over.
         languages: codes or names to keep; default all that a run has. A question counts only where all are there.
         fields: where id, language and gold stand in logs of tasks not known here.
+        warn: called with a sentence for each file passed over. What concerns a run is in its `notes`.
         progress: called with a line now and then while long files are read.
 
     Raises:
@@ -117,9 +120,13 @@ def read_predictions(
     sources: dict[RunKey, dict[Path, None]] = {}
     logs: set[Path] = set()
     n_rows = 0
-    for path in _files(paths):
+    for path, from_folder in _files(paths):
         kind = file_kind(path)
         if kind == "log":
+            if from_folder and not can_read(path, fields):
+                if warn is not None:
+                    warn(f"{path}: passed over, no parallel task known here (see --id-field)")
+                continue
             logs.add(path)
         rows = read_sample_log(path, fields) if kind == "log" else read_table(path, kind)
         n_before = n_rows
@@ -132,14 +139,14 @@ def read_predictions(
             if row.language in by_language:
                 raise CrossinError(
                     f"{row.place}: id {row.id!r}, language {row.language} of run {key.name} was read before, at "
-                    f"{by_language[row.language].place}: the same run given twice, or two runs the file does not tell "
-                    "apart (columns model, mode, prompt); give each once"
+                    f"{by_language[row.language].place}: the same run given twice, or two runs that nothing tells "
+                    "apart (columns model, mode, prompt of a table; folder, shots, chat template of a log); give one"
                 )
             by_language[row.language] = row
         if n_rows == n_before:
             raise CrossinError(f"{path}: no rows in it; was the run that wrote it stopped?")
     if not cells:
-        raise CrossinError("no files to read")
+        raise CrossinError("no rows of a parallel task in what was given")
     return [
         _assemble(key, questions, wanted, tuple(sources[key]), [path for path in sources[key] if path in logs])
         for key, questions in cells.items()
@@ -180,8 +187,8 @@ def file_kind(path: Path) -> str:
     return "log" if "doc" in row else "jsonl"
 
 
-def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
-    """The files named, folders replaced by the sample logs below them; one given twice is an error."""
+def _files(paths: Iterable[str | Path]) -> Iterator[tuple[Path, bool]]:
+    """The files named, and the sample logs below folders named, with whether they are such; none may come twice."""
     seen: set[Path] = set()
     for given in map(Path, paths):
         found = [given]
@@ -193,7 +200,7 @@ def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
             if path.resolve() in seen:
                 raise CrossinError(f"{path}: given twice")
             seen.add(path.resolve())
-            yield path
+            yield path, given.is_dir()
 
 
 def _assemble(
@@ -297,7 +304,7 @@ def _settings(logs: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
         return {}, []
     shared = {name: value for name, value in found[0].items() if all(other.get(name) == value for other in found)}
     differing = []
-    for name in ("shots", "limit", "task_version", "chat_template", "system_instruction"):
+    for name in ("limit", "task_version", "chat_template", "system_instruction"):
         values = {str(settings.get(name)) for settings in found}
         if len(values) > 1:
             differing.append(

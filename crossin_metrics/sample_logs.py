@@ -99,12 +99,19 @@ def settings_of(path: Path) -> dict[str, Any]:
         "limit": config.get("limit"),
         "chat_template": results.get("chat_template_sha"),
         "system_instruction": results.get("system_instruction_sha"),
+        "signature": (((results.get("configs") or {}).get(task) or {}).get("metadata") or {}).get("signature"),
         "metadata": ((results.get("configs") or {}).get(task) or {}).get("metadata"),
         "lm_eval_version": results.get("lm_eval_version"),
     }
     settings = {name: value for name, value in info.items() if value is not None}
     settings["model"] = results.get("model_name_sanitized") or path.absolute().parent.name
     return settings
+
+
+def _mode(settings: Mapping[str, Any]) -> str:
+    """What besides the model sets runs apart in one folder: "5-shot", "chat", "5-shot+chat"; "" for neither."""
+    shots, chat = settings.get("shots"), settings.get("chat_template")
+    return "+".join([*([f"{shots}-shot"] if shots else []), *(["chat"] if chat else [])])
 
 
 def read_sample_log(path: Path, fields: LogFields | None = None) -> Iterator[tuple[RunKey, Row]]:
@@ -115,29 +122,44 @@ def read_sample_log(path: Path, fields: LogFields | None = None) -> Iterator[tup
     """
     fields = fields or LogFields()
     pattern = fields.pattern()
-    settings = settings_of(path)
-    model, task = str(settings["model"]), task_of(path)
+    settings, task = settings_of(path), task_of(path)
+    model, mode = str(settings["model"]), _mode(settings)
     for number, sample in json_lines(path):
         place = f"{path}:{number}"
         try:
             doc = sample.get("doc")
             if not isinstance(doc, dict) or "filtered_resps" not in sample:
                 raise CrossinError("no row of a sample log (doc or filtered_resps missing); was the file edited?")
-            if "order" in doc and "formulation" in doc:
-                yield from _own_rows(sample, doc, task, model, place)
-            elif pattern is not None:
-                yield _told_row(sample, task, model, fields, pattern, place)
+            told = pattern is not None and pattern.search(task) is not None
+            known = find_family(task)
+            if _is_own(doc):
+                yield from _own_rows(sample, doc, task, (model, mode), place)
+            elif pattern is not None and (told or known is None):
+                yield _told_row(sample, task, (model, mode), fields, pattern, place)
             else:
-                known = find_family(task)
                 if known is None:
                     raise CrossinError(
                         f"task {task!r} is none of the parallel tasks known ({_known_families()}); say which field is "
                         "the question's id and where the language stands in the task's name, for example "
                         "--id-field doc.id --language-from '^mytask_([a-z]+)$'"
                     )
-                yield _family_row(sample, doc, *known, model, place)
+                yield _family_row(sample, doc, *known, (model, mode), place)
         except CrossinError as error:
             raise CrossinError(f"{place}: {error}") from None
+
+
+def can_read(path: Path, fields: LogFields | None = None) -> bool:
+    """Whether the log is of a task known here or told by `fields`; its first row is looked at."""
+    task, pattern = task_of(path), (fields or LogFields()).pattern()
+    if find_family(task) is not None or (pattern is not None and pattern.search(task)):
+        return True
+    first = next(json_lines(path), None)
+    return first is not None and isinstance(first[1].get("doc"), dict) and _is_own(first[1]["doc"])
+
+
+def _is_own(doc: Mapping[str, Any]) -> bool:
+    """Whether a document is one of this project's tasks'."""
+    return "order" in doc and "formulation" in doc
 
 
 def _known_families() -> str:
@@ -145,7 +167,7 @@ def _known_families() -> str:
 
 
 def _own_rows(
-    sample: Mapping[str, Any], doc: Mapping[str, Any], task: str, model: str, place: str
+    sample: Mapping[str, Any], doc: Mapping[str, Any], task: str, model: tuple[str, str], place: str
 ) -> Iterator[tuple[RunKey, Row]]:
     """A row of this project's tasks: one row a variant, the option picked being what the log says."""
     try:
@@ -177,7 +199,7 @@ def _own_rows(
             continue
         else:  # asked in one language only, the task has no consistency to log
             answer = _own_answer(sample, doc, shown, order, language, logprobs)
-        run = RunKey(task, model, "", prompt, _variant(sample, variant))
+        run = RunKey(task, *model, prompt, _variant(sample, variant))
         yield run, Row(identifier, language, answer, gold, n_choices, order, logprobs, place)
 
 
@@ -212,7 +234,7 @@ def _family_row(
     doc: Mapping[str, Any],
     family: Family,
     match: re.Match[str],
-    model: str,
+    model: tuple[str, str],
     place: str,
 ) -> tuple[RunKey, Row]:
     groups = match.groupdict()
@@ -220,13 +242,18 @@ def _family_row(
     identifier = question_id(doc, family, groups.get("subject"))
     options = [str(doc[name]) for name in family.options if doc.get(name) is not None]
     prompt = f"p{groups['prompt']}" if groups.get("prompt") else ""
-    run = RunKey(family.name, model, "", prompt, _variant(sample))
+    run = RunKey(family.name, *model, prompt, _variant(sample))
     row = _judged_row(sample, identifier, language, gold_index(doc, family), options, place)
     return run, row
 
 
 def _told_row(
-    sample: Mapping[str, Any], task: str, model: str, fields: LogFields, pattern: re.Pattern[str], place: str
+    sample: Mapping[str, Any],
+    task: str,
+    model: tuple[str, str],
+    fields: LogFields,
+    pattern: re.Pattern[str],
+    place: str,
 ) -> tuple[RunKey, Row]:
     match = pattern.search(task)
     if match is None:
@@ -245,7 +272,7 @@ def _told_row(
     if gold is None or gold < 0:
         raise CrossinError("the gold option cannot be told from the log's target; name its field with --gold-field")
     row = _judged_row(sample, identifier, log_language(match[group]), gold, [], place)
-    return RunKey(rest, model, "", "", _variant(sample)), row
+    return RunKey(rest, *model, "", _variant(sample)), row
 
 
 def _field(sample: Mapping[str, Any], path: str, flag: str) -> Any:

@@ -85,13 +85,12 @@ def run(args: argparse.Namespace) -> int:
         languages = [name.strip() for name in args.languages.split(",") if name.strip()]
         if not languages:
             raise CrossinError("--languages names no language; for example --languages en,zh,vi")
-    progress = _progress()
-    runs = read_predictions(args.files, languages, fields=fields, progress=progress)
+    runs = read_predictions(args.files, languages, fields=fields, warn=_warn, progress=_progress())
     for scored in runs:
         for note in scored.notes:
-            _say(f"crossin: warning: {note}")
+            _warn(note)
         if len(scored.languages) == 1:
-            _say(f"crossin: warning: run {scored.name}: only {scored.languages[0]}, so there is no consistency")
+            _warn(f"run {scored.name}: only {scored.languages[0]}, so there is no consistency")
     results = [_scores(scored, args.bootstrap, args.seed, pairs=args.full) for scored in runs]
     if args.json:
         flat = [_flat(scores, errors) for scores, errors in results]
@@ -138,8 +137,8 @@ def _flat(scores: dict[str, float], errors: dict[str, float]) -> dict[str, float
     return flat
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+def _warn(text: str) -> None:
+    print(f"crossin: warning: {text}", file=sys.stderr)
 
 
 def _progress() -> Callable[[str], None] | None:

@@ -47,7 +47,8 @@ def number(value: float | None) -> str:
 def one_run(run: Run, scores: Mapping[str, float], errors: Mapping[str, float], *, full: bool = False) -> str:
     """Everything about one run: headline scores, languages, pairs; all keys with `full`."""
     codes = run.languages
-    blocks = [f"{run.name}\n{_counts(run, scores)}"]
+    signature = run.settings.get("signature")
+    blocks = ["\n".join([run.name, *([f"signature {signature}"] if signature else []), _counts(run, scores)])]
     names = list(scores) if full else [name for name in HEADLINE if name in scores]
     names = [name for name in names if not name.startswith("n_")]
     if full:
