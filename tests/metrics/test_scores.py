@@ -6,6 +6,7 @@ import itertools
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +15,14 @@ import pytest
 
 from crossin_metrics.agreement import rank_consistency, subset_shares
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.scores import question_statistics, score, scores_from_means, subset_consistency
+from crossin_metrics.scores import (
+    check_questions,
+    question_statistics,
+    score,
+    score_questions,
+    scores_from_means,
+    subset_consistency,
+)
 
 EN_ES_ZH = ["en", "es", "zh"]
 
@@ -268,6 +276,20 @@ def test_letters_drawn_at_random_agree_by_chance_alone_under_any_order() -> None
         found = score(answers, np.zeros(n, int), EN_ES_ZH, orders=orders)
         assert abs(found["fleiss_kappa"]) < 0.02
         assert found["letter_bias"] == pytest.approx(0.45, abs=0.01)
+
+
+def test_chance_by_orders_is_plain_fleiss_where_the_orders_are_one() -> None:
+    rng = np.random.default_rng(9)
+    n_choices = rng.integers(2, 5, 60)
+    orders = np.array([[[*rng.permutation(k), -1, -1][:4]] * 3 for k in n_choices])
+    answers = (rng.random((60, 3)) ** 2 * n_choices[:, None]).astype(int)
+    checked = check_questions(answers, np.zeros(60, int), EN_ES_ZH, orders=orders)
+    assert checked.one_order
+    by_orders = score_questions(replace(checked, one_order=False, orders=orders))
+    plain = score_questions(checked)
+    assert by_orders.keys() == plain.keys()
+    for key, value in plain.items():
+        assert by_orders[key] == pytest.approx(value, abs=1e-12), key
 
 
 def test_orders_and_positions_tell_the_same() -> None:
