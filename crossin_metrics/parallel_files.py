@@ -6,7 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,17 +129,37 @@ def hub_rows(places: Sequence[tuple[str, str | None]], split: str, revision: str
     Raises:
         CrossinError: none of the places gave the set; says why for each, and what to do instead.
     """
-    reasons = []
+    import datasets
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError
+
+    online = not huggingface_hub.constants.HF_HUB_OFFLINE
+    reasons = [] if online else ["HF_HUB_OFFLINE is set"]
     for repo, config in places:
         label = f"{repo}/{config}" if config else repo
+        commit: str | None = None
+        if online:
+            try:
+                commit = huggingface_hub.HfApi().dataset_info(repo, revision=revision, timeout=_HUB_TIMEOUT).sha
+            except HfHubHTTPError as error:  # the hub answered: no such repository or revision, or no access
+                reasons.append(f"{label}: {_reason(error)}")
+                continue
+            except Exception as error:  # no answer; the class depends on the client's transport
+                online = False
+                reasons.append(f"no answer from {huggingface_hub.constants.ENDPOINT}: {_reason(error)}")
         try:
-            rows, commit = _hub_table(repo, config, split, revision)
-        except Exception as error:  # whatever the hub's client raises becomes one line of the one message below
-            reason = (str(error).splitlines() or [""])[0][:160]
-            reasons.append(f"{label}: {type(error).__name__} {reason}".rstrip())
-        else:
-            where = f"hub:{label}@{commit}"
-            return [Located(f"{where}, row {number}", row) for number, row in enumerate(rows, 1)], where
+            with nullcontext() if online else _hub_offline():
+                table = datasets.load_dataset(repo, config, split=split, revision=commit or revision)
+        except Exception as error:  # whatever the library raises becomes part of the one message below
+            absent = not online and isinstance(error, ConnectionError)
+            reasons.append(f"{label}: {'not in the cache' if absent else _reason(error)}")
+            continue
+        commit = commit or _cached_commit(table)
+        if revision is not None and not online and not commit.startswith(revision):
+            reasons.append(f"{label}: the cache has {commit}, which cannot be told to be {revision}")
+            continue
+        where = f"hub:{label}@{commit}"
+        return [Located(f"{where}, row {number}", row) for number, row in enumerate(table.to_list(), 1)], where
     raise CrossinError(
         f"cannot get the data from the hub or its local cache ({'; '.join(reasons)}); "
         "put the files into a folder and name it by data_dir or CROSSIN_DATA_DIR, "
@@ -147,26 +167,15 @@ def hub_rows(places: Sequence[tuple[str, str | None]], split: str, revision: str
     )
 
 
-def _hub_table(repo: str, config: str | None, split: str, revision: str | None) -> tuple[list[dict[str, Any]], str]:
-    import datasets
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError
+def _cached_commit(table: Any) -> str:
+    """The commit a cached data set was made from: the name of its folder (the library keeps no other record of it)."""
+    files = table.cache_files
+    return Path(files[0]["filename"]).parent.name if files else "cache"
 
-    commit: str | None = None
-    if not huggingface_hub.constants.HF_HUB_OFFLINE:
-        try:
-            commit = huggingface_hub.HfApi().dataset_info(repo, revision=revision, timeout=_HUB_TIMEOUT).sha
-        except HfHubHTTPError:  # the hub answered: no such repository or revision, no access
-            raise
-        except Exception as error:  # no answer; which class it is depends on the client's transport
-            with _hub_offline():
-                try:
-                    table = datasets.load_dataset(repo, config, split=split, revision=revision)
-                except Exception:
-                    raise error from None
-                return table.to_list(), revision or "cache"
-    table = datasets.load_dataset(repo, config, split=split, revision=commit or revision)
-    return table.to_list(), commit or revision or "cache"
+
+def _reason(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__} {lines[0][:160] if lines else ''}".rstrip()
 
 
 @contextmanager

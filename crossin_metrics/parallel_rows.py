@@ -181,7 +181,8 @@ def _item(value: Any, at: str, doubles: list[str]) -> tuple[Item, int]:
     texts = [_text(choice, f"choice {number} (from 0)", at) for number, choice in enumerate(raw)]
     choices = _without_labels(texts, at)
     answer = _text(value["answer"], "answer", at)
-    matches = [number for number, choice in enumerate(choices) if choice == answer]
+    matches = [number for number, text in enumerate(texts) if text == answer]  # with labels even doubles differ
+    matches = matches or [number for number, choice in enumerate(choices) if choice == answer]
     if not matches and (label := _LABEL.match(answer)):
         position = ord(label[1]) - ord("A")
         if position < len(choices) and choices[position] == answer[label.end() :].strip():
@@ -211,7 +212,7 @@ def _without_labels(texts: list[str], at: str) -> list[str]:
     stripped = [text[label.end() :].strip() for text, label in zip(texts, found, strict=True) if label]
     if not all(stripped):
         raise CrossinError(f"{at}: choice {letters[stripped.index('')]} is empty; fill it in or leave the question out")
-    return stripped
+    return _without_labels(stripped, at)  # labels given twice; and reading back what was written changes nothing
 
 
 def _passages(objects: dict[str, Any]) -> set[str]:
