@@ -146,7 +146,8 @@ CORRECTION = (
 
 # Lines that open another question or another turn: a base model going on.
 NEXT_QUESTION = (
-    r"(?:\d+[.)]\s*)?(?:question|q|pregunta|问题|题目|câu\ hỏi|soalan|pertanyaan|tanong|"
+    r"\d{1,3}[.)][ ][^\n]{5,400}\?[ ]*(?=\n)|"
+    r"(?:\d+[.)][ ]*)?(?:question|q|pregunta|问题|题目|câu\ hỏi|soalan|pertanyaan|tanong|"
     r"katanungan|frage|domanda|pergunta)"
     r"\s*(?:no\.?\s*)?\d*\s*:"
 )

@@ -142,7 +142,9 @@ _ENCLOSED = re.compile(rf"{OPEN}\s?([A-Ja-j])\s?{CLOSE}")
 _HALF = re.compile(rf"([A-Ja-j])\s?{CLOSE}")
 _CUT = re.compile(r"[(\[【]\s?([A-J])[\s.。!\"']*\Z")
 _BARE = re.compile(r"([A-Ja-j])(?![\w'])|([A-J])(?=因为|由于|项|です|입니다|이다)|([A-J])(?=[\u4e00-\u9fff]*[。.]?\Z)")
-_AFTER_BARE = re.compile(r"\s*\Z|\s*\n|\s?[;:!?\"»|]|\s?\.(?!\w)|\.(?=[^\W\d_]{2}|[\u4e00-\u9fff])|[。、]|\s-+\s")
+_AFTER_BARE = re.compile(
+    r"\s*\Z|\s*\n|\s?[;!\"»|]|\s?:(?!\s*\d)|\s?\.(?!\w)|\.(?=[^\W\d_]{2}|[\u4e00-\u9fff])|[。、]|\s-+\s"
+)
 _CONNECTIVE = re.compile(rf",?\s*(?:{cues.CONNECTIVE})(?!\w)|\s*(?:因为|由于|吧|项|选项)", re.IGNORECASE)
 _OTHER_SCRIPT = re.compile(r"\s+(?:\d|[\u4e00-\u9fff])")
 _ALONE = re.compile(r"[\s.。!\"']*\Z")
@@ -214,7 +216,7 @@ def settle(text: str, label: Label, options: Options) -> int:
             return SEVERAL
     elif TOGETHER.match(text, label.end):
         return SEVERAL
-    elif at is not None and (LINE_END.match(text, end) or end - start >= 10):
+    elif at is not None and at >= 0 and (LINE_END.match(text, end) or end - start >= 10):
         return CONFLICT
     return SEVERAL if listed(text, label.end, label.choice, options) else label.choice
 
@@ -229,7 +231,7 @@ def listed(text: str, position: int, index: int, options: Options) -> bool:
         other = LETTERS.index(match[1] or match[2]) if match else options.exact.get(fold(line))
         if other is None or other >= len(options.letters):
             return False
-        if match and not _is_entry(line[match.end() :].strip(), options.texts[other], options):
+        if match and not _is_entry(line[match.end() :].strip(), options):
             return False
         if other != index:
             return True
@@ -243,11 +245,11 @@ JUDGED = re.compile(
 )
 
 
-def _is_entry(rest: str, own: str, options: Options) -> bool:
+def _is_entry(rest: str, options: Options) -> bool:
     """Is what follows a label in a line the option alone ("(A) the Nile"), not words about it ("(A) is too short")?"""
     if not rest:
         return True
     at, end = option_at(rest, 0, options)
     if at is not None:
         return _ALONE.match(rest, end) is not None
-    return JUDGED.match(" " + rest) is None and len(rest) <= 1.5 * len(own) + 8
+    return JUDGED.match(" " + rest) is None

@@ -229,7 +229,7 @@ def _target(text: str, position: int, options: Options, words: str) -> int | Non
     for place in sorted({start, skip(text, position)}, reverse=True):
         at, end = option_at(text, place, options)
         if at is not None and at >= 0 and (len(options.texts[at]) > 1 or LINE_END.match(text, end)):
-            if TOGETHER.match(text, end) or (options.texts[at].isdigit() and not LINE_END.match(text, end)):
+            if TOGETHER.match(text, end) or not _complete(text, place, end, options.texts[at]):
                 return None
             as_label = label_at(text, place, options, words, after_cue=True)
             if as_label is None or as_label.choice == at or end > as_label.end:
@@ -243,6 +243,18 @@ def _target(text: str, position: int, options: Options, words: str) -> int | Non
         if _NO_OPTION.match(text, place):
             return NO_ANSWER
     return None
+
+
+_BOUNDARY = re.compile(
+    rf"\s*(?:\Z|[\n,;:!?\"')(。、|<]|\.(?!\d)|-)|,?\s+{cues.CONNECTIVE}(?!\w)|因为|由于|吧", re.IGNORECASE
+)
+
+
+def _complete(text: str, start: int, end: int, option: str) -> bool:
+    """Is the option's text at [start, end) a phrase of its own ("the Nile."), not part of one ("the Nile delta")?"""
+    if _BOUNDARY.match(text, end):
+        return True
+    return any(c.isalpha() for c in option) and (end - start >= 15 or len(CJK.findall(option)) >= 6)
 
 
 _STOP = re.compile(r"[\"']?[.。!;]\s|[。；]")
@@ -274,7 +286,7 @@ _REFUSAL = re.compile(cues.REFUSAL, re.IGNORECASE)
 _MENTION = re.compile(
     rf"(?<![\w(])(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?{CLOSE}|([A-J])(?=:\s))|{OPEN}\s?([A-J])\s?\Z"
 )
-_COMPLETE = re.compile(r"[^.。!?\n]+(?:[.。!?]|(?=\n))")
+_COMPLETE = re.compile(r"(?<![^.。!?\n])[^.。!?\n]+(?:[.。!?]|(?=\n))")
 
 
 def _only_label(text: str, options: Options, words: str) -> int | None:
