@@ -73,9 +73,9 @@ def cross_xquad_spans(
     Options are chosen over all languages that the folder (or hub) has, not over those asked for, so that a question
     looks the same whichever languages are evaluated; with fewer than the 12 files the choice can differ, which `source`
     and the set's hash show. Two answers are never options of one question if in any language one contains the other
-    (as `normalise` folds them) or their spans in the passage overlap, or if
-    their questions are the same. The right option's place is drawn by `seed`, and each place holds a quarter of the
-    answers (to within one) in the whole set and (to within one) in each half.
+    (as `normalise` folds them) or their spans in the passage overlap. Where two questions of an article have the same
+    words in any language, the answer to one is no option of the other. The right option's place is drawn by `seed`;
+    each place holds a quarter of the right options, to within one, in the whole set and in each half.
 
     Args:
         languages: codes or English names, in the order wanted; None takes every language there is.
@@ -182,7 +182,9 @@ def _distractors(
     together = [[_go_together(a, b) for b in candidates] for a in candidates]
     result = {}
     for position, asked in enumerate(candidates):
-        fit = [other for other in range(len(candidates)) if together[position][other]]
+        # What another question with the same words (in some language) is answered by may be right here too.
+        right = [position, *(o for o, other in enumerate(candidates) if o != position and _ask_the_same(asked, other))]
+        fit = [other for other in range(len(candidates)) if all(together[other][answer] for answer in right)]
         fit.sort(key=lambda other: _draw(seed, "distractor", asked.question.id, candidates[other].question.id))
         own = [other for other in fit if candidates[other].passage == asked.passage]
         rest = [other for other in fit if candidates[other].passage != asked.passage]
@@ -208,14 +210,16 @@ def _first_set(own: Sequence[int], rest: Sequence[int], together: Sequence[Seque
 
 
 def _go_together(a: _Candidate, b: _Candidate) -> bool:
-    """Whether two answers may be options of one question; false for a question and itself."""
+    """Whether two answers may be options of one question; false for an answer and itself."""
     if any(x in y or y in x for x, y in zip(a.answers, b.answers, strict=True)):
-        return False
-    if any(x == y for x, y in zip(a.asks, b.asks, strict=True)):
         return False
     if a.passage != b.passage:
         return True
     return not any(x[0] < y[1] and y[0] < x[1] for x, y in zip(a.ranges, b.ranges, strict=True))
+
+
+def _ask_the_same(a: _Candidate, b: _Candidate) -> bool:
+    return any(x == y for x, y in zip(a.asks, b.asks, strict=True))
 
 
 def _places(train: Sequence[str], test: Sequence[str], seed: int) -> dict[str, int]:
