@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -135,6 +136,10 @@ def load_parallel(
     Raises:
         CrossinError: unknown name, no such folder or set, an unreachable hub, or a row that breaks the schema.
     """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise CrossinError(
+            f"{name!r} is no set's name; letters, digits, '_', '-' and '.' make one, a folder is data_dir"
+        )
     codes = None if languages is None else unique_codes(languages)
     folder = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE) or None
     if folder is not None:

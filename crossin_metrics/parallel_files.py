@@ -16,6 +16,7 @@ from crossin_metrics.errors import CrossinError
 # Most preferred first: where a folder holds a set twice, this one is read.
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".json")
 
+_REFUSED = (401, 403, 404)  # the hub knows no such repository or revision, or gives no access: the next place is asked
 _HUB_TIMEOUT = 10.0  # seconds for the one reachability request; the client's own retries take 23 s without a network
 
 
@@ -141,10 +142,11 @@ def hub_rows(places: Sequence[tuple[str, str | None]], split: str, revision: str
         if online:
             try:
                 commit = huggingface_hub.HfApi().dataset_info(repo, revision=revision, timeout=_HUB_TIMEOUT).sha
-            except HfHubHTTPError as error:  # the hub answered: no such repository or revision, or no access
-                reasons.append(f"{label}: {_reason(error)}")
-                continue
-            except Exception as error:  # no answer; the class depends on the client's transport
+            except Exception as error:  # which class depends on the client's transport
+                status = getattr(getattr(error, "response", None), "status_code", None)
+                if isinstance(error, HfHubHTTPError) and status in _REFUSED:
+                    reasons.append(f"{label}: {_reason(error)}")
+                    continue
                 online = False
                 reasons.append(f"no answer from {huggingface_hub.constants.ENDPOINT}: {_reason(error)}")
         try:

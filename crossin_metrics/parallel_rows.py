@@ -136,7 +136,7 @@ def _identifier(row: Located) -> str:
         )
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
         raise CrossinError(f"{row.where}: `id` is {value!r}; give each question an id, a text that is not empty")
-    return str(value).strip()
+    return _text(str(value), "`id`", row.where)
 
 
 def _language_objects(row: dict[str, Any], where: str, wanted: tuple[str, ...] | None) -> dict[str, Any]:
@@ -163,6 +163,8 @@ def _text(value: Any, what: str, at: str) -> str:
     text = value.strip()
     if not text:
         raise CrossinError(f"{at}: {what} is empty; fill it in or leave the question out")
+    if any("\ud800" <= character <= "\udfff" for character in text):  # JSON can escape half a character; UTF-8 cannot
+        raise CrossinError(f"{at}: {what} has half a character (a lone surrogate); write it out in UTF-8")
     return text
 
 

@@ -17,6 +17,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class FakeHub:
     def __init__(self, repositories: dict[str, dict[str, bytes]]) -> None:
         self.repositories = repositories
+        self.broken = False  # answers 503 to everything
         self.requests: list[str] = []
         hub = self
 
@@ -58,6 +59,8 @@ class FakeHub:
         return {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
 
     def respond(self, path: str) -> tuple[int, bytes, dict[str, str]]:
+        if self.broken:
+            return 503, b"{}", {}
         for repo, files in self.repositories.items():
             api, resolve = f"/api/datasets/{repo}", f"/datasets/{repo}/resolve/"
             if path == api or path.startswith(f"{api}/revision/"):

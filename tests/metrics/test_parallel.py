@@ -59,7 +59,8 @@ def rows() -> list[dict[str, Any]]:
 
 
 def write(path: Path, content: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in content), encoding="utf-8")
+    lines = (json.dumps(row, ensure_ascii="\\ud" in json.dumps(row)) + "\n" for row in content)
+    path.write_text("".join(lines), encoding="utf-8")
     return path
 
 
@@ -233,6 +234,10 @@ VIOLATIONS: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], str]] = {
     "empty choice": (
         change("Chinese", choices=["(A) 鲍勃", ""]),
         r"line 2, id q2, language zh: choice 1 \(from 0\) is empty",
+    ),
+    "half a character": (
+        change("Chinese", question="\ud83d?"),
+        r"line 2, id q2, language zh: question has half a character",
     ),
     "label alone": (
         change("Chinese", choices=["(A)", "(B) 安"]),
@@ -549,6 +554,9 @@ def test_an_unknown_name_lists_the_known_ones(monkeypatch: pytest.MonkeyPatch) -
         CrossinError, match="unknown parallel set 'cros_mmlu'; known: crossin_mini, cross_xquad, cross_mmlu"
     ):
         load_parallel("cros_mmlu")
+    for name in ("", "../cross_mmlu", "**", "a/b"):
+        with pytest.raises(CrossinError, match="is no set's name"):
+            load_parallel(name, data_dir=".")
 
 
 # --- the hub's own client against a hub on this machine -----------------------------------------------------------
@@ -557,20 +565,21 @@ LOAD = """
 import sys
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.parallel import load_parallel
-try:
-    data = load_parallel("cross_mmlu", languages=["en", "id"], revision=sys.argv[1] if len(sys.argv) > 1 else None)
-    print(data.hash, data.source)
-except CrossinError as error:
-    print("error:", error)
+for revision in sys.argv[1:] or [None]:
+    try:
+        data = load_parallel("cross_mmlu", languages=["en", "id"], revision=revision)
+        print(data.hash, data.source)
+    except CrossinError as error:
+        print("error:", error)
 """
 
 
-def load_from(url: str, cache: Path, repo: Path, *arguments: str, **environment: str) -> str:
-    """What a fresh process prints: the hub's libraries read their settings once, at import."""
+def load_from(url: str, cache: Path, repo: Path, *revisions: str, **environment: str) -> str:
+    """What a fresh process prints, a line per revision: the hub's libraries read their settings once, at import."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "CROSSIN_"))}
     env |= {"HF_ENDPOINT": url, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, *arguments],
+        [sys.executable, "-c", LOAD, *revisions],
         cwd=repo,
         env={**env, **environment},
         capture_output=True,
@@ -589,16 +598,17 @@ def test_hub_then_cache_then_nothing(tmp_path: Path, repo: Path) -> None:
     source = f"hub:SeaEval/SeaEval_datasets/cross_mmlu@{COMMIT}"
     content = (tmp_path / "x.jsonl").read_bytes()
     with FakeHub({"SeaEval/SeaEval_datasets": {"README.md": README, "cross_mmlu.json": content}}) as hub:
+        named, refused = load_from(hub.url, tmp_path / "cache", repo, COMMIT, "no_such_revision").splitlines()
+        hub.broken = True
         assert load_from(hub.url, tmp_path / "cache", repo) == f"{expected} {source}"
-        assert load_from(hub.url, tmp_path / "cache", repo, COMMIT) == f"{expected} {source}"
-        refused = load_from(hub.url, tmp_path / "cache", repo, "no_such_revision")
+    assert named == f"{expected} {source}"
     assert refused.startswith("error: cannot get the data from the hub")
     assert "RevisionNotFound" in refused
-    # The hub is gone: the cache serves, with the commit it holds, and not for another one.
-    assert load_from(hub.url, tmp_path / "cache", repo) == f"{expected} {source}"
-    assert load_from("https://huggingface.co", tmp_path / "cache", repo, HF_HUB_OFFLINE="1") == f"{expected} {source}"
-    other = load_from(hub.url, tmp_path / "cache", repo, "beef")
+    # The hub is gone: the cache serves the commit it holds, and no other.
+    cached, other = load_from(hub.url, tmp_path / "cache", repo, COMMIT, "beef").splitlines()
+    assert cached == f"{expected} {source}"
     assert f"the cache has {COMMIT}, which cannot be told to be beef" in other
+    assert load_from("https://huggingface.co", tmp_path / "cache", repo, HF_HUB_OFFLINE="1") == f"{expected} {source}"
 
 
 def test_the_older_repository_is_the_fallback(tmp_path: Path, repo: Path) -> None:
