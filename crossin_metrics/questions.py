@@ -19,7 +19,7 @@ IntArray = npt.NDArray[np.integer[Any]]
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
 class Questions:
     """One run's answers, checked by :func:`check_questions`. Language-major, so that a pass reads memory in a row.
 

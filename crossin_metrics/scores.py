@@ -13,7 +13,8 @@ Legend of shapes
     positions     `[n_questions, n_languages]` the letter position at which the picked option was shown
     logprobs      `[n_questions, n_languages, n_choices]` loglikelihood of each option
 
-Keys of a score dict. All are floats; shares are in [0, 1], not per cent. (+) higher is better, (=) neither.
+Keys of a score dict. All are floats; shares are in [0, 1], not per cent.
+(+) higher is better, (-) lower is better, (=) neither by itself.
     acc, acc_<l>                (+) [0, 1]  share answered right; `acc` is the mean over languages
     consistency_<s>, s = 2..L   (=) [0, 1]  mean over the size-s language subsets of the share of questions with one and
                                             the same answer, right or wrong, in all s languages (arXiv 2404.11932,
@@ -81,7 +82,14 @@ __all__ = [
 
 
 def harmonic_mean(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Return 2ab / (a + b), 0 where both are 0: AC3 of accuracy and consistency (arXiv 2404.11932)."""
+    """Return 2ab / (a + b), 0 where both are 0: AC3 of accuracy and consistency (arXiv 2404.11932).
+
+    Args:
+        a, b: shares in [0, 1], of shapes that broadcast.
+
+    Returns:
+        Shares in [0, 1] of the broadcast shape, between 0 and twice the smaller of the two; higher is better.
+    """
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     return _ratio(2.0 * a * b, a + b, 0.0)
 

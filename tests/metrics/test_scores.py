@@ -235,6 +235,24 @@ def test_rows_without_an_answer_have_no_mass_and_no_ranking() -> None:
     assert found["consistency"] == 0.0
 
 
+def test_an_unread_answer_counts_as_none_whatever_its_loglikelihoods() -> None:
+    rng = np.random.default_rng(10)
+    answers, gold = rng.integers(-1, 4, (30, 3)), rng.integers(0, 4, 30)
+    logprobs = random_logprobs(rng, 30, 3, 4)
+    holes = np.where((answers >= 0)[:, :, None], logprobs, np.nan)
+    found = score(answers, gold, EN_ES_ZH, logprobs=logprobs)
+    assert found == score(answers, gold, EN_ES_ZH, logprobs=holes, n_choices=4)
+    mass = np.where((answers >= 0)[:, :, None], np.exp(logprobs), 0.0)
+    kappas = []
+    for a, b in itertools.combinations(range(3), 2):
+        observed = (mass[:, a] * mass[:, b]).sum(axis=1).mean()
+        right = [mass[np.arange(30), x, gold].mean() for x in (a, b)]
+        wrong = [mass[:, x].sum(axis=1).mean() - r for x, r in zip((a, b), right, strict=True)]
+        expected = right[0] * right[1] + wrong[0] * wrong[1] / 3
+        kappas.append((observed - expected) / (1 - expected))
+    assert found["kappa_p"] == pytest.approx(np.mean(kappas), abs=1e-12)
+
+
 def test_random_baselines_are_means_over_all_possible_answers() -> None:
     for k in (2, 3):
         every = np.array(list(itertools.product(range(k), repeat=4)))

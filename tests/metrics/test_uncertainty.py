@@ -168,6 +168,14 @@ def test_a_system_does_not_differ_from_itself() -> None:
             assert not key.startswith("baseline_")
 
 
+def test_a_p_value_is_never_zero() -> None:
+    gold = np.arange(60) % 4
+    good = check_questions(np.repeat(gold[:, None], 4, axis=1), gold, LANGUAGES)
+    bad = check_questions(np.repeat((gold[:, None] + 1) % 4, 4, axis=1), gold, LANGUAGES)
+    for test in (paired_bootstrap, approximate_randomization):
+        assert test(good, bad, n_resamples=99, keys=["acc"])["acc"].p_value == 1 / 100
+
+
 def test_comparisons_mirror_when_the_systems_change_places() -> None:
     rng = np.random.default_rng(8)
     a = simulated(rng, 120, 0.4)
