@@ -172,6 +172,9 @@ def label_at(text: str, position: int, options: Options, words: str, after_cue: 
     index = LETTERS.index(letter.upper())
     if letter.islower():
         return Label(index, end, False) if _ALONE.match(text, end) else None
+    at, _ = option_at(text, skip(text, end), options)
+    if at == index:
+        return Label(index, end, False)
     if _ABBREVIATION.match(text, end):
         return None
     if (
@@ -181,9 +184,6 @@ def label_at(text: str, position: int, options: Options, words: str, after_cue: 
     ):
         return Label(index, end, False)
     if (after_cue or (letter != "I" and text.startswith(",", end))) and _CONNECTIVE.match(text, end):
-        return Label(index, end, False)
-    at, _ = option_at(text, skip(text, end), options)
-    if at == index:
         return Label(index, end, False)
     if letter not in words and at is None and (after_cue or _OTHER_SCRIPT.match(text, end)):
         return Label(index, end, False)
@@ -196,7 +196,7 @@ _LINE_LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?(?:{CLOSE}|[.:�
 _ANSWER_WORD = re.compile(r"(?:answer|respuesta|答案|đáp án|jawaban|jawapan|sagot)\s*[:.]?\s*\Z", re.IGNORECASE)
 
 
-_NEXT_ENTRY = re.compile(rf"[\s,;.]*{OPEN}([A-J]){CLOSE}")
+_NEXT_ENTRY = re.compile(rf"[\s,;.。!?\"'|]*{OPEN}([A-J]){CLOSE}")
 
 
 def skip(text: str, position: int) -> int:

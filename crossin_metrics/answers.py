@@ -8,7 +8,7 @@ A reading is a short ordered list of rules, each of which either decides or pass
 4. ``announced`` the last "the answer is ...", "(B) is correct", "答案是B" (:mod:`crossin_metrics.answer_cues`);
 5. ``first_line`` the text begins with an option's text, set off from what follows;
 6. ``only_label`` one label in the whole text, introduced as one ("is (B)", "option B:") or before its option's text;
-7. ``only_option`` one option in the whole text, named in the first or last complete sentence without a negation.
+7. ``only_option`` one option in a text of a few sentences, named in its first or last complete one and not negated.
 
 Precision comes first. Texts that name several answers, contradict themselves (label B with option C's words, a leading
 B and a final "the answer is C" without a word of correction), decline, or merely echo the options, are read as None.
@@ -28,7 +28,6 @@ from crossin_metrics.answer_text import (
     CJK,
     CLOSE,
     CONFLICT,
-    END,
     JUDGED,
     LETTERS,
     LINE_END,
@@ -286,6 +285,9 @@ _REFUSAL = re.compile(cues.REFUSAL, re.IGNORECASE)
 _MENTION = re.compile(
     rf"(?<![\w(])(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?{CLOSE}|([A-J])(?=:\s))|{OPEN}\s?([A-J])\s?\Z"
 )
+_QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s*\d+[.)])")
+_ARTICLE = re.compile(r"\W*(?:the|an?|el|la|los|las|ang|si|các|những)?\W*", re.IGNORECASE)
+_A_FEW = 4  # sentences; in a longer text (a passage, working) a single mention says little
 _COMPLETE = re.compile(r"(?<![^.。!?\n])[^.。!?\n]+(?:[.。!?]|(?=\n))")
 
 
@@ -297,6 +299,8 @@ def _only_label(text: str, options: Options, words: str) -> int | None:
     for match in _MENTION.finditer(text):
         letter = next(g for g in match.groups() if g)
         found.setdefault(LETTERS.index(letter), []).append(match)
+    if sum(any(option_at(text, skip(text, m.end()), options)[0] == i for m in ms) for i, ms in found.items()) > 1:
+        return None  # two options with their texts: a list of them
     kept = {}
     for index, matches in found.items():
         affirmed = [m for m in matches if not _denied(text, m.start(), m.end())]
@@ -347,11 +351,13 @@ def _only_option(text: str, options: Options, words: str) -> int | None:
     letters = sum(c.isalpha() for c in words_of_it)
     if letters < (3 if CJK.search(words_of_it) else 4):
         return None
+    if _QUESTION_OR_LIST.search(text):
+        return None
     complete = [m for m in _COMPLETE.finditer(text) if m[0].strip() and not m[0].rstrip().endswith(":")]
-    for sentence in (complete[0], complete[-1]) if complete else ():
+    for sentence in (complete[0], complete[-1]) if 1 <= len(complete) <= _A_FEW else ():
         for _, match in found:
             inside = sentence.start() <= match.start() and match.end() <= sentence.end()
-            opens = not text[sentence.start() : match.start()].strip(END)
+            opens = _ARTICLE.fullmatch(text, sentence.start(), match.start())
             if inside and not opens and not _denied(text, match.start(), match.end()):
                 return index
     return None
