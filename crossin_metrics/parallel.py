@@ -21,12 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.parallel_files import SUFFIXES, hub_rows, read_rows
+from crossin_metrics.parallel_files import DATA_DIR_VARIABLE, SUFFIXES, hub_rows, read_rows
 from crossin_metrics.parallel_rows import Checked, Item, check_rows, english_name, unique_codes
 
-__all__ = ["HUB_SETS", "PACKAGED", "Item", "ParallelMCQ", "find_file", "load_file", "load_parallel", "write_parallel"]
+__all__ = [
+    "DATA_DIR_VARIABLE",
+    "HUB_SETS",
+    "PACKAGED",
+    "Item",
+    "ParallelMCQ",
+    "find_file",
+    "load_file",
+    "load_parallel",
+    "write_parallel",
+]
 
-DATA_DIR_VARIABLE = "CROSSIN_DATA_DIR"
 PACKAGED = ("crossin_mini",)
 # Hub places in the order tried: the suite's one repository with a config a set, then the older one a set.
 HUB_SETS: dict[str, tuple[tuple[str, str | None], ...]] = {

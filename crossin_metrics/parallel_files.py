@@ -13,6 +13,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 
+DATA_DIR_VARIABLE = "CROSSIN_DATA_DIR"  # the folder of local sets, where none is given
 # Most preferred first: where a folder holds a set twice, this one is read.
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".json")
 

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.parallel_files import Located, hub_rows, read_text
+from crossin_metrics.parallel_files import DATA_DIR_VARIABLE, Located, hub_rows, read_text
 from crossin_metrics.parallel_rows import unique_codes
 
 XQUAD_LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
 HUB_REPO, HUB_SPLIT = "google/xquad", "validation"
-DATA_DIR_VARIABLE = "CROSSIN_DATA_DIR"
 _PASSAGES_AN_ARTICLE = 5  # arXiv 1910.11856, section 3; the hub's flat rows carry no titles
 
 Half = Literal["train", "test"]
