@@ -193,9 +193,9 @@ def _answer(record: Mapping[str, Any], choices: list[Any] | None, language: str,
         read = read_answer(_text(record["text"]), [str(choice) for choice in choices], language)
         return -1 if read is None else read
     value = record["answer"]
-    if _is_empty(value):
-        return -1
     answer = _integer(value)
+    if answer is None and _is_empty(value):
+        return -1
     if answer is None or answer < -1:
         raise CrossinError(f"{where}: answer {value!r} is no option index (0, 1, ...; empty or -1 where there is none)")
     return answer
@@ -208,15 +208,19 @@ def _is_empty(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return "" if _is_empty(value) and not isinstance(value, str) else str(value).strip()
+    if isinstance(value, str):
+        return value.strip()
+    return "" if _is_empty(value) else str(value)
 
 
 def _integer(value: Any) -> int | None:
     """An integer, also as "2" or 2.0 (a column with gaps often turns into floats); None for anything else."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
     if isinstance(value, bool) or _is_empty(value):
         return None
-    if isinstance(value, int):
-        return value
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -225,7 +229,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _list(value: Any, name: str, where: str) -> list[Any] | None:
-    if _is_empty(value):
+    if value is None or _is_empty(value):
         return None
     if isinstance(value, str):
         try:
@@ -277,6 +281,6 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _task_of(path: Path) -> str:
     """A table's task where no column names it: the file's name without endings and a leading `predictions_`."""
     name = path.name
-    for ending in (".gz", ".jsonl", ".json", ".csv", ".parquet", ".ndjson", ".tsv", ".txt"):
+    for ending in (".gz", ".jsonl", ".ndjson", ".json", ".csv", ".parquet"):
         name = name.removesuffix(ending)
     return name.removeprefix("predictions_")

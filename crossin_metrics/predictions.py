@@ -42,7 +42,7 @@ class Run:
         source_files: files the rows came from.
         settings: model, task version, shots ... as the results file beside a log gives them.
         notes: what a reader should know, in words: questions left out, settings that differ.
-        n_incomplete: questions left out because a language lacks them.
+        n_incomplete: questions left out because a language lacks them or (where asked) its gold option differs.
     """
 
     name: str
@@ -95,6 +95,7 @@ def read_predictions(
     languages: Sequence[str] | None = None,
     *,
     fields: LogFields | None = None,
+    skip_mismatched: bool = False,
     warn: Callable[[str], None] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Run]:
@@ -105,6 +106,8 @@ def read_predictions(
             of tasks not known here being passed over.
         languages: codes or names to keep; default all that a run has. A question counts only where all are there.
         fields: where id, language and gold stand in logs of tasks not known here.
+        skip_mismatched: leave out, with a note, questions whose gold option or number of choices differs between
+            languages (slips of machine-translated sets), instead of raising.
         warn: called with a sentence for each file passed over. What concerns a run is in its `notes`.
         progress: called with a line now and then while long files are read.
 
@@ -148,7 +151,14 @@ def read_predictions(
     if not cells:
         raise CrossinError("no rows of a parallel task in what was given")
     return [
-        _assemble(key, questions, wanted, tuple(sources[key]), [path for path in sources[key] if path in logs])
+        _assemble(
+            key,
+            questions,
+            wanted,
+            tuple(sources[key]),
+            [path for path in sources[key] if path in logs],
+            skip_mismatched=skip_mismatched,
+        )
         for key, questions in cells.items()
     ]
 
@@ -195,7 +205,10 @@ def _files(paths: Iterable[str | Path]) -> Iterator[tuple[Path, bool]]:
         if given.is_dir():
             found = sorted([*given.rglob("samples_*.jsonl"), *given.rglob("samples_*.jsonl.gz")])
             if not found:
-                raise CrossinError(f"{given}: no samples_*.jsonl in this folder; run the harness with --log_samples")
+                raise CrossinError(
+                    f"{given}: no samples_*.jsonl in this folder; run the harness with --log_samples, or name the "
+                    "tables themselves"
+                )
         for path in found:
             if path.resolve() in seen:
                 raise CrossinError(f"{path}: given twice")
@@ -209,6 +222,8 @@ def _assemble(
     wanted: Sequence[str] | None,
     sources: tuple[Path, ...],
     logs: Sequence[Path],
+    *,
+    skip_mismatched: bool,
 ) -> Run:
     present = sorted({language for by_language in questions.values() for language in by_language})
     unknown = [code for code in wanted or () if code not in present]
@@ -217,8 +232,20 @@ def _assemble(
     languages = sorted(wanted) if wanted is not None else present
     ids, notes = _complete(key, questions, languages)
     rows = [[questions[identifier][language] for language in languages] for identifier in ids]
-    for identifier, row in zip(ids, rows, strict=True):
-        _check_agreement(key, identifier, row)
+    mismatches = {name: said for name, row in zip(ids, rows, strict=True) if (said := _mismatch(row)) is not None}
+    if mismatches:
+        name, said = next(iter(mismatches.items()))
+        if not skip_mismatched or len(mismatches) == len(ids):
+            raise CrossinError(
+                f"run {key.name}, id {name!r}: {said}; its rows are no translations of one question, or their "
+                f"options are in another order ({len(mismatches)} such questions of {len(ids)}; "
+                "--skip-mismatched leaves them out)"
+            )
+        notes.append(
+            f"run {key.name}: {len(mismatches)} of {len(ids)} questions left out; the first: id {name!r}: {said}"
+        )
+        rows = [row for name, row in zip(ids, rows, strict=True) if name not in mismatches]
+        ids = [name for name in ids if name not in mismatches]
     n_choices = [row[0].n_choices for row in rows]
     answers = np.array([[cell.answer for cell in row] for row in rows], dtype=np.int64)
     settings, differing = _settings(logs)
@@ -234,7 +261,7 @@ def _assemble(
         logprobs=_logprobs(rows),
         source_files=sources,
         settings=settings,
-        notes=tuple(notes + [f"run {key.name}: {text}" for text in differing]),
+        notes=(*notes, *(f"run {key.name}: {text}" for text in differing)),
         n_incomplete=len(questions) - len(ids),
     )
 
@@ -259,19 +286,19 @@ def _complete(key: RunKey, questions: dict[str, dict[str, Row]], languages: list
     return ids, [f"run {key.name}: {n_left_out} of {len(relevant)} questions left out, not in every language: {said}"]
 
 
-def _check_agreement(key: RunKey, identifier: str, row: list[Row]) -> None:
+def _mismatch(row: list[Row]) -> str | None:
+    """What differs between the languages of one question that must not: gold, or the number of choices."""
     first = row[0]
     for cell in row[1:]:
-        for what, one, other in (
-            ("gold", first.gold, cell.gold),
-            ("number of choices", first.n_choices, cell.n_choices),
-        ):
-            if one != other:
-                raise CrossinError(
-                    f"{cell.place}: run {key.name}, id {identifier!r}: {what} is {one} in {first.language} "
-                    f"({first.place}) but {other} in {cell.language}; the rows are no translations of one "
-                    "question, or their options are in another order"
-                )
+        if cell.gold == first.gold and cell.n_choices == first.n_choices:
+            continue
+        what, one, other = (
+            ("gold", first.gold, cell.gold)
+            if cell.gold != first.gold
+            else ("the number of choices", first.n_choices, cell.n_choices)
+        )
+        return f"{what} is {one} in {first.language} ({first.place}) but {other} in {cell.language} ({cell.place})"
+    return None
 
 
 def _orders(rows: list[list[Row]]) -> NDArray[np.int64] | None:

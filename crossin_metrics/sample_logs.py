@@ -123,7 +123,7 @@ def read_sample_log(path: Path, fields: LogFields | None = None) -> Iterator[tup
     fields = fields or LogFields()
     pattern = fields.pattern()
     settings, task = settings_of(path), task_of(path)
-    model, mode = str(settings["model"]), _mode(settings)
+    model, mode, options = str(settings["model"]), _mode(settings), _signed_options(settings)
     for number, sample in json_lines(path):
         place = f"{path}:{number}"
         try:
@@ -133,7 +133,7 @@ def read_sample_log(path: Path, fields: LogFields | None = None) -> Iterator[tup
             told = pattern is not None and pattern.search(task) is not None
             known = find_family(task)
             if _is_own(doc):
-                yield from _own_rows(sample, doc, task, (model, mode), place)
+                yield from _own_rows(sample, doc, task, (model, mode), options, place)
             elif pattern is not None and (told or known is None):
                 yield _told_row(sample, task, (model, mode), fields, pattern, place)
             else:
@@ -167,7 +167,7 @@ def _known_families() -> str:
 
 
 def _own_rows(
-    sample: Mapping[str, Any], doc: Mapping[str, Any], task: str, model: tuple[str, str], place: str
+    sample: Mapping[str, Any], doc: Mapping[str, Any], task: str, model: tuple[str, str], options: str, place: str
 ) -> Iterator[tuple[RunKey, Row]]:
     """A row of this project's tasks: one row a variant, the option picked being what the log says."""
     try:
@@ -199,7 +199,7 @@ def _own_rows(
             continue
         else:  # asked in one language only, the task has no consistency to log
             answer = _own_answer(sample, doc, shown, order, language, logprobs)
-        run = RunKey(task, *model, prompt, _variant(sample, variant))
+        run = RunKey(task, *model, prompt, _variant(sample, options, variant))
         yield run, Row(identifier, language, answer, gold, n_choices, order, logprobs, place)
 
 
@@ -361,7 +361,13 @@ def _generated(responses: Any) -> str:
     return str(responses)
 
 
-def _variant(sample: Mapping[str, Any], own: str = "") -> str:
-    """The filter a row went through, and this project's own variant; the harness's default filter is not named."""
+def _variant(sample: Mapping[str, Any], *own: str) -> str:
+    """The filter a row went through, and this project's own variants; the harness's default filter is not named."""
     name = str(sample.get("filter", "none"))
-    return "+".join(part for part in ("" if name == "none" else name, own) if part)
+    return "+".join(part for part in ("" if name == "none" else name, *own) if part)
+
+
+def _signed_options(settings: Mapping[str, Any]) -> str:
+    """What a signature of this project says of permuted options and unread answers; "" for the defaults."""
+    fields = str(settings.get("signature", "")).split("|")
+    return "+".join(field for field in fields if field.startswith(("order:", "unanswered:")))

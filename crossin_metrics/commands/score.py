@@ -58,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="resamples of the questions for standard errors; 0: none",
     )
     parser.add_argument("--seed", metavar="N", type=_count, default=0, help="seed of the bootstrap (default: 0)")
+    parser.add_argument(
+        "--skip-mismatched",
+        action="store_true",
+        help="leave out questions whose gold or number of choices differs between languages, instead of stopping",
+    )
     logs = parser.add_argument_group("sample logs of other tasks, one task a language")
     logs.add_argument("--id-field", metavar="PATH", help="field that is the question's id, as doc.link or doc.a+doc.b")
     logs.add_argument("--language-from", metavar="REGEX", help="searched in the task's name; its group is the language")
@@ -85,7 +90,12 @@ def run(args: argparse.Namespace) -> int:
         languages = [name.strip() for name in args.languages.split(",") if name.strip()]
         if not languages:
             raise CrossinError("--languages names no language; for example --languages en,zh,vi")
-    runs = read_predictions(args.files, languages, fields=fields, warn=_warn, progress=_progress())
+    progress = _progress()
+    runs = read_predictions(
+        args.files, languages, fields=fields, skip_mismatched=args.skip_mismatched, warn=_warn, progress=progress
+    )
+    if progress is not None:
+        progress("")  # the table starts on a clean line
     for scored in runs:
         for note in scored.notes:
             _warn(note)

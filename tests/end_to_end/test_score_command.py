@@ -174,7 +174,7 @@ def test_incomplete_questions_warn_on_standard_error_only(tmp_path: Path) -> Non
 
 MISTAKES = [
     ([TABLE[0], TABLE[1], TABLE[0]], [], "t.jsonl:3: id '0', language en of run t was read before, at"),
-    ([TABLE[0], TABLE[1] | {"gold": 2}], [], "t.jsonl:2: run t, id '0': gold is 0 in en ("),
+    ([TABLE[0], TABLE[1] | {"gold": 2}], [], "run t, id '0': gold is 0 in en (t.jsonl:1) but 2 in zh (t.jsonl:2)"),
     ([TABLE[0], TABLE[1] | {"id": 9}], [], "run t: none of its 2 questions is there in all of en, zh"),
     (TABLE, ["--languages", "en,ja"], "run t: no rows in ja; it has en, sw, vi, zh"),
     (TABLE, ["--languages", "en,Elvish"], "unknown language 'Elvish'"),
@@ -385,8 +385,8 @@ def test_own_logs_give_the_scores_the_harness_reported(tmp_path: Path, repo: Pat
     pytest.importorskip("lm_eval")
     results = run_tasks(OWN_TASKS, repo / "lm_eval_tasks", tmp_path / "out", metadata={"permute": "row"})
     found = scores(tmp_path / "out")
-    names = [f"{task}|lab__hash-1b|p1" for task in OWN_TASKS]
-    assert sorted(found) == sorted([*names, f"{names[1]}|norm"])
+    names = [f"{task}|lab__hash-1b|p1|order:row-0" for task in OWN_TASKS]
+    assert sorted(found) == sorted([*names, f"{names[1]}+norm"])
     compared = 0
     for task, name in zip(OWN_TASKS, names, strict=True):
         for key, value in results["results"][task].items():
@@ -394,7 +394,7 @@ def test_own_logs_give_the_scores_the_harness_reported(tmp_path: Path, repo: Pat
             if "," not in key or value == "N/A":
                 continue
             plain = metric.replace("_norm", "")
-            ours = found[name if plain == metric else f"{name}|norm"][plain]
+            ours = found[name if plain == metric else f"{name}+norm"][plain]
             assert ours == pytest.approx(value, rel=0, abs=1e-12), (task, metric)
             compared += 1
     assert compared > 60

@@ -275,12 +275,16 @@ def test_rows_that_are_no_translations_of_one_question(tmp_path: Path) -> None:
     table = rows(n_choices=4)
     wrong_gold = [row | ({"gold": 3} if (row["id"], row["language"]) == ("q2", "vi") else {}) for row in table]
     path = write_jsonl(tmp_path / "t.jsonl", wrong_gold)
-    with pytest.raises(CrossinError, match=r"t\.jsonl:9: run t, id 'q2': gold is 2 in en \(.*:7\) but 3 in vi"):
+    with pytest.raises(CrossinError, match=r"run t, id 'q2': gold is 2 in en \(.*:7\) but 3 in vi \(.*:9\)"):
         read_predictions([path])
+    (rest,) = read_predictions([path], skip_mismatched=True)
+    assert rest.ids == ("q0", "q1", "q3")
+    assert rest.n_incomplete == 1
+    assert "run t: 1 of 4 questions left out; the first: id 'q2': gold is 2 in en" in rest.notes[0]
     assert read_predictions([path], ["en", "zh"])[0].gold.tolist() == [0, 1, 2, 3]
     counts = [row | ({"n_choices": 5} if row["language"] == "zh" else {}) for row in table]
     with pytest.raises(CrossinError, match=r"number of choices is 4 in en .* but 5 in zh"):
-        read_predictions([write_jsonl(tmp_path / "t.jsonl", counts)])
+        read_predictions([write_jsonl(tmp_path / "t.jsonl", counts)], skip_mismatched=True)  # none is left
 
 
 def test_languages_that_are_not_there(tmp_path: Path) -> None:
