@@ -13,7 +13,7 @@ import numpy as np
 from recipes.mix import BASE, PARTS, TRANS, Plan
 from recipes.mix_config import PIVOT, MixConfig
 from recipes.random_draws import uniform
-from recipes.sources import Store
+from recipes.sources import TEXT, Store
 from recipes.templates import language_tag, render_instruction, render_pivot, render_translation
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def _seed_rows(plan: Plan, rows: np.ndarray, config: MixConfig, store: Store) ->
     instruction = _by_language(plan, store, "instruction", item_in, in_lang)
     input_ = _by_language(plan, store, "input", item_in, in_lang)
     answer = _by_language(plan, store, "output", item_out, out_lang)
-    translated = _by_language(plan, store, "instruction", item_out[trans], out_lang[trans])
-    answer[trans] = translated
+    instruction[trans] = _translatable(plan, store, item_in[trans], in_lang[trans])
+    answer[trans] = _translatable(plan, store, item_out[trans], out_lang[trans])
     if config.answer_style == "pivot":
         everywhere = np.full(len(rows), english)
         pivot_instruction = _by_language(plan, store, "instruction", item, everywhere)
@@ -157,6 +157,14 @@ def _seed_rows(plan: Plan, rows: np.ndarray, config: MixConfig, store: Store) ->
                 after = render_pivot(pivot_instruction[k], pivot_output[k], after, target)
         completions.append(after)
     return prompts, completions
+
+
+def _translatable(plan: Plan, store: Store, items: np.ndarray, languages: np.ndarray) -> np.ndarray:
+    """What translation pairs translate: the field `text` where an item has one, else its instruction."""
+    out = _by_language(plan, store, TEXT, items, languages)
+    without = np.flatnonzero(out == "")
+    out[without] = _by_language(plan, store, "instruction", items[without], languages[without])
+    return out
 
 
 def _by_language(plan: Plan, store: Store, name: str, items: np.ndarray, languages: np.ndarray) -> np.ndarray:

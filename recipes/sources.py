@@ -1,8 +1,9 @@
 """Base and seed sets, checked once and laid out on disk for random access through a memory map.
 
-A store has one row an item and the columns `id` and `<lang>.instruction`, `<lang>.input`, `<lang>.output`. The seed
-set is parallel: the same item in every language; a base set is the same thing with one language. Building it streams,
-so memory does not grow with the data (a JSON list excepted, which is read whole); reading gathers rows out of the map.
+A store has one row an item and the columns `id` and `<lang>.instruction`, `<lang>.input`, `<lang>.output`,
+`<lang>.text`. The seed set is parallel: the same item in every language; a base set is the same thing with one
+language. Building it streams, so memory does not grow with the data (a JSON list excepted, which is read whole);
+reading gathers rows out of the map.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FIELDS = ("instruction", "input", "output")
+TEXT = "text"
+"""Optional fourth field: what a translation pair translates where that is not the whole instruction; "" means it is."""
+
+COLUMNS = (*FIELDS, TEXT)
 BATCH_ROWS = 16384
 MAX_DISORDER = 0.1
 """Share of rows whose languages disagree on having an input, above which the files are taken to differ in order."""
@@ -37,6 +42,7 @@ LICENCES = {
 }
 """Licences as the sets' own pages give them; anything else comes from the rows or from the configuration."""
 
+_REQUIRED = ("instruction", "output")
 _DISORDER = "an input in some languages and none in others"
 
 
@@ -47,7 +53,7 @@ class SourceSpec:
     Attributes:
         spec: `packaged:<name>`, hub id, file, folder with one file a language, or a path or id with `{lang}`.
         languages: the languages to read; the others in the set are ignored.
-        fields: mapping from our field (`id`, `instruction`, `input`, `output`) to theirs, dotted for nested ones and
+        fields: mapping from our field (`id` and `COLUMNS`) to theirs, dotted for nested ones and
             with `{lang}` for the language's code or `{language}` for its English name; "" means there is none.
         parallel: records hold an object per language, `{"en": {"instruction": ...}, "zh": ...}`, unless `fields` says
             otherwise.
@@ -118,8 +124,8 @@ def parse_fields(mapping: list[str], option: str) -> dict[str, str]:
     out: dict[str, str] = {}
     for item in mapping:
         ours, sign, theirs = item.partition("=")
-        if not sign or ours not in ("id", *FIELDS):
-            raise CrossinError(f"{option}: {item!r} is not <id|instruction|input|output>=<field of the set>")
+        if not sign or ours not in ("id", *COLUMNS):
+            raise CrossinError(f"{option}: {item!r} is not <id|instruction|input|output|text>=<field of the set>")
         out[ours] = theirs
     return out
 
@@ -133,7 +139,7 @@ def build_store(source: SourceSpec, folder: Path) -> Store:
     """
     import pyarrow as pa
 
-    columns = ["id", *(f"{language}.{name}" for language in source.languages for name in FIELDS)]
+    columns = ["id", *(f"{language}.{name}" for language in source.languages for name in COLUMNS)]
     schema = pa.schema([(column, pa.string()) for column in columns])
     digest = hashlib.sha256()
     seen: set[str] = set()
@@ -238,13 +244,13 @@ def _identity(source: SourceSpec, records: dict[str, dict[str, Any]], k: int, wh
 
 
 def _texts(source: SourceSpec, records: dict[str, dict[str, Any]]) -> tuple[tuple[str, ...] | None, str]:
-    """The item's texts, three a language, or None and the reason why it is bad."""
+    """The item's texts, one a column and language, or None and the reason why it is bad."""
     out: list[str] = []
     nested = source.parallel and not source.fields and not per_language(source.spec, source.config, source.split)
     for language, record in records.items():
         if nested and not isinstance(record := _language_object(record, language, len(records)), dict):
             return None, f"no language {language!r}"
-        for name in FIELDS:
+        for name in COLUMNS:
             theirs = source.fields.get(name)
             if theirs is None:
                 value = record.get(name)
@@ -252,19 +258,19 @@ def _texts(source: SourceSpec, records: dict[str, dict[str, Any]]) -> tuple[tupl
                 value = _dig(record, fill(theirs, language))
             else:
                 value = ""
-            if value is None and name == "input":
+            if value is None and name not in _REQUIRED:
                 value = ""
             if value is None:
                 return None, f"{language}: no field {fill(theirs or name, language)!r}"
             if not isinstance(value, str):
                 return None, f"{language}: {name} is not text"
             value = value.strip()
-            if not value and name != "input":
+            if not value and name in _REQUIRED:
                 return None, f"{language}: empty {name}"
             if _has_lone_surrogate(value):
                 return None, f"{language}: {name} is not valid Unicode"
             out.append(value)
-    inputs = [bool(text) for text in out[1 :: len(FIELDS)]]
+    inputs = [bool(text) for text in out[COLUMNS.index("input") :: len(COLUMNS)]]
     if len(set(inputs)) > 1:
         having = ", ".join(lang for lang, has in zip(records, inputs, strict=True) if has)
         return None, f"{_DISORDER} (only {having})"
@@ -295,9 +301,15 @@ def _dig(record: dict[str, Any], path: str) -> Any:
 
 
 def _row_licences(records: dict[str, dict[str, Any]]) -> set[str]:
+    """Licences that rows state: their own, their provenance's, and those of the models that translated them."""
     found = set()
     for record in {id(record): record for record in records.values()}.values():
-        for place in (record, record.get("provenance")):
-            if isinstance(place, dict):
-                found |= {v for k in ("licence", "license") if isinstance(v := place.get(k), str) and v}
+        provenance = record.get("provenance")
+        provenance = provenance if isinstance(provenance, dict) else {}
+        for place in (record, provenance):
+            found |= {v for k in ("licence", "license") if isinstance(v := place.get(k), str) and v}
+        translations = provenance.get("translations")
+        for translation in translations.values() if isinstance(translations, dict) else ():
+            if isinstance(translation, dict) and translation.get("licence"):
+                found.add(f"translated by {translation.get('model')} ({translation['licence']})")
     return found
