@@ -89,9 +89,8 @@ def translate_seed(source_options: Any, engine_options: Any, gate_options: Any) 
         f"see {folder / 'report.md'}"
     )
     if rows["unanswered"]:
-        _say(
-            f"run the same command again to ask for the unanswered, for instance: {next(iter(translation.errors.values()))}"
-        )
+        error = next(iter(translation.errors.values()), "not asked")
+        _say(f"run the same command again to ask for the unanswered, for instance: {error}")
     return 1 if rows["unanswered"] else 0
 
 

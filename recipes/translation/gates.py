@@ -105,14 +105,6 @@ def make_pairs(
 # -- gates that look at text alone, cheap first ----------------------------------------------------------------------
 
 
-def gate_empty(pairs: list[Pair]) -> Finding | None:
-    """A source with text has a translation with text."""
-    for pair in pairs:
-        if pair.source.strip() and not pair.target.strip():
-            return Finding("empty", pair.field, "the translation is empty")
-    return None
-
-
 def gate_numbers(pairs: list[Pair]) -> Finding | None:
     """Numbers of two digits and more are kept, in any digits and with any separators."""
     for pair in pairs:
@@ -262,15 +254,13 @@ class LanguageGate:
 
 
 _TEXT_GATES: dict[str, Gate] = {
-    "empty": gate_empty,
     "numbers": gate_numbers,
     "length_ratio": gate_length,
     "copy": gate_copy,
     "repetition": gate_repetition,
     "script": gate_script,
 }
-# finish_reason, format and placeholders are judged while a reply is read (run.py), before there is a text to look at
-READING_GATES = ("finish_reason", "format", "placeholders")
+# run.py has judged finish_reason, format, empty and placeholders before, while it read the reply
 GATES = (*_TEXT_GATES, "language")
 
 

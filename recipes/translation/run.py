@@ -16,7 +16,7 @@ from crossin_metrics.errors import CrossinError
 from recipes.translation import masking
 from recipes.translation.engines.base import ATTEMPTS, Engine, FormatError, Reply, Request, make_request, read_reply
 from recipes.translation.gates import Finding, Gate, Pair, first_finding, make_pairs
-from recipes.translation.kinds import untranslatable
+from recipes.translation.kinds import is_code, untranslatable
 from recipes.translation.rows import Row
 from recipes.translation.store import ReplyStore
 
@@ -94,9 +94,9 @@ class Translation:
                     yield row, language
 
     def parts(self, row: Row, language: str, attempt: int) -> list[Part]:
-        """The requests of a row in a language. A field without words, such as a bare number, needs none."""
+        """The requests of a row in a language. A field that is code, or without words as a bare number, needs none."""
         sentinel = self.engine.sentinel
-        filled = {name: text for name, text in row.fields.items() if text}
+        filled = {name: text for name, text in row.fields.items() if text and not is_code(text)}
         groups = [filled] if self.engine.joint else [{name: text} for name, text in filled.items()]
         parts = []
         for group in groups:
@@ -144,7 +144,7 @@ class Translation:
 
     def read(self, row: Row, language: str, attempt: int) -> tuple[Verdict, list[Pair]]:
         """Read a row's replies and restore its masks, before any gate looks at the text."""
-        fields = dict(row.fields)  # fields without words stay as they are
+        fields = dict(row.fields)  # fields that need no request stay as they are
         pairs: list[Pair] = []
         replies: list[str] = []
         finding: Finding | None = None
@@ -160,6 +160,10 @@ class Translation:
                     finding = finding or Finding("finish_reason", whole, stored["finish_reason"])
                     continue
                 translated = read_reply(part.request, stored["text"], self.engine.joint)
+                blank = next((name for name, text in translated.items() if not text), None)
+                if blank is not None:
+                    finding = finding or Finding("empty", blank, "the translation is empty")
+                    continue
                 restored = masking.unmask(part.masked, translated)
             except FormatError as error:
                 finding = finding or Finding("format", whole, str(error))

@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks the OpenAI interface, translates word by word out of a small list, and misbehaves on demand.
+"""A real HTTP server that speaks the OpenAI interface, translates out of a small word list, and misbehaves on demand.
 
 Its "translations" are nonsense of the right language, length, numbers and marks, always the same for the same text, so
 that they pass the gates and two runs can be compared. What goes wrong is scripted by a function of the request.
@@ -15,21 +15,25 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-WORDS = {
-    "Spanish": "el perro corre por la calle mientras los niños juegan con una pelota en nuestro jardín verde y también "
-    "comen muchas frutas durante toda la mañana porque hace buen tiempo siempre".split(),
-    "Vietnamese": "con chó chạy trên đường phố khi những đứa trẻ chơi bóng trong khu vườn xanh của chúng tôi và cũng ăn "
-    "rất nhiều trái cây suốt cả buổi sáng vì thời tiết đẹp".split(),
-    "Chinese": list("我们在花园里看见孩子们高兴地玩球他吃了很多水果因为今天天气非常好所以大家都去公园散步聊天"),
-    "English": "the dog runs along our street while these children play with some ball in this green garden and they "
-    "also eat much fruit during that whole morning because weather is good".split(),
-}
+_SPANISH = """el perro corre por la calle mientras los niños juegan con una pelota en nuestro jardín verde y
+también comen muchas frutas durante toda la mañana porque hace buen tiempo siempre"""
+_VIETNAMESE = """con chó chạy trên đường phố khi những đứa trẻ chơi bóng trong khu vườn xanh của chúng tôi và
+cũng ăn rất nhiều trái cây suốt cả buổi sáng vì thời tiết đẹp"""
+_CHINESE = "我们在花园里看见孩子们高兴地玩球他吃了很多水果因为今天天气非常好所以大家都去公园散步聊天"
+WORDS = {"Spanish": _SPANISH.split(), "Vietnamese": _VIETNAMESE.split(), "Chinese": list(_CHINESE)}
 _TOKEN = re.compile(r"⟦\d+⟧|\d+(?:[.,:]\d+)*|\w+|[^\w\s]+|\s+")
+
+
+_MARK = re.compile(r"⟦\d+⟧|\d\d+")
+
+
+def _marks(text: str) -> str:
+    return " ".join(_MARK.findall(text))
 
 
 def fake_translation(text: str, language: str) -> str:
@@ -180,9 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif behaviour == "empty":
             translated = dict.fromkeys(seen.fields, "")
         elif behaviour == "loop":
-            translated = {name: " ".join([text] * 1)[:20] * (len(text) // 20 + 1) for name, text in translated.items()}
+            translated = {n: _marks(t) + " " + _MARK.sub("", t)[:12] * (len(t) // 12) for n, t in translated.items()}
         elif behaviour == "short":
-            translated = {name: text[: len(text) // 8] for name, text in translated.items()}
+            translated = {n: _marks(t) + " " + _MARK.sub("", t)[:3] for n, t in translated.items()}
         elif behaviour == "lost_number":
             translated = {name: re.sub(r"\d\d+", "", text) for name, text in translated.items()}
         elif behaviour == "truncated":
@@ -207,6 +211,20 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.connections: list[socket.socket] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+    def drop_connections(self) -> None:
+        """Cut off every client, as a killed server does."""
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         pass  # a client that was killed
 
@@ -224,4 +242,5 @@ def serve(state: ScriptedServer) -> Iterator[ScriptedServer]:
     finally:
         server.shutdown()
         server.server_close()
+        server.drop_connections()
         thread.join()
