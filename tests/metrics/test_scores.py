@@ -392,6 +392,7 @@ TWO = {"answers": [[0, 1], [1, 1]], "gold": [0, 1], "languages": ["en", "zh"]}
         ({"positions": [[0, 1], [1, 1]]}, "give both or neither"),
         ({"positions": [[0, 1]], "gold_positions": [[0, 0], [1, 1]]}, "positions must have shape"),
         ({"positions": [[1, 1], [1, 1]], "gold_positions": [[0, 0], [1, 1]]}, "row 0, language en contradict"),
+        ({"positions": [[0, -1], [1, 1]], "gold_positions": [[0, 0], [1, 1]]}, "row 0, language zh contradict"),
         ({"positions": [[0, 1], [1, 9]], "gold_positions": [[0, 0], [1, 1]]}, "positions has 9"),
         ({"orders": [[[0, 1], [0, 1]], [[0, 1], [1, 1]]]}, "orders at question row 1, language zh"),
         ({"orders": [[[0, 1]], [[0, 1]]]}, r"orders must have shape \[2, 2, 'n_choices'\]"),

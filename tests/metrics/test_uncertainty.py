@@ -248,6 +248,27 @@ def test_systems_with_and_without_loglikelihoods_or_orders_are_compared_on_what_
         assert "rankc" in test(rich, rich, n_resamples=50)
 
 
+def test_a_number_of_choices_seen_in_one_system_holds_for_both() -> None:
+    few = check_questions([[0, 1], [1, 1], [0, 0]], [0, 1, 1], ["en", "zh"])
+    many = check_questions([[3, 1], [1, 1], [0, 2]], [0, 1, 1], ["en", "zh"])
+    found = paired_bootstrap(few, many, n_resamples=20, keys=["kappa_p", "baseline_random_acc"])
+    assert found["baseline_random_acc"].a == found["baseline_random_acc"].b == 0.25
+    assert (
+        found["kappa_p"].a
+        == score_questions(check_questions(few.answers.T, few.gold, ["en", "zh"], n_choices=4))["kappa_p"]
+    )
+    assert approximate_randomization(many, few, n_resamples=20)["acc"].difference == pytest.approx(-1 / 6)
+
+
+def test_undefined_differences_do_not_make_a_difference_surer() -> None:
+    # English is right on one question only: a third of the resamples have no transfer rate to differ in.
+    a = check_questions([[0, 0], [1, 1], [1, 0]], [0, 0, 0], ["en", "zh"], n_choices=2)
+    b = check_questions([[0, 1], [1, 1], [1, 0]], [0, 0, 0], ["en", "zh"], n_choices=2)
+    found = paired_bootstrap(a, b, n_resamples=2000, keys=["transfer"])["transfer"]
+    assert found.difference == 1.0
+    assert found.p_value == pytest.approx((2 / 3) ** 3, abs=0.04)
+
+
 def test_mistakes_are_clear_messages() -> None:
     rng = np.random.default_rng(13)
     a = simulated(rng, 20)
