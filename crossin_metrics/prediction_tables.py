@@ -162,8 +162,14 @@ def _row(record: Mapping[str, Any], languages: dict[Any, str], place: str) -> Ro
     for values in (choices, logprobs, order):
         if n_choices is None and values:
             n_choices = len(values)
-    if logprobs and (len(logprobs) != n_choices or not all(isinstance(x, (int, float)) for x in logprobs)):
-        raise CrossinError(f"{where}: logprobs must be {n_choices} numbers, one an option")
+    if logprobs is not None and not (
+        len(logprobs) == n_choices
+        and all(isinstance(x, (int, float)) and x < math.inf for x in logprobs)
+        and max(logprobs) > -math.inf
+    ):
+        raise CrossinError(
+            f"{where}: logprobs {logprobs} must be {n_choices} numbers, one an option, one of them finite"
+        )
     if order and sorted(order) != list(range(len(order))):
         raise CrossinError(f"{where}: order {order} is no permutation of the options")
     answer = _answer(record, choices, language, where)

@@ -338,8 +338,10 @@ def _likelihoods(responses: Any) -> tuple[float, ...] | None:
         values = tuple(float(pair[0]) for pair in responses)
     except (TypeError, ValueError):
         return None
-    if not values or any(math.isnan(value) for value in values):
-        raise CrossinError("a log-likelihood is not a number: the model's output was broken; run it again")
+    if not values or not all(value < math.inf for value in values) or max(values) == -math.inf:
+        raise CrossinError(
+            f"log-likelihoods {list(values)}: not a number, or none finite; the model's output was broken"
+        )
     return values
 
 

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bootstrap",
         metavar="N",
-        type=_count,
+        type=_resamples,
         default=1000,
         help="resamples of the questions for standard errors; 0: none",
     )
@@ -73,6 +73,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
+
+
+def _resamples(text: str) -> int:
+    number = _count(text)
+    if number == 1:
+        raise argparse.ArgumentTypeError("must be 0, or 2 and more")
     return number
 
 

@@ -208,7 +208,10 @@ WRONG_ROWS = [
     ({"language": "eng1"}, "unknown language 'eng1'"),
     ({"language": "xyz"}, "unknown language 'xyz'"),
     ({"order": [0, 0]}, "order [0, 0] is no permutation"),
-    ({"logprobs": [-1, "x"]}, "logprobs must be 2 numbers"),
+    ({"logprobs": [-1, "x"]}, "logprobs [-1, 'x'] must be 2 numbers"),
+    ({"logprobs": [-1, float("nan")]}, "logprobs [-1, nan] must be 2 numbers"),
+    ({"logprobs": [-1, -2, -3], "n_choices": 4}, "must be 4 numbers"),
+    ({"logprobs": []}, "id 'q', language en: logprobs [] must be"),
     ({"logprobs": 3}, "logprobs is no list"),
 ]
 

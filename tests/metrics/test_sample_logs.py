@@ -155,7 +155,8 @@ BELEBELE = {
 BROKEN = [
     ("cross_mmlu", ROWS[0] | {"consistency": 4}, "id 'q1', language en: consistency 4 is not among the 4 choices"),
     ("cross_mmlu", ROWS[0] | {"consistency": "x"}, "consistency holds 'x', no option index"),
-    ("cross_mmlu", ROWS[0] | {"filtered_resps": [["nan", "False"]] * 4}, "a log-likelihood is not a number"),
+    ("cross_mmlu", ROWS[0] | {"filtered_resps": [["nan", "False"]] * 4}, "not a number, or none finite"),
+    ("cross_mmlu", ROWS[0] | {"filtered_resps": [["-inf", "False"]] * 4}, "not a number, or none finite"),
     ("cross_mmlu", ROWS[0] | {"filtered_resps": [["-1", "False"]] * 3}, "3 likelihoods for 4 options"),
     ("cross_mmlu", ROWS[0] | {"doc": ROWS[0]["doc"] | {"order": [0, 0, 1, 2]}}, "do not go together"),
     ("cross_mmlu", ROWS[0] | {"doc": ROWS[0]["doc"] | {"gold": None}}, "missing or broken"),
