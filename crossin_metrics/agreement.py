@@ -120,4 +120,4 @@ def rank_consistency(logprobs: FloatArray, n_choices: IntArray, answered: IntArr
         total = inside.sum(axis=1)
         pairs = ((total**2).sum(axis=1) - (inside**2).sum(axis=(1, 2))) / 2.0  # over unordered language pairs
         result += weights[:, j - 1] * pairs / j
-    return result / (n_languages * (n_languages - 1) / 2.0)
+    return np.clip(result / (n_languages * (n_languages - 1) / 2.0), 0.0, 1.0)  # a rounding error may leave the range

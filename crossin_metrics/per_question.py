@@ -171,7 +171,7 @@ def _fill_probabilities(questions: Questions, block: slice, into: dict[str, Floa
     gold = questions.gold[block].astype(np.intp)
     gold_mass = np.take_along_axis(probabilities, gold[:, None, None], axis=2)[:, :, 0].T
     into["gold_mass"][:] = gold_mass
-    into["wrong_mass"][:] = probabilities.sum(axis=2).T - gold_mass
+    into["wrong_mass"][:] = np.maximum(probabilities.sum(axis=2).T - gold_mass, 0.0)
     into["overlap"][:] = pair_overlaps(probabilities)
     into["rank"][0] = rank_consistency(logprobs, questions.n_choices[block], answered)
 
