@@ -1,9 +1,9 @@
 """Time and memory of building mixes from synthetic sets of realistic size: `python tests/benchmarks/bench_mix.py`.
 
-The sets have the sizes of Open-Platypus (25,000 English rows) and of Alpaca in four languages (52,000 items x 4), with
+The sets have the sizes of Open-Platypus (25,000 English rows) and of Alpaca in four languages (52,000 items x 4) and
 log-normal text lengths around the real ones. Every mix is built by the real script in a process of its own.
-Memory is the largest sum of resident sizes over the process and its workers, sampled every 50 ms; pages of memory-mapped
-files count, so it is an upper bound.
+Memory is the largest sum of resident sizes over the process and its workers, sampled every 50 ms; memory-mapped pages
+are counted, so it is an upper bound.
 """
 
 from __future__ import annotations
