@@ -21,19 +21,20 @@ CUES: dict[str, tuple[str, ...]] = {
     ),
     "zh": (
         r"(?:答案|选项|选择|回答)(?P<{gap}>[^。\n;,:]{{0,24}}?)(?:应该?是|应为|是|为|:)",
-        r"(?:答案|应选择?|故选择?|应该选择?|可选择?|选择|选)\s*:?\s*(?=\(?[A-J](?![A-Za-z]))",
+        r"(?:答案】?|应选择?|故选择?|应该选择?|可选择?|选择|选)\s*:?\s*(?=\(?[A-J](?![A-Za-z]))",
         r"的(?:是|为)\s*:?\s*(?=\(?[A-J](?![A-Za-z]))",
     ),
     "vi": (
         r"\b(?:đáp\ án|câu\ trả\ lời|trả\ lời|(?:lựa\ chọn|phương\ án|kết\ luận|nhận\ định)(?=[^.\n:]{{0,20}}"
         r"(?:đúng|chính\ xác|phù\ hợp|hợp\ lý|tốt\ nhất)))\b(?P<{gap}>[^.\n:;]{{0,60}}?)(?:\b(?:sẽ\ )?là\b|:)",
         r"\b(?:vậy|nên|tôi|ta|hãy)\s+chọn\b",
-        r"(?<!lựa\ )\bchọn\s*:?\s*(?=\(?[A-J]\b)",
+        r"(?<!lựa\ )\bchọn\s*(?:đáp\ án|phương\ án)?\s*:?\s*(?=\(?[A-J]\b)",
     ),
     "es": (
         r"\b(?:respuesta|mejor\ opción|(?:opción|alternativa|elección|afirmación)(?=\s+(?:más\s+)?"
         r"(?:correcta|adecuada|apropiada|acertada|precisa|probable)))\b(?P<{gap}>[^.\n:;]{{0,60}}?)"
         r"(?:\b(?:es|sería|será|debe\ ser|debería\ ser)\b|:)",
+        r"\bla\s+(?:opción\s+)?correcta\s+es\b",
         r"\b(?:elijo|elegiría|escojo|escogería|selecciono|me\ quedo\ con)\b",
     ),
     "id": (
@@ -69,7 +70,7 @@ CUES: dict[str, tuple[str, ...]] = {
 ENDORSED: dict[str, str] = {
     "en": r"(?:is|would\ be|must\ be|seems)\s+(?:therefore\s+|thus\s+|most\s+likely\s+|likely\s+)?"
     r"(?:the\s+)?(?:most\s+)?(?:correct|right|best|accurate|appropriate|answer)\b",
-    "zh": r"(?:项)?\s*(?:是|为)?(?:最)?(?:正确|恰当|合适|符合题意)",
+    "zh": r"(?:选?项)?\s*(?:是|为)?(?:最)?(?:正确|恰当|合适|符合(?:题意|要求|条件))",
     "vi": r"(?:chính\s+)?là\s+(?:đáp\ án|câu\ trả\ lời|lựa\ chọn|phương\ án)(?!\s+(?:sai|không))|"
     r"là\s+đúng|đúng(?!\s+hay)",
     "es": r"(?:es|sería)\s+(?:la\s+)?"
@@ -139,9 +140,9 @@ REFUSAL = (
 
 # A writer correcting what it said first: the last statement then counts.
 CORRECTION = (
-    r"\b(?:wait|actually|correction|on\ second\ thought|i\ made\ a\ mistake|let\ me\ (?:re|correct)|"
-    r"espera|en\ realidad|corrección|tunggu|sebenarnya|pembetulan|teka|sa\ totoo|khoan|thực\ ra|đính\ chính)|"
-    r"等等|更正|其实|实际上"
+    r"\b(?:wait|correction|on\ second\ thought|i\ made\ a\ mistake|let\ me\ (?:re|correct)|espera|corrección|"
+    r"tunggu|koreksi|pembetulan|ralat|teka|khoan|đính\ chính)|等等|更正|"
+    r"(?:[.!?。\n]\s*)(?:actually|en\ realidad|sebenarnya|sa\ totoo|thực\ ra|其实|实际上)"
 )
 
 # Lines that open another question or another turn: a base model going on.

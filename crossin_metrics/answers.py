@@ -86,28 +86,31 @@ def explain_answer(text: str, choices: Sequence[str], language: str | None = Non
     words = _word_letters(language)
     whole = _whole(text, options)
     if whole is not None:
-        return Reading(whole if whole >= 0 else None, "whole")
+        return _reading(whole, "whole")
     boxed = _boxed(text, options, words)
     if boxed is not None:
-        return Reading(boxed if boxed >= 0 else None, "boxed")
+        return _reading(boxed, "boxed")
     leading = _leading(text, options, words)
-    stated, first_cue = _announced(text, options, words)
-    if leading is not None and leading >= 0 and stated is not None and stated != leading:
-        corrected = stated >= 0 and _CORRECTION.search(text)
-        return Reading(stated if corrected else None, "announced" if corrected else "contradiction")
+    stated, opening = _announced(text, options, words)
+    first = leading if leading is not None else opening
+    if first is not None and first >= 0 and stated is not None and stated != first:
+        return _reading(stated, "announced") if _CORRECTION.search(text) else Reading(None, "contradiction")
     if leading is not None and leading >= 0:
         return Reading(leading, "leading")
     if stated is not None:
-        if first_cue is not None and stated >= 0 and first_cue != stated and not _CORRECTION.search(text):
-            return Reading(None, "contradiction")
-        return Reading(stated if stated >= 0 else None, "announced")
+        return _reading(stated, "announced")
     if leading is not None:
         return Reading(None, "leading")
     for name, rule in (("first_line", _first_line), ("only_label", _only_label), ("only_option", _only_option)):
         answer = rule(text, options, words)
         if answer is not None:
-            return Reading(answer if answer >= 0 else None, name)
+            return _reading(answer, name)
     return Reading(None, "")
+
+
+def _reading(answer: int, rule: str) -> Reading:
+    """A rule's decision; SEVERAL, NO_ANSWER and CONFLICT (negative) are decisions for None."""
+    return Reading(answer if answer >= 0 else None, rule)
 
 
 def random_answer(question_id: str, language: str, n_choices: int, seed: int = 0) -> int:
@@ -184,7 +187,7 @@ _FILLER = re.compile(
 )
 _WRONG = re.compile(r"(?:wrong|incorrect|false|错误的?|不正确的?|不是)\s*\Z", re.IGNORECASE)
 _ENDORSED = re.compile(
-    rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|(?<![\w(])([A-J]))\s*[\"']?\s*{cues.any_of(cues.ENDORSED)}", re.IGNORECASE
+    rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|(?<![A-Za-z0-9_'(])([A-J]))\s*[\"']?\s*{cues.any_of(cues.ENDORSED)}", re.IGNORECASE
 )
 _ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b[B-J]\b")
 _CLAUSE = re.compile(r"[.。,;!?\n]")
@@ -286,6 +289,10 @@ _MENTION = re.compile(
     rf"(?<![\w(])(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?{CLOSE}|([A-J])(?=:\s))|{OPEN}\s?([A-J])\s?\Z"
 )
 _QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s*\d+[.)])")
+_COPULA = re.compile(
+    r"\A[^.。!?\n]*(?:\b(?:is|are|was|were|es|son|era|là|adalah|ialah|ay)\s+|[是为])[\"']?\Z", re.IGNORECASE
+)
+_ALONE = re.compile(r"[.。!\"']*\Z")
 _ARTICLE = re.compile(r"\W*(?:the|an?|el|la|los|las|ang|si|các|những)?\W*", re.IGNORECASE)
 _A_FEW = 4  # sentences; in a longer text (a passage, working) a single mention says little
 _COMPLETE = re.compile(r"(?<![^.。!?\n])[^.。!?\n]+(?:[.。!?]|(?=\n))")
@@ -341,7 +348,11 @@ def _denied(text: str, start: int, end: int) -> bool:
 
 
 def _only_option(text: str, options: Options, words: str) -> int | None:
-    """One option named in prose. Numbers never count (working has many), nor does an option that opens a sentence."""
+    """One option named in prose.
+
+    Working is full of numbers, so a number counts only in a lone "... is 150."; an option that opens a sentence is
+    spoken about, not chosen.
+    """
     if options.pattern is None or _REFUSAL.search(text) or _MENTION.search(text) or _NAMED.search(text):
         return None
     found = [(options.exact.get(fold(m[0]), SEVERAL), m) for m in options.pattern.finditer(text)]
@@ -349,6 +360,9 @@ def _only_option(text: str, options: Options, words: str) -> int | None:
         return None
     index, words_of_it = found[0][0], options.texts[found[0][0]]
     letters = sum(c.isalpha() for c in words_of_it)
+    last = found[-1][1]
+    if len(found) == 1 and _COPULA.search(text[: last.start()]) and _ALONE.match(text, last.end()):
+        return None if _denied(text, last.start(), last.end()) else index  # one sentence, "The number is 150."
     if letters < (3 if CJK.search(words_of_it) else 4):
         return None
     if _QUESTION_OR_LIST.search(text):

@@ -73,12 +73,21 @@ def test_echoes_of_real_questions_are_not_read(shared: Path) -> None:
     assert claims <= 3
 
 
-@pytest.mark.parametrize(
-    "form",
-    ["{t}", "({l}) {t}", "{l}: {t}", "The answer is ({l}) {t}", "Answer: {t}", "**{l}. {t}**\n\n{q}", "答案：{l}。{t}"],
-)
-def test_real_options_in_plain_forms_are_read(shared: Path, form: str) -> None:
-    for language, question, _, choices in rows(shared):
+FORMS = [
+    "{t}",
+    "({l}) {t}",
+    "{l}: {t}",
+    "The answer is ({l}) {t}",
+    "Answer: {t}",
+    "**{l}. {t}**\n\n{q}",
+    "答案：{l}。{t}",
+]
+
+
+@pytest.mark.parametrize(("offset", "form"), enumerate(FORMS))
+def test_real_options_in_plain_forms_are_read(shared: Path, offset: int, form: str) -> None:
+    # Every third row, beginning elsewhere for each form: all rows take part, and seconds suffice.
+    for language, question, _, choices in list(rows(shared))[offset % 3 :: 3]:
         if len(set(choices)) < len(choices):
             continue
         for i, choice in enumerate(choices):
