@@ -19,6 +19,6 @@ def build_engine(options: EngineOptions) -> Engine:
         from recipes.translation.engines.openai_endpoint import OpenAIEndpoint
 
         return OpenAIEndpoint(options)
-    from recipes.translation.engines.seq2seq import build_seq2seq
+    from recipes.translation.engines.seq2seq import Seq2SeqEngine
 
-    return build_seq2seq(options)
+    return Seq2SeqEngine(options)
