@@ -14,7 +14,7 @@ from crossin_metrics.errors import CrossinError
 
 def _looks_like_a_path(name: str) -> bool:
     """A hub name is `name` or `owner/name`; anything else can only be meant as a folder."""
-    return name.startswith((".", "~", os.sep)) or name.count("/") > 1 or os.sep != "/" and os.sep in name
+    return name.startswith((".", "~", os.sep)) or name.count("/") > 1 or (os.sep != "/" and os.sep in name)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -50,7 +50,9 @@ def check_model_folder(pretrained: str, gguf: bool = False) -> dict[str, Any] | 
     if gguf:
         return None
     if not folder.is_dir():
-        raise CrossinError(f"pretrained={pretrained}: is a file; give the folder that holds config.json and the weights")
+        raise CrossinError(
+            f"pretrained={pretrained}: is a file; give the folder that holds config.json and the weights"
+        )
     if not (folder / "config.json").is_file():
         if (folder / "adapter_config.json").is_file():
             base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")

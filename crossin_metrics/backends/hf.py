@@ -22,6 +22,7 @@ from lm_eval.models.utils_hf import clear_torch_cache
 from tqdm import tqdm
 from transformers import DynamicCache
 
+from crossin_metrics.backends.attention import by_blocks, make_blocks
 from crossin_metrics.backends.checks import check_adapter_folder, check_model_folder, one_line_errors
 from crossin_metrics.backends.prefix import MIN_SHARED, Group, Pack, make_groups, pack_from, shared
 
@@ -31,15 +32,16 @@ Request = tuple[Any, list[int], list[int]]  # (cache key or None, context ids, c
 
 # New tokens in a pack. Attention inside a pack grows with its square, so a CPU, which is busy with a few hundred
 # tokens, takes small ones (measured on Gemma-3-270M: tests/benchmarks/bench_backends.py --packs).
-PACK_TOKENS = {"cpu": 512}
+PACK_TOKENS = {"cpu": 1024}
 PACK_TOKENS_OTHER = 4096
+BLOCK = 64  # queries per piece of attention
 PACK_ROWS = 256  # rows of logits a pack may need; 256 rows of a 262,144-word vocabulary are 268 MB in float32
 
 
 class CrossinHF(HFLM):
     """`lm_eval --model crossin-hf`: takes the arguments of `--model hf`, and
 
-    pack_tokens: most new tokens in one forward pass (default: 512 on a CPU, 4096 elsewhere; halved when memory runs
+    pack_tokens: most new tokens in one forward pass (default: 1024 on a CPU, 4096 elsewhere; halved when memory runs
     out). `batch_size` still rules what goes the stock way.
 
     Log-probabilities are computed in float32 from the model's logits unless `softmax_dtype` says otherwise; the stock
@@ -57,6 +59,7 @@ class CrossinHF(HFLM):
         with one_line_errors(f"cannot load the model {pretrained!s:.200}"):
             super().__init__(pretrained, *args, **kwargs)
         self._pack_tokens = int(pack_tokens or PACK_TOKENS.get(self.device.type, PACK_TOKENS_OTHER))
+        self._block = BLOCK if self.device.type == "cpu" else 8 * BLOCK  # elsewhere starting a kernel costs more
         self._mask_form: str | None = None
         self._why_stock: str | None = "not tried yet"
         self._probed = False
@@ -64,7 +67,7 @@ class CrossinHF(HFLM):
     def _loglikelihood_tokens(
         self, requests: list[Request], disable_tqdm: bool = False, override_bs: int | None = None
     ) -> list[tuple[float, bool]]:
-        """Score continuations; see `HFLM`. Returns (sum of log-probabilities, all tokens are the argmax) per request."""
+        """Score continuations: (sum of log-probabilities, all tokens are the argmax) per request; see `HFLM`."""
         # windows of a perplexity task read the logits of every position: nothing to save
         if override_bs is not None or not requests or not self._packs_work():
             return super()._loglikelihood_tokens(requests, disable_tqdm=disable_tqdm, override_bs=override_bs)
@@ -84,7 +87,10 @@ class CrossinHF(HFLM):
     ) -> None:
         """Fill `answers[n]` for n in `numbers`, pack by pack, and hand each answer to the harness's cache at once."""
         groups = make_groups(requests, numbers, max_tokens=self._pack_tokens)
-        done, before, keys = 0, None, None
+        done = 0
+        before: Pack | None = None
+        keys: DynamicCache | None = None
+        past: DynamicCache | None = None
         bar = tqdm(
             total=len(numbers), disable=disable_tqdm or self.rank != 0, desc="Running loglikelihood requests (packed)"
         )
@@ -128,7 +134,13 @@ class CrossinHF(HFLM):
         device = self.device
         # A cache without the config keeps every position; with it, sliding-window layers would drop old ones.
         cache = past if past is not None else (DynamicCache() if keep else None)
+        config = self._decoder_config()
+        mask = self._mask(pack)
+        blocks = None
+        if config._attn_implementation == "sdpa" and len(pack.tokens) > self._block:
+            blocks = make_blocks(pack.visible, self._block, device)
         with (
+            by_blocks(config, blocks),
             torch.no_grad(),
             torch.autocast(
                 device_type=device.type,
@@ -139,7 +151,7 @@ class CrossinHF(HFLM):
             out = self.model(
                 input_ids=torch.from_numpy(pack.tokens)[None].to(device),
                 position_ids=torch.from_numpy(pack.positions)[None].to(device),
-                attention_mask=self._mask(pack),
+                attention_mask=mask,
                 past_key_values=cache,
                 use_cache=cache is not None,
                 logits_to_keep=torch.from_numpy(pack.rows).to(device),
@@ -149,7 +161,7 @@ class CrossinHF(HFLM):
     def _mask(self, pack: Pack) -> Any:
         """The pack's mask in the form the model takes: one tensor [1, 1, N, P + N], or one per kind of layer."""
         config = self._decoder_config()
-        window = getattr(config, "sliding_window", None)
+        window: Any = getattr(config, "sliding_window", None)
 
         def tensor(visible: Any) -> torch.Tensor:
             mask = torch.from_numpy(visible)[None, None].to(self.device)
@@ -220,22 +232,33 @@ class CrossinHF(HFLM):
             _, keys = self._forward(packs[0], None, keep=True)
             packs.append(pack_from(plan, 1, 1000, 1000, packs[0], min_shared=1))
             assert keys is not None
-            outputs = [
-                self._forward(packs[1], None, keep=False)[0],
-                self._forward(packs[2], _select(keys, packs[2].past), keep=False)[0],
-            ]
-            tree = {n: a for pack, out in zip(packs[1:], outputs, strict=True) for n, a in self._read(pack, out).items()}
-            with torch.no_grad():
-                for number, (_, context, option) in enumerate(requests):
-                    inputs = torch.tensor([context + option[:-1]], device=self.device)
-                    plain = torch.log_softmax(self._model_call(inputs)[0].float(), dim=-1)
-                    expected = sum(plain[len(context) - 1 + i, token].item() for i, token in enumerate(option))
-                    allowed = 1e-3 if self.model.dtype == torch.float32 else 0.05
-                    if abs(tree[number][0] - expected) > allowed * max(1.0, abs(expected)):
-                        return f"on packs its log-probabilities differ ({tree[number][0]:.4f}, not {expected:.4f})"
-        except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, NotImplementedError) as error:
-            return f"it does not run on packs ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+            tree = list(self._read(packs[1], self._forward(packs[1], None, keep=False)[0]).items())
+            rest, _ = self._forward(packs[2], _select(keys, packs[2].past), keep=False)
+            tree += self._read(packs[2], rest).items()
+            plain = {n: self._plain(context + option, len(option)) for n, (_, context, option) in enumerate(requests)}
+            allowed = 1e-3 if self.model.dtype == torch.float32 else 0.05
+            for number, (value, _) in tree:
+                if abs(value - plain[number]) > allowed * max(1.0, abs(plain[number])):
+                    return f"on packs its log-probabilities differ ({value:.4f}, not {plain[number]:.4f})"
+        except (
+            RuntimeError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            KeyError,
+            IndexError,
+            NotImplementedError,
+        ) as error:
+            return (
+                f"it does not run on packs ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+            )
         return None
+
+    def _plain(self, tokens: list[int], scored: int) -> float:
+        """Sum of the log-probabilities of the last `scored` of `tokens`, from the model's ordinary forward pass."""
+        logits = self._model_call(torch.tensor([tokens[:-1]], device=self.device))[0, -scored:]
+        logprobs = torch.log_softmax(logits.float(), dim=-1)
+        return float(logprobs.gather(1, torch.tensor(tokens[-scored:], device=self.device)[:, None]).sum())
 
 
 def _carries(left: Group, right: Group) -> bool:
@@ -245,6 +268,7 @@ def _carries(left: Group, right: Group) -> bool:
 def _select(cache: DynamicCache, slots: Any) -> DynamicCache:
     """The keys and values at `slots` of a cache, as a new cache."""
     layers = []
+    layer: Any
     for layer in cache.layers:
         index = torch.as_tensor(slots, device=layer.keys.device)
         layers.append((layer.keys.index_select(2, index), layer.values.index_select(2, index)))
