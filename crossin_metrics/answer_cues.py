@@ -94,6 +94,12 @@ CONNECTIVE = (
     r"vì|bởi|do|dựa|karena|kerana|sebab|disebabkan|dahil|sapagkat|kasi|parce|car|weil|da)"
 )
 
+# What may stand between the beginning of a clause and a bare letter that is its subject: "so B is correct".
+SO = (
+    r"(?:\b(?:so|thus|hence|therefore|then|that|only|and|but|vậy|nên|jadi|maka|kaya|por\ (?:lo\ )?tanto|así\ que)|"
+    r"因此|所以|故|只有|可见|显然|认为)"
+)
+
 # Between two letters that are named together.
 TOGETHER = (
     r"(?:,|/|&|\+|、|;|and|or|y|o|u|e|和|或者?|及|与|还是|và|hoặc|hay|dan|atau|at|dan/atau|and/or|et|ou|und|oder)"

@@ -141,12 +141,14 @@ OPEN, CLOSE = r"[(\[{<【「『〔《]", r"[)\]}>】」』〕》]"
 _ENCLOSED = re.compile(rf"{OPEN}\s?([A-Ja-j])\s?{CLOSE}")
 _HALF = re.compile(rf"([A-Ja-j])\s?{CLOSE}")
 _CUT = re.compile(r"[(\[【]\s?([A-J])[\s.。!\"']*\Z")
-_BARE = re.compile(r"([A-Ja-j])(?![\w'])|([A-J])(?=因为|由于|项|です|입니다|이다)|([A-J])(?=[\u4e00-\u9fff]*[。.]?\Z)")
+_BARE = re.compile(r"([A-Ja-j])(?![\w'])|([A-J])(?=因为|由于|选?项|吧|です|입니다|이다)")
 _AFTER_BARE = re.compile(
     r"\s*\Z|\s*\n|\s?[;!\"»|]|\s?:(?!\s*\d)|\s?\.(?!\w)|\.(?=[^\W\d_]{2}|[\u4e00-\u9fff])|[。、]|\s-+\s"
 )
 _CONNECTIVE = re.compile(rf",?\s*(?:{cues.CONNECTIVE})(?!\w)|\s*(?:因为|由于|吧|项|选项)", re.IGNORECASE)
 _OTHER_SCRIPT = re.compile(r"\s+(?:\d|[\u4e00-\u9fff])")
+_COMMA = re.compile(r",(?=\s|[^\x00-\x7f])")
+_ANEW = re.compile(r"\s+[^a-z\s]|[^\x00-\x7f]")  # after "the answer is B": no word in small letters, as in "C major"
 _ALONE = re.compile(r"[\s.。!\"']*\Z")
 TOGETHER = re.compile(
     rf"\s*{cues.TOGETHER}\s*(?:{cues.TOGETHER}\s*)?(?:{cues.OPTION_WORD}\s*)?{OPEN}?\s?([A-J])(?![\w'])", re.IGNORECASE
@@ -157,36 +159,33 @@ _ABBREVIATION = re.compile(r"\.\s?[A-Za-z]\.")
 class Label(NamedTuple):
     choice: int  # may lie outside the options: a label nonetheless
     end: int
-    enclosed: bool
 
 
 def label_at(text: str, position: int, options: Options, words: str, after_cue: bool) -> Label | None:
     """The label at `position`: ``(B)``, ``B)``, ``(B`` at the very end, or a bare ``B`` that cannot be a word."""
     match = _ENCLOSED.match(text, position) or _HALF.match(text, position) or _CUT.match(text, position)
     if match is not None:
-        return Label(LETTERS.index(match[1].upper()), match.end(), True)
+        return Label(LETTERS.index(match[1].upper()), match.end())
     match = _BARE.match(text, position)
     if match is None:
         return None
     letter, end = match[match.lastindex or 1], match.end()
     index = LETTERS.index(letter.upper())
     if letter.islower():
-        return Label(index, end, False) if _ALONE.match(text, end) else None
+        return Label(index, end) if _ALONE.match(text, end) else None
     at, _ = option_at(text, skip(text, end), options)
     if at == index:
-        return Label(index, end, False)
+        return Label(index, end)
     if _ABBREVIATION.match(text, end):
         return None
-    if (
-        _AFTER_BARE.match(text, end)
-        or TOGETHER.match(text, end)
-        or (text.startswith(", ", end) and letter not in words)
-    ):
-        return Label(index, end, False)
+    if _AFTER_BARE.match(text, end) or TOGETHER.match(text, end):
+        return Label(index, end)
+    if letter not in words and _COMMA.match(text, end):
+        return Label(index, end)
     if (after_cue or (letter != "I" and text.startswith(",", end))) and _CONNECTIVE.match(text, end):
-        return Label(index, end, False)
-    if letter not in words and at is None and (after_cue or _OTHER_SCRIPT.match(text, end)):
-        return Label(index, end, False)
+        return Label(index, end)
+    if letter not in words and at is None and (_ANEW if after_cue else _OTHER_SCRIPT).match(text, end):
+        return Label(index, end)
     return None
 
 

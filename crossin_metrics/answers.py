@@ -189,6 +189,7 @@ _WRONG = re.compile(r"(?:wrong|incorrect|false|错误的?|不正确的?|不是)\
 _ENDORSED = re.compile(
     rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|(?<![A-Za-z0-9_'(])([A-J]))\s*[\"']?\s*{cues.any_of(cues.ENDORSED)}", re.IGNORECASE
 )
+_SUBJECT = re.compile(rf"(?:\A|{cues.OPTION_WORD}|{cues.SO})\s*[\"']?\Z", re.IGNORECASE)
 _ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b[B-J]\b")
 _CLAUSE = re.compile(r"[.。,;!?\n]")
 
@@ -197,13 +198,15 @@ def _announced(text: str, options: Options, words: str) -> tuple[int | None, int
     """The last announced answer, and the first if the text opens with its announcement."""
     stated: list[tuple[int, int]] = []
     for match in _CUE.finditer(text):
-        gap = next((value for name, value in match.groupdict().items() if value is not None), "")
+        gap = next((value for value in match.groupdict().values() if value is not None), None)
         before = _CLAUSE.split(text[max(0, match.start() - 40) : match.start()])[-1]
-        if _NEGATION.search(gap) or _CONDITION.search(before) or _WRONG.search(before):
-            if _NO_OPTION.match(gap):
+        if _CONDITION.search(before) or _WRONG.search(before):
+            continue
+        if _NEGATION.search(before if gap is None else gap):
+            if gap is not None and _NO_OPTION.match(gap):
                 stated.append((match.start(), NO_ANSWER))
             continue
-        if _ANY_LETTER.search(gap):
+        if gap is not None and _ANY_LETTER.search(gap):
             continue
         answer = _target(text, match.end(), options, words)
         if answer is not None:
@@ -211,6 +214,8 @@ def _announced(text: str, options: Options, words: str) -> tuple[int | None, int
     for match in _ENDORSED.finditer(text):
         before = _CLAUSE.split(text[max(0, match.start() - 40) : match.start()])[-1]
         letter = match[1] or match[2]
+        if match[1] is None and not _SUBJECT.search(before):
+            continue  # "Vitamin C is the best source"
         if letter.isupper() and not _NEGATION.search(before) and not _CONDITION.search(before):
             index = LETTERS.index(letter)
             stated.append((match.start(), index if index < len(options.letters) else NO_ANSWER))
@@ -292,7 +297,7 @@ _QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s*\d+[.)])")
 _COPULA = re.compile(
     r"\A[^.。!?\n]*(?:\b(?:is|are|was|were|es|son|era|là|adalah|ialah|ay)\s+|[是为])[\"']?\Z", re.IGNORECASE
 )
-_ALONE = re.compile(r"[.。!\"']*\Z")
+_ALONE = re.compile(r"[\s.。!\"']*\Z")
 _ARTICLE = re.compile(r"\W*(?:the|an?|el|la|los|las|ang|si|các|những)?\W*", re.IGNORECASE)
 _A_FEW = 4  # sentences; in a longer text (a passage, working) a single mention says little
 _COMPLETE = re.compile(r"(?<![^.。!?\n])[^.。!?\n]+(?:[.。!?]|(?=\n))")
@@ -325,7 +330,7 @@ def _only_label(text: str, options: Options, words: str) -> int | None:
         own = at == index or fold(text[start : start + 12]) == fold(options.texts[index][:12]) != ""
         introduced = _INTRODUCED.search(before) is not None or _QUOTED.search(before) is not None
         if (own or introduced or _BUT.search(before)) and at in (None, index):
-            return settle(text, Label(index, match.end(), True), options)
+            return settle(text, Label(index, match.end()), options)
     return None
 
 

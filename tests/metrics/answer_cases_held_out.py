@@ -230,3 +230,29 @@ THIRD: list[tuple[str, str, str, str, str | None]] = [
     ("prose", "en", "vit", "The answer is Vitamin B12.", None),
     ("prose", "en", "nested", "The answer is red wine.", None),
 ]
+
+# Found later by reading the rules with a hostile eye, and in the outputs of two small models.
+FOUND: list[tuple[str, str, str, str, str | None]] = [
+    ("prose", "en", "vit", "Vitamin C is the best source of health.", None),
+    ("prose", "en", "river", "Plan B is the right way forward.", None),
+    ("prose", "en", "river", "The answer is C major.", None),
+    ("prose", "en", "river", "The passage does not support option D.", None),
+    ("prose", "en", "river", "None of the lines supports option D.", None),
+    ("prose", "zh", "zh", "不应选A。", None),
+    ("prose", "zh", "zh", "我不会选择B。", None),
+    ("prose", "vi", "vi", "Không nên chọn A.", None),
+    ("prose", "en", "two", "El option 1 es correcto.", None),
+    ("prose", "en", "river", "The answer is:\n\nThe answer is:\n\nThe answer is:", None),
+    ("stated", "en", "river", "So B is correct.", "B"),
+    ("stated", "en", "river", "Therefore option C is the best answer.", "C"),
+    ("stated", "en", "river", "Answer: B Explanation: it carries the most water.", "B"),
+    ("stated", "en", "river", "The passage supports option D.", "D"),
+    ("stated", "es", "num", "El número de cajas es 120.", "B"),
+    ("stated", "zh", "zh", "因此B项正确。", "B"),
+    ("stated", "zh", "zh", "A太长，C太短，所以选B。", "B"),
+    ("contradiction", "en", "river", "(C) the Danube\n\nThe correct answer is:\n(A) the Nile", None),
+    ("contradiction", "vi", "vi", "D) Hà Nội\n\nThe correct answer is: D) Hà Nội", None),
+    ("several", "en", "river", "(A)\n\nThe answer is:\n\n(B)\n\nThe answer is:\n\n(C)\n\nThe answer is:\n\n(", None),
+    ("echo", "en", "river", "(E) the Nile\n(F) the Nile\n(G) the Nile", None),
+    ("echo", "en", "river", "Answer:\nAnswer:\nAnswer:\nAnswer:", None),
+]

@@ -8,14 +8,14 @@ from collections import Counter
 
 import pytest
 from answer_cases import CASES, SETS
-from answer_cases_held_out import HELD_OUT, THIRD
+from answer_cases_held_out import FOUND, HELD_OUT, THIRD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossin_metrics.answers import LETTERS, explain_answer, random_answer, read_answer
 from crossin_metrics.errors import CrossinError
 
-ALL = CASES + HELD_OUT + THIRD
+ALL = CASES + HELD_OUT + THIRD + FOUND
 
 
 def index_of(letter: str | None) -> int | None:
