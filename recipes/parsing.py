@@ -172,13 +172,22 @@ def _matches(value: Any, hint: Any) -> bool:
     return False
 
 
+_KINDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
 def _describe(hint: Any) -> str:
     names = []
     for member in _members(hint):
         if typing.get_origin(member) is typing.Literal:
             names.append("one of " + ", ".join(map(str, typing.get_args(member))))
         elif typing.get_origin(member) is list:
-            names.append(f"a list of {typing.get_args(member)[0].__name__} values")
+            names.append(f"a list, each {_describe(typing.get_args(member)[0])}")
         else:
-            names.append("null" if member is type(None) else f"a {member.__name__}")
+            names.append(_KINDS.get(member, getattr(member, "__name__", str(member))))
     return " or ".join(names)
