@@ -321,7 +321,7 @@ def coverage(n: int, n_samples: int, n_resamples: int, method: str) -> dict[str,
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["percentile", "bca"])
 def test_95_per_cent_intervals_hold_the_truth_95_per_cent_of_the_time(method: str) -> None:
-    for key, share in coverage(n=150, n_samples=2000, n_resamples=1000, method=method).items():
+    for key, share in coverage(n=300, n_samples=2000, n_resamples=1000, method=method).items():
         assert 0.93 <= share <= 0.97, (key, share)
 
 
