@@ -1,0 +1,198 @@
+"""Tune a LoRA adapter on an instruction mix, with TRL.
+
+    accelerate launch -q recipes/sft_crossin.py --config recipes/configs/mini_x2x.yaml
+
+The output folder then holds adapter/, config.yaml, train_log.jsonl, manifest.json and, where asked for, mix/, merged/
+and eval/. The same command goes on where a killed run stopped, and does nothing where all is done. (`-q` keeps
+accelerate from printing a traceback of its own behind an error message.)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from crossin_metrics.errors import CrossinError
+from recipes.parsing import run
+
+if TYPE_CHECKING:
+    from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the options, tune, merge, evaluate; returns the exit code."""
+    from recipes.tuning.options import parse_options
+
+    tune, train, model = parse_options(argv)
+    output = Path(str(train.output_dir))
+    train.output_dir = str(output / "checkpoints")
+    base = tune_adapter(output, tune, train, model)
+    if train.should_save:
+        if tune.merge and not (output / "merged" / "config.json").is_file():
+            from recipes.tuning.merge import merge, remove_leftovers
+
+            remove_leftovers(output / "merged")
+            facts = merge(output / "adapter", output / "merged", base=base, vllm=tune.eval_backend == "vllm")
+            difference = facts["after_merging"]["logit_difference"]
+            say(f"merged: {output / 'merged'}, logits differ by {difference:.1e} of their size")
+        if tune.eval_tasks and not any((output / "eval").rglob("results_*.json")):
+            from recipes.tuning.evaluate import evaluate
+
+            say(f"evaluated: {evaluate(output, base, tune)}")
+    return 0
+
+
+def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> str:
+    """Train the adapter into `<output>/adapter`, unless it is there; returns the base model's folder or id.
+
+    Raises:
+        CrossinError: anything that can be known to fail before training starts; see `recipes.tuning.checks`.
+    """
+    from recipes.tuning import checks, labels, run_folder
+    from recipes.tuning import model as models
+    from recipes.tuning.evaluate import check_tasks
+
+    checks.set_accumulation(tune, train)
+    if train.should_save:
+        run_folder.check_folder(output, tune.overwrite)
+    if tune.eval_tasks:
+        check_tasks(tune.eval_tasks)
+    with train.main_process_first(desc="model files"):
+        base = models.model_path(str(model.model_name_or_path))
+    config = models.load_config(base, model, trust_remote_code=train.trust_remote_code)
+    tokenizer = models.load_tokenizer(
+        base, tune.frame, revision=model.model_revision, trust_remote_code=train.trust_remote_code
+    )
+    plan = models.plan_adapter(config, tokenizer, tune, model)
+    with train.main_process_first(desc="the mix"):
+        rows = labels.load_rows(find_mix(tune, output, train.should_save))
+        rows, report = labels.label_rows(
+            rows,
+            tokenizer,
+            tune.frame,
+            max_length=train.max_length,
+            long_rows=tune.long_rows,
+            num_proc=train.dataset_num_proc,
+        )
+    most = sorted((sum(label != labels.IGNORED for label in row) for row in rows["labels"]), reverse=True)
+    estimate = checks.estimate_memory(
+        config,
+        plan,
+        train,
+        model,
+        longest=max(rows["length"]),
+        labels=sum(most[: train.per_device_train_batch_size]),
+    )
+    if train.should_save:
+        for line in [*report.lines(), *plan.lines(), estimate.line()]:
+            say(line)
+        if plan.tied and tune.untied:
+            say("untied: embedding and output head become two matrices; merging gives tie_word_embeddings: false")
+    checks.check_memory(estimate, tune, train)
+    settings = run_folder.settings_of(
+        tune, train, model, run_folder.identify_weights(base, config), run_folder.tokens_sha256(rows)
+    )
+    if train.should_save:
+        run_folder.claim(output, settings)
+    if (output / run_folder.MANIFEST).is_file():
+        say(f"{output / 'adapter'} is there already")
+        return base
+    fit(output, base, rows, report, tokenizer, plan, tune, train, model, settings)
+    return base
+
+
+def fit(
+    output: Path,
+    base: str,
+    rows: Any,
+    report: Any,
+    tokenizer: Any,
+    plan: Any,
+    tune: TuneOptions,
+    train: TrainOptions,
+    model: ModelOptions,
+    settings: dict[str, Any],
+) -> None:
+    """Train, from the last whole checkpoint if there is one; write adapter, log and manifest."""
+    from recipes.tuning import checks, manifest, run_folder
+    from recipes.tuning import model as models
+    from recipes.tuning.checkpoints import last_whole
+    from recipes.tuning.trainer import CrossinTrainer, LogBeforeSave, save_adapter, score_completions_only
+
+    if not score_completions_only() and train.use_cpu:
+        say("this version of TRL scores prompt positions too on CPUs: training is correct, but slower")
+    network = models.load_model(base, plan, model, train)
+    if train.packing:
+        checks.check_packing(network)
+    meter = manifest.Meter(output / "checkpoints" / "sessions.json")
+    trainer = CrossinTrainer(
+        model=network,
+        args=train,
+        train_dataset=rows,
+        processing_class=tokenizer,
+        callbacks=[LogBeforeSave(), meter],
+    )
+    start, half = last_whole(output / "checkpoints")
+    for path in half:
+        say(f"{path} is not whole (a run was stopped while writing it): passed over")
+    if start is not None:
+        say(f"going on from {start}")
+    if train.should_save:
+        run_folder.write_config(output, tune, train, model)
+    trainer.train(resume_from_checkpoint=str(start) if start is not None else None)
+    save_adapter(trainer, output / "adapter")
+    facts = manifest.collect(trainer, meter, tune, train, model, report, plan, settings)
+    if train.should_save:
+        run_folder.write_log(output, trainer.state.log_history)
+        run_folder.write_json(output / run_folder.MANIFEST, facts)
+        say(
+            f"adapter: {output / 'adapter'}; {facts['steps']:,} steps, loss {facts['first_loss']:.3f} -> "
+            f"{facts['last_loss']:.3f}, {facts['tokens_per_second']:.0f} tokens/s"
+        )
+    trainer.end()
+
+
+def find_mix(tune: TuneOptions, output: Path, build: bool) -> Path:
+    """The mix's folder or file; a mix configuration is built into `<output>/mix` first.
+
+    Raises:
+        CrossinError: nothing is there, or the mix cannot be built.
+    """
+    path = Path(tune.mix).expanduser()
+    if not path.exists() and (REPO / path).exists():
+        path = REPO / path
+    if not path.exists():
+        raise CrossinError(
+            f"mix {tune.mix} does not exist: give a folder made by build_mix.py, a file of rows, or a .yaml"
+        )
+    if path.suffix not in (".yaml", ".yml"):
+        return path
+    if build:
+        from recipes.build_mix import build as build_mix
+        from recipes.mix_config import MixConfig
+        from recipes.parsing import parse
+
+        (config,) = parse(
+            MixConfig, ["--config", str(path), "--output_dir", str(output / "mix")], prog="sft_crossin", description=""
+        )
+        build_mix(config)
+    return output / "mix"
+
+
+def say(message: str) -> None:
+    """A line on standard error, once for all processes."""
+    from accelerate import PartialState
+
+    if PartialState().is_main_process:
+        print(f"sft_crossin: {message}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    run(main, "sft_crossin")

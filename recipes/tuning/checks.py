@@ -1,0 +1,185 @@
+"""What is looked at before any training: batch sizes, memory, packing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+    from recipes.tuning.model import AdapterPlan
+
+GIB = 2**30
+HEAD_TILE = 4096 * 32768  # TRL's fused head: tokens x words of one tile (trl/kernels/chunked_logprob.py)
+
+
+def set_accumulation(tune: TuneOptions, train: TrainOptions) -> None:
+    """Gradient accumulation from the global batch: the same data an optimizer step on any number of processes.
+
+    Raises:
+        CrossinError: the global batch is not a multiple of what all processes put through at once.
+    """
+    at_once = train.per_device_train_batch_size * train.world_size
+    if tune.global_batch_size % at_once:
+        raise CrossinError(
+            f"global_batch_size {tune.global_batch_size} is not a multiple of per_device_train_batch_size "
+            f"{train.per_device_train_batch_size} x {train.world_size} processes: change one of them"
+        )
+    steps = tune.global_batch_size // at_once
+    if train.gradient_accumulation_steps not in (1, steps):
+        raise CrossinError(
+            f"gradient_accumulation_steps {train.gradient_accumulation_steps} contradicts global_batch_size "
+            f"{tune.global_batch_size} (it would be {steps}): leave it out"
+        )
+    train.gradient_accumulation_steps = steps
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes a process needs, by purpose. Within about a third of what is measured; not a promise."""
+
+    weights: float
+    trained: float
+    activations: float
+    head: float
+    process: float
+
+    @property
+    def total(self) -> float:
+        """Sum of all."""
+        return self.weights + self.trained + self.activations + self.head + self.process
+
+    def line(self) -> str:
+        """For people, in GiB."""
+        return (
+            f"memory estimate {self.total / GIB:.1f} GiB a process: frozen weights {self.weights / GIB:.1f}, "
+            f"trained weights with gradients and Adam {self.trained / GIB:.1f}, "
+            f"activations {self.activations / GIB:.1f}, output head {self.head / GIB:.1f}, "
+            f"libraries {self.process / GIB:.1f}"
+        )
+
+
+def estimate_memory(
+    config: PretrainedConfig,
+    plan: AdapterPlan,
+    train: TrainOptions,
+    options: ModelOptions,
+    *,
+    longest: int,
+    labels: int,
+) -> MemoryEstimate:
+    """Estimate a process's peak memory without sharding.
+
+    Args:
+        longest: tokens of the longest row.
+        labels: largest number of positions with loss in one pass (batch x completion length).
+    """
+    text = config.get_text_config()
+    width = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}.get(options.dtype or "float32", 2.0)
+    if options.load_in_8bit:
+        width = 1.1
+    if options.load_in_4bit:
+        width = 0.6  # 4 bits, scales, and embeddings that stay in 16
+    compute = 2 if train.bf16 or train.fp16 else 4
+    tokens = train.per_device_train_batch_size * longest
+    hidden, layers = text.hidden_size, text.num_hidden_layers
+    inner = getattr(text, "intermediate_size", None) or 4 * hidden
+    heads = getattr(text, "num_attention_heads", 1) or 1
+    # One decoder layer: about 12 tensors of the hidden width (norms in float32, projections, residuals), 5 of the inner
+    # width, and attention weights where no fused kernel avoids them.
+    layer = tokens * (12 * hidden + 5 * inner) * compute + tokens * hidden * 8
+    attention = 2 * tokens * longest * heads * 4
+    if train.gradient_checkpointing:
+        activations = layers * tokens * hidden * compute + 2 * layer + attention
+    else:
+        activations = layers * (layer + (attention if train.use_cpu else 0))
+    vocabulary = text.vocab_size
+    tile = min(labels * 32768, HEAD_TILE)
+    head = tile * (compute + 4 * 4) + 2 * labels * hidden * 4 + 32768 * hidden * 8
+    if plan.n_saved:  # the gradient of a trained head is gathered in float32 beside the accumulated one
+        head += vocabulary * hidden * 4
+    trained = plan.n_trained * (4 + 4 + 8 + compute)  # weight, gradient, Adam's two moments, copy in compute dtype
+    return MemoryEstimate(plan.n_base * width, trained, activations, head, (0.9 if train.use_cpu else 1.2) * GIB)
+
+
+def check_memory(estimate: MemoryEstimate, tune: TuneOptions, train: TrainOptions) -> None:
+    """Refuse to start what will not fit.
+
+    Raises:
+        CrossinError: the estimate is above what is free (or above `memory_limit_gb`).
+    """
+    if tune.memory_limit_gb == 0 or train.deepspeed or is_sharded(train):
+        return
+    local = 1
+    if tune.memory_limit_gb is not None:
+        free, where = tune.memory_limit_gb * GIB, "memory_limit_gb"
+    else:
+        free, where = _free(train)
+        local = _local_processes() if train.use_cpu else 1
+    if estimate.total * local > free:
+        several = f" x {local} processes" if local > 1 else ""
+        raise CrossinError(
+            f"not enough memory: about {estimate.total / GIB:.1f} GiB{several} needed, {free / GIB:.1f} GiB {where}. "
+            "Lower per_device_train_batch_size or max_length, turn gradient_checkpointing on, or train LoRA alone "
+            "(lora_modules_to_save: []); --memory_limit_gb 0 starts anyway"
+        )
+
+
+def check_packing(model: Any) -> None:
+    """Try, on the model itself, whether its attention keeps packed samples apart.
+
+    Raises:
+        CrossinError: a sample's hidden states change when another is packed in front of it.
+    """
+    import torch
+
+    device = next(model.parameters()).device
+    words = model.get_input_embeddings().weight.shape[0]
+    first, second = (torch.arange(start, start + 7, device=device)[None] % words for start in (3, 31))
+    packed = torch.cat([first, second], dim=1)
+    positions = torch.arange(7, device=device)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            alone = model(input_ids=second, use_cache=False).logits.float()
+            together = (
+                model(input_ids=packed, position_ids=torch.cat([positions, positions])[None], use_cache=False)
+                .logits[:, 7:]
+                .float()
+            )
+    finally:
+        model.train(was_training)
+    difference = (alone - together).abs().max().item()
+    if difference > 0.05 * max(1.0, alone.abs().max().item()):
+        kernel = getattr(model.config, "_attn_implementation", "unknown")
+        raise CrossinError(
+            f"packing: with attention {kernel!r} a packed sample reads the one before it (its logits change by "
+            f"{difference:.2g}): set packing: false, or attn_implementation: flash_attention_2"
+        )
+
+
+def is_sharded(train: TrainOptions) -> bool:
+    """Whether FSDP splits the model over processes."""
+    return getattr(train, "fsdp_plugin_args", None) is not None or bool(getattr(train, "fsdp", None))
+
+
+def _free(train: TrainOptions) -> tuple[float, str]:
+    import torch
+
+    if not train.use_cpu and torch.cuda.is_available():
+        free, _ = torch.cuda.mem_get_info()
+        return float(free), "free on the GPU"
+    import psutil
+
+    return float(psutil.virtual_memory().available), "free"
+
+
+def _local_processes() -> int:
+    import os
+
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

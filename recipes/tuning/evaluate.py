@@ -1,0 +1,92 @@
+"""The harness on the tuned model, as a process of its own: `lm_eval` as a person would call it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from crossin_metrics.errors import CrossinError
+from recipes.tuning.merge import read_adapter, servable_by_vllm
+from recipes.tuning.options import TuneOptions
+
+REPO = Path(__file__).resolve().parents[2]
+TASKS = REPO / "lm_eval_tasks"
+
+
+def check_tasks(names: str) -> list[str]:
+    """The harness tasks of a comma-separated list.
+
+    Raises:
+        CrossinError: the harness is not installed, or knows no such task.
+    """
+    from lm_eval.tasks import TaskManager
+
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if not wanted:
+        raise CrossinError("eval_tasks names no task")
+    manager = TaskManager(include_path=include_path())
+    for name in wanted:
+        if not manager.match_tasks([name]):
+            import difflib
+
+            ours = [task for task in manager.all_tasks if "cross" in task]
+            close = difflib.get_close_matches(name, ours, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise CrossinError(f"eval_tasks: the harness knows no task {name!r}{hint}")
+    return wanted
+
+
+def include_path() -> str | None:
+    """The checkout's task folder, or None where the installed harness has the tasks already (it warns of doubles)."""
+    spec = importlib.util.find_spec("lm_eval")
+    if spec is None or spec.origin is None:
+        raise CrossinError("eval_tasks needs the harness: pip install 'lm-eval[hf]'")
+    return None if (Path(spec.origin).parent / "tasks" / "crossin").is_dir() else str(TASKS)
+
+
+def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
+    """Run `eval_tasks` on the merged model where there is one, else on base and adapter; results go to `<run>/eval`.
+
+    Raises:
+        CrossinError: the harness failed, or vLLM cannot serve the adapter unmerged.
+    """
+    merged, adapter, output = run / "merged", run / "adapter", run / "eval"
+    if (merged / "config.json").is_file():
+        arguments = f"pretrained={merged},dtype=auto"
+    elif tune.eval_backend == "hf":
+        arguments = f"pretrained={base},peft={adapter},tokenizer={adapter},dtype=auto"
+    else:
+        settings = read_adapter(adapter)
+        reason = servable_by_vllm(settings)
+        if reason:
+            raise CrossinError(reason)
+        arguments = (
+            f"pretrained={base},tokenizer={adapter},lora_local_path={adapter},enable_lora=True,"
+            f"max_lora_rank={settings['r']},dtype=auto,gpu_memory_utilization=0.8"
+        )
+    command = [sys.executable, "-m", "lm_eval", "--model", tune.eval_backend, "--model_args", arguments]
+    command += ["--tasks", str(tune.eval_tasks), "--batch_size", str(tune.eval_batch_size)]
+    if include_path() is not None:
+        command += ["--include_path", str(TASKS)]
+    command += ["--output_path", str(output), "--log_samples"]
+    if tune.eval_chat:
+        command.append("--apply_chat_template")
+    if tune.eval_limit is not None:
+        command += ["--limit", str(tune.eval_limit)]
+    # The launcher's variables would make the harness wait for processes that are gone.
+    launcher = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in launcher and not name.startswith(("ACCELERATE_", "TORCHELASTIC_", "FSDP_"))
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    finished = subprocess.run(command, env=environment, cwd=REPO, check=False)
+    if finished.returncode:
+        raise CrossinError(
+            f"evaluation failed (lm_eval exit code {finished.returncode}, see above); the adapter in {adapter} is whole"
+        )
+    return output

@@ -1,0 +1,236 @@
+"""From mix rows to labelled tokens: the frame, BOS and EOS, the completion mask, and a count of what was cut.
+
+A sequence is `[BOS] frame(prompt) frame(completion) EOS`; labels are -100 up to where the completion begins, so the
+loss is on the completion and on EOS, which teaches the model to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.templates import frame
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+"""Label of a token without loss (torch.nn.functional.cross_entropy's ignore_index)."""
+
+COLUMNS = ("prompt", "completion", "part")
+
+
+@dataclass
+class PartCount:
+    """What became of one part's rows (base, crossin, trans). Tokens count what is trained on, BOS and EOS included."""
+
+    rows: int = 0
+    kept: int = 0
+    truncated: int = 0
+    dropped: int = 0
+    tokens: int = 0
+    label_tokens: int = 0
+    longest: int = 0
+
+
+@dataclass
+class MixReport:
+    """Counts per part; `merged_boundaries` are rows whose prompt ends inside a token of the completion."""
+
+    max_length: int | None
+    parts: dict[str, PartCount] = field(default_factory=dict)
+    merged_boundaries: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the manifest."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For people: one line a part."""
+        out = []
+        for name, part in self.parts.items():
+            out.append(
+                f"{name}: {part.kept:,} of {part.rows:,} rows kept ({part.truncated:,} truncated, {part.dropped:,} "
+                f"dropped at max_length {self.max_length}), {part.tokens:,} tokens, {part.label_tokens:,} with loss"
+            )
+        if self.merged_boundaries:
+            out.append(
+                f"{self.merged_boundaries:,} rows: the tokenizer merges the prompt's end with the completion's "
+                "beginning; the loss begins at the merged token"
+            )
+        return out
+
+
+def load_rows(path: str | Path) -> Dataset:
+    """Read the rows of a mix: a folder with train.parquet, or a .parquet or .jsonl file.
+
+    Raises:
+        CrossinError: nothing readable, a column is missing, there are no rows, or a prompt or completion is empty.
+    """
+    from datasets import Dataset
+
+    source = Path(path)
+    file = source / "train.parquet" if source.is_dir() else source
+    if not file.is_file():
+        raise CrossinError(f"mix {path}: no such file" + (" (build_mix.py writes it)" if source.is_dir() else ""))
+    if file.suffix not in (".parquet", ".jsonl"):
+        raise CrossinError(f"mix {path}: give a folder made by build_mix.py, a .parquet or .jsonl file, or a .yaml")
+    try:
+        reader = Dataset.from_parquet if file.suffix == ".parquet" else Dataset.from_json
+        rows = reader(str(file), keep_in_memory=False)
+    except Exception as error:  # pyarrow and datasets have no common base for unreadable files
+        if file.stat().st_size == 0:
+            raise CrossinError(f"mix {file} is empty: it has no rows") from error
+        raise CrossinError(f"mix {file} cannot be read: {str(error).strip().splitlines()[0]}") from error
+    missing = [column for column in COLUMNS if column not in rows.column_names]
+    if missing and (len(rows) or rows.column_names):
+        raise CrossinError(f"mix {file}: column {missing[0]!r} is missing; it has {', '.join(rows.column_names)}")
+    if not len(rows):
+        raise CrossinError(f"mix {file} is empty: it has no rows")
+    for column in COLUMNS:
+        for number, text in enumerate(rows[column]):
+            if not isinstance(text, str) or not text.strip():
+                raise CrossinError(f"mix {file}, row {_name(rows[number], number)}: {column} is empty")
+    return rows
+
+
+def label_rows(
+    rows: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    frame_name: str,
+    *,
+    max_length: int | None,
+    long_rows: str = "truncate",
+    num_proc: int | None = None,
+) -> tuple[Dataset, MixReport]:
+    """Tokenize rows, mask their prompts and bring them under max_length.
+
+    Returns:
+        A data set with `input_ids`, `labels` and `length` in the rows' order, and the counts per part. A row whose
+        completion lies wholly beyond max_length is dropped in any case: it has no loss.
+
+    Raises:
+        CrossinError: no row is left, or the tokenizer cannot render the frame.
+    """
+    if not len(rows):
+        raise CrossinError("the mix is empty: it has no rows")
+    stop = end_tokens(tokenizer)
+    labelled = rows.map(
+        lambda row: _label(row["prompt"], row["completion"], tokenizer, frame_name, stop),
+        remove_columns=[column for column in rows.column_names if column != "part"],
+        num_proc=num_proc,
+        desc="tokenizing the mix",
+    )
+    report = MixReport(max_length)
+    limit = max_length or 2**62
+    kept = []
+    for number, (part, length, start, merged) in enumerate(
+        zip(labelled["part"], labelled["length"], labelled["start"], labelled["merged"], strict=True)
+    ):
+        count = report.parts.setdefault(part, PartCount())
+        count.rows += 1
+        count.longest = max(count.longest, length)
+        report.merged_boundaries += merged
+        if length > limit and (long_rows == "drop" or start >= limit):
+            count.dropped += 1
+            continue
+        count.truncated += length > limit
+        count.kept += 1
+        count.tokens += min(length, limit)
+        count.label_tokens += min(length, limit) - start
+        kept.append(number)
+    if not kept:
+        raise CrossinError(
+            f"no row of the mix is left: all {len(rows):,} have more than max_length {max_length} tokens; raise it"
+        )
+    labelled = labelled.select(kept).remove_columns(["part", "start", "merged"])
+    if max_length is not None and any(count.truncated for count in report.parts.values()):
+        labelled = labelled.map(
+            lambda row: {
+                "input_ids": row["input_ids"][:limit],
+                "labels": row["labels"][:limit],
+                "length": min(row["length"], limit),
+            },
+            desc="truncating",
+        )
+    report.parts = dict(sorted(report.parts.items()))
+    return labelled, report
+
+
+def end_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Ids that end an answer: EOS, and the end-of-turn tokens of well-known chat templates that the vocabulary has."""
+    if tokenizer.eos_token_id is None:
+        raise CrossinError(f"tokenizer {tokenizer.name_or_path}: no eos_token; set one in tokenizer_config.json")
+    turns = ("<|im_end|>", "<end_of_turn>", "<turn|>", "<|eot_id|>", "<|end|>")
+    special = set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab())
+    return {tokenizer.eos_token_id, *(tokenizer.convert_tokens_to_ids(turn) for turn in turns if turn in special)}
+
+
+def _label(
+    prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase, frame_name: str, stop: set[int]
+) -> dict[str, Any]:
+    if frame_name == "chat":
+        head, whole = _chat(prompt, completion, tokenizer, stop)
+    else:
+        first, second = frame(prompt, completion, frame_name)
+        head = _without_eos(tokenizer(first)["input_ids"], tokenizer)
+        whole = _without_eos(tokenizer(first + second)["input_ids"], tokenizer)
+    start = common_prefix(head, whole)
+    if frame_name != "chat" or whole[-1] not in stop:
+        whole = [*whole, tokenizer.eos_token_id]
+    bos = tokenizer.bos_token_id
+    if bos is not None and whole[:2] == [bos, bos]:
+        raise CrossinError(f"tokenizer {tokenizer.name_or_path}: text in this frame begins with two BOS tokens")
+    return {
+        "input_ids": whole,
+        "labels": [IGNORED] * start + whole[start:],
+        "length": len(whole),
+        "start": start,
+        "merged": start < len(head),
+    }
+
+
+def _chat(
+    prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase, stop: set[int]
+) -> tuple[list[int], list[int]]:
+    """Ids of the prompt alone and of both, by the tokenizer's own chat template, cut after the end of the answer."""
+    if not tokenizer.chat_template:
+        raise CrossinError(
+            f"tokenizer {tokenizer.name_or_path} has no chat template: use frame: headers (or plain, space)"
+        )
+    messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
+    head = tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, tokenize=False)
+    whole = tokenizer.apply_chat_template(messages, tokenize=False)
+    ids = tokenizer(whole, add_special_tokens=False)["input_ids"]
+    while ids and ids[-1] not in stop:  # the line break that many templates put behind the turn
+        if tokenizer.decode(ids[-1:]).strip():
+            break
+        ids.pop()
+    return tokenizer(head, add_special_tokens=False)["input_ids"], ids
+
+
+def _without_eos(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Some tokenizers put EOS behind every text; it is added once, after the completion."""
+    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
+
+
+def common_prefix(a: Iterable[int], b: Iterable[int]) -> int:
+    """Number of leading tokens that two sequences share."""
+    n = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        n += 1
+    return n
+
+
+def _name(row: dict[str, Any], number: int) -> str:
+    return (
+        f"{number + 1} ({row['source']} {row['source_id']})"
+        if {"source", "source_id"} <= row.keys()
+        else str(number + 1)
+    )

@@ -1,0 +1,188 @@
+"""What a run says about itself: versions, commit, options, data, tokens, speed, memory, parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback
+
+from recipes.tuning.run_folder import read_json, write_json
+
+if TYPE_CHECKING:
+    from recipes.tuning.labels import MixReport
+    from recipes.tuning.model import AdapterPlan
+    from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+
+PACKAGES = (
+    "crossin",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "safetensors",
+    "lm_eval",
+)
+
+
+class Meter(TrainerCallback):
+    """Time and tokens of each session of a run, kept beside the checkpoints so that interruptions do not lose them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        sessions = (read_json(path) or {}).get("sessions", [])
+        self.sessions: list[dict[str, Any]] = list(sessions)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Open a session; what earlier ones did after the checkpoint that this one starts from is void."""
+        self.sessions = [s for s in self.sessions if s["from_step"] < state.global_step]
+        self._start, self._from, self._tokens = time.monotonic(), state.global_step, state.num_input_tokens_seen
+        self.sessions.append(
+            {"from_step": state.global_step, "to_step": state.global_step, "seconds": 0.0, "tokens": 0}
+        )
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Note how far the session has come."""
+        self._update(state)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Close the session."""
+        self._update(state)
+
+    def _update(self, state: Any) -> None:
+        self.sessions[-1] |= {
+            "to_step": state.global_step,
+            "seconds": round(time.monotonic() - self._start, 3),
+            "tokens": state.num_input_tokens_seen - self._tokens,
+        }
+        if state.is_world_process_zero:
+            write_json(self.path, {"sessions": self.sessions})
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that shape a run; None for one that is not installed."""
+    out: dict[str, str | None] = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:
+            out[name] = None
+    return out
+
+
+def git_commit(folder: Path) -> str | None:
+    """Commit of the checkout, with "+changes" where files differ from it; None outside a checkout."""
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=20, check=True
+        ).stdout.strip()
+        status = subprocess.run(
+            ["git", "-C", str(folder), "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit + ("+changes" if status.strip() else "")
+
+
+def merged_options(tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> dict[str, Any]:
+    """Our and the model's options in full, and of TRL's those that are not at transformers' own default."""
+    plain: dict[str, Any] = {}
+    for field in dataclasses.fields(train):
+        value = getattr(train, field.name)
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if value != default or field.name in type(train).__annotations__ or field.name in ("seed", "max_length"):
+            plain[field.name] = value
+    return json.loads(json.dumps({**dataclasses.asdict(tune), **plain, **dataclasses.asdict(model)}, default=str))
+
+
+def peak_memory() -> dict[str, int]:
+    """Bytes: the process's peak resident memory, and the peak allocated on its GPU where there is one."""
+    import torch
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    out = {"resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_available():
+        out["gpu"] = torch.cuda.max_memory_allocated()
+    return out
+
+
+def hardware() -> dict[str, Any]:
+    """What the run ran on, as far as speed depends on it."""
+    import os
+
+    import torch
+
+    return {
+        "device": torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else platform.processor() or platform.machine(),
+        "devices": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+
+
+def collect(
+    trainer: Any,
+    meter: Meter,
+    tune: TuneOptions,
+    train: TrainOptions,
+    model: ModelOptions,
+    report: MixReport,
+    plan: AdapterPlan,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """The manifest of a finished run. All processes call it: memory is gathered from each."""
+    import torch
+
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    memory = peak_memory()
+    gathered = {}
+    for name, value in memory.items():
+        tensor = torch.tensor([value], dtype=torch.int64, device=trainer.accelerator.device)
+        gathered[name] = trainer.accelerator.gather(tensor).tolist()
+    seconds = sum(session["seconds"] for session in meter.sessions)
+    tokens = int(trainer.state.num_input_tokens_seen)
+    return {
+        "format": 1,
+        "versions": versions(),
+        "git_commit": git_commit(Path(__file__).resolve().parents[2]),
+        "hardware": hardware(),
+        "processes": trainer.accelerator.num_processes,
+        "options": merged_options(tune, train, model),
+        "seeds": {"seed": train.seed, "data_seed": train.data_seed},
+        "model": settings["model"],
+        "data": {"tokens_sha256": settings["tokens_sha256"]},
+        "mix": report.as_dict(),
+        "attention": getattr(trainer.model.config, "_attn_implementation", None),
+        "parameters": {
+            "base": plan.n_base,
+            "trained": plan.n_trained,
+            "lora": plan.n_lora,
+            "whole_modules": plan.n_saved,
+            "single_embeddings": plan.n_tokens,
+        },
+        "steps": trainer.state.global_step,
+        "epochs": trainer.state.epoch,
+        "first_loss": losses[0] if losses else None,
+        "last_loss": losses[-1] if losses else None,
+        "tokens_seen": tokens,
+        "seconds": round(seconds, 2),
+        "tokens_per_second": round(tokens / seconds, 2) if seconds else None,
+        "peak_memory_bytes": gathered,
+        "sessions": meter.sessions,
+    }

@@ -1,0 +1,253 @@
+"""Merging an adapter into its base model, with proof that the result is the same model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.tuning.run_folder import write_json
+
+if TYPE_CHECKING:
+    import torch
+
+# Shown to the model before and after; one in each of the paper's languages.
+SAMPLE_PROMPTS = (
+    "Name three things that float on water.",
+    "水为什么会结冰？请用一句话回答。",
+    "Hãy kể tên hai con sông lớn ở châu Á.",
+    "¿Cuántos minutos hay en tres horas?",
+)
+
+# Architectures for which vLLM has no separate output head, so a checkpoint with untied embeddings does not load
+# ("no module or parameter named 'lm_head' in Gemma2ForCausalLM", vllm 0.32; Gemma 1 and 3: vllm pull requests 53170 and
+# 30827).
+VLLM_TIED_ONLY = ("Gemma2ForCausalLM",)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two models' next-token distributions on the sample prompts are apart.
+
+    Attributes:
+        logit_difference: largest absolute difference of a logit, over the largest absolute logit.
+        kl: mean over positions of KL(before || after), in nats.
+        top1: share (0-1) of positions with the same most likely token.
+    """
+
+    logit_difference: float
+    kl: float
+    top1: float
+
+
+def merge(
+    adapter: str | Path,
+    output: str | Path,
+    *,
+    base: str | None = None,
+    dtype: str | None = None,
+    compute_dtype: str = "float32",
+    vllm: bool = True,
+) -> dict[str, Any]:
+    """Merge an adapter and write the model as safetensors, with tokenizer, model card and `merge.json`.
+
+    The folder appears in one rename, after it was loaded back and its logits compared.
+
+    Args:
+        adapter: folder with adapter_config.json.
+        output: folder to make.
+        base: the base model, where it is not at the place that the adapter names.
+        dtype: dtype of the written weights; None: the base's own.
+        compute_dtype: dtype in which weights are added; bfloat16 halves the memory and rounds twice.
+        vllm: refuse results that vLLM cannot load.
+
+    Returns:
+        The content of merge.json.
+
+    Raises:
+        CrossinError: output exists; adapter or base is unreadable; the merged model's logits differ; or vLLM could not
+            load the result.
+    """
+    import torch
+    from peft import PeftModel
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    folder, target = Path(adapter), Path(output)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise CrossinError(f"{target} exists: merging does not overwrite; choose another output_dir")
+    settings = read_adapter(folder)
+    name = base or settings["base_model_name_or_path"]
+    try:
+        config = AutoConfig.from_pretrained(name)
+        own = getattr(torch, dtype) if dtype else config.dtype or torch.bfloat16
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=getattr(torch, compute_dtype))
+        tokenizer = AutoTokenizer.from_pretrained(folder if (folder / "tokenizer_config.json").is_file() else name)
+    except (OSError, ValueError) as error:
+        raise CrossinError(f"base model {name} cannot be loaded: {str(error).splitlines()[0]}; give --base") from error
+    was_tied = bool(config.get_text_config().tie_word_embeddings)
+    if vllm and was_tied and unties(settings) and config.architectures and config.architectures[0] in VLLM_TIED_ONLY:
+        raise CrossinError(
+            f"adapter {folder} unties embedding and output head, and vLLM cannot load an untied "
+            f"{config.architectures[0]}: train again without `untied`, or give --vllm false for a model that only transformers loads"
+        )
+    try:
+        tuned = PeftModel.from_pretrained(model, str(folder))
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise CrossinError(f"adapter {folder} does not fit {name}: {str(error).splitlines()[0]}") from error
+    tuned.eval()
+    before = sample_logits(tuned, tokenizer)
+    merged = tuned.merge_and_unload(safe_merge=True)
+    exact = agreement(before, sample_logits(merged, tokenizer))
+    limit = 1e-3 if compute_dtype == "float32" else 0.1
+    if not exact.logit_difference < limit:
+        raise CrossinError(
+            f"merging {folder} changed the model: logits differ by {exact.logit_difference:.2g} of their size; "
+            "nothing written"
+        )
+    merged = merged.to(own)
+    merged.config.use_cache = True
+    try:
+        target.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.absolute().parent) as scratch:
+            staging = Path(scratch) / "merged"
+            merged.save_pretrained(staging, safe_serialization=True)
+            tokenizer.save_pretrained(staging)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(staging, dtype=own, output_loading_info=True)
+            reloaded, info = loaded
+            if info["missing_keys"] or info["unexpected_keys"]:
+                raise CrossinError(
+                    f"merged model does not load back whole: {sorted(info['missing_keys'])[:3]}; nothing written"
+                )
+            stored = agreement(before, sample_logits(reloaded.eval(), tokenizer))
+            if stored.kl > 0.05:
+                raise CrossinError(
+                    f"the merged model in {own} is another model (KL {stored.kl:.3f} nats): write --dtype float32"
+                )
+            facts = {
+                "adapter": folder.name,
+                "base": name if not Path(name).is_dir() else Path(name).name,
+                "dtype": str(own).removeprefix("torch."),
+                "tied": bool(reloaded.config.get_text_config().tie_word_embeddings),
+                "parameters": sum(parameter.numel() for parameter in reloaded.parameters()),
+                "after_merging": asdict(exact),
+                "after_loading_back": asdict(stored),
+                "prompts": len(SAMPLE_PROMPTS),
+            }
+            write_json(staging / "merge.json", facts)
+            (staging / "README.md").write_text(model_card(folder, facts), encoding="utf-8")
+            if target.exists():
+                target.rmdir()
+            staging.replace(target)
+    except OSError as error:
+        raise CrossinError(f"cannot write {target}: {error.strerror or error}; nothing was left there") from error
+    return facts
+
+
+def read_adapter(folder: Path) -> dict[str, Any]:
+    """The adapter's settings.
+
+    Raises:
+        CrossinError: the folder holds no adapter.
+    """
+    try:
+        settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CrossinError(f"{folder} holds no adapter (adapter_config.json is missing or damaged)") from error
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise CrossinError(f"{folder} holds no adapter_model.safetensors")
+    return settings
+
+
+def unties(settings: dict[str, Any]) -> bool:
+    """Whether merging this adapter into a tied model makes embedding and output head two matrices."""
+    saved = {str(name).rsplit(".", 1)[-1] for name in settings.get("modules_to_save") or []}
+    return bool(saved & {"embed_tokens", "lm_head"}) and not settings.get("ensure_weight_tying", False)
+
+
+def servable_by_vllm(settings: dict[str, Any]) -> str | None:
+    """Why vLLM cannot serve the adapter beside its base model; None if it can."""
+    for key in ("modules_to_save", "trainable_token_indices", "use_dora"):
+        if settings.get(key):
+            return f"vLLM serves LoRA matrices only, and this adapter has {key}: merge it first (merge: true)"
+    return None
+
+
+def sample_logits(model: Any, tokenizer: Any) -> list[torch.Tensor]:
+    """Logits [n_tokens, vocabulary] in float32 for each sample prompt, shown in the tokenizer's frame."""
+    import torch
+
+    out = []
+    with torch.no_grad():
+        for prompt in SAMPLE_PROMPTS:
+            text = prompt
+            special = True
+            if tokenizer.chat_template:
+                messages = [{"role": "user", "content": prompt}]
+                text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+                special = not (tokenizer.bos_token and text.startswith(tokenizer.bos_token))
+            ids = tokenizer(text, add_special_tokens=special, return_tensors="pt")["input_ids"]
+            out.append(model(input_ids=ids.to(model.device), use_cache=False).logits[0].float().cpu())
+    return out
+
+
+def agreement(before: list[torch.Tensor], after: list[torch.Tensor]) -> Agreement:
+    """Compare two lists of logits of equal shapes."""
+    import torch
+
+    difference = max((a - b).abs().max().item() / a.abs().max().item() for a, b in zip(before, after, strict=True))
+    p = torch.cat(before).log_softmax(-1)
+    q = torch.cat(after).log_softmax(-1)
+    kl = (p.exp() * (p - q)).sum(-1).mean().item()
+    return Agreement(difference, kl, (p.argmax(-1) == q.argmax(-1)).float().mean().item())
+
+
+def model_card(adapter: Path, facts: dict[str, Any]) -> str:
+    """Markdown with the hub's YAML header; figures of the run where its manifest lies beside the adapter."""
+    from recipes.tuning.run_folder import MANIFEST, read_json
+
+    run = read_json(adapter.parent / MANIFEST) or {}
+    mix = run.get("mix", {}).get("parts", {})
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        f"base_model: {facts['base']}",
+        "base_model_relation: finetune",
+        "tags: [crossin, cross-lingual, lora, sft]",
+        "license: other",
+        "license_name: that-of-the-base-model-and-data",
+        "---",
+        "",
+        f"# {facts['base']} tuned on a CrossIn mix",
+        "",
+        f"The adapter merged into {facts['base']}, as {facts['dtype']}, {facts['parameters']:,} parameters, embedding "
+        f"and output head {'tied' if facts['tied'] else 'not tied'}.",
+        "Method: Lin et al., CrossIn, arXiv 2404.11932.",
+        "",
+        "The tokenizer's chat template is the frame of training.",
+        "",
+        f"Checked on {facts['prompts']} prompts: logits before and after merging differ by at most "
+        f"{facts['after_merging']['logit_difference']:.1e} of their size; loaded back, KL "
+        f"{facts['after_loading_back']['kl']:.1e} nats, same most likely token at "
+        f"{facts['after_loading_back']['top1']:.0%} of positions.",
+    ]
+    if mix:
+        lines += ["", "| part of the mix | rows | tokens with loss |", "|---|---|---|"]
+        lines += [f"| {name} | {part['kept']:,} | {part['label_tokens']:,} |" for name, part in mix.items()]
+    if run:
+        lines += [
+            "",
+            f"Trained for {run['steps']:,} steps; last loss {run['last_loss']:.4f}; commit {run.get('git_commit')}.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def remove_leftovers(target: Path) -> None:
+    """Delete what a killed merge left beside its target."""
+    if target.parent.is_dir():
+        for path in target.parent.glob(f".{target.name}.*"):
+            shutil.rmtree(path, ignore_errors=True)

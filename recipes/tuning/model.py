@@ -1,0 +1,305 @@
+"""Tokenizer, model and adapter of a tuning run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.templates import chat_template
+from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+
+if TYPE_CHECKING:
+    import torch
+    from peft import LoraConfig
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json", "vocab.txt")
+
+# Tokens that exist for padding, or that no text contains; tried in this order where a tokenizer has no pad token of its
+# own. Nothing is added to the vocabulary: that would resize the embedding.
+PAD_CANDIDATES = (
+    "<pad>",
+    "[PAD]",
+    "<|pad|>",
+    "<|finetune_right_pad_id|>",
+    "<|fim_pad|>",
+    "<|reserved_special_token_0|>",
+    "<unk>",
+)
+
+
+def model_path(name: str) -> str:
+    """A folder or hub id as it is; `demo:NAME` becomes the folder of a small real model, made on first use."""
+    if name.startswith("demo:"):
+        from crossin_metrics.commands.demo_model import MODELS, demo_model
+
+        short = name.removeprefix("demo:")
+        if short not in MODELS:
+            raise CrossinError(f"model {name!r}: no such small model; there are {', '.join(sorted(MODELS))}")
+        return str(demo_model(short))
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return str(path)
+    if looks_local or path.exists():
+        raise CrossinError(f"model folder {name} does not exist")
+    return name
+
+
+def load_config(path: str, options: ModelOptions, *, trust_remote_code: bool = False) -> PretrainedConfig:
+    """The model's configuration.
+
+    Raises:
+        CrossinError: nothing that transformers can read is there.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(path, revision=options.model_revision, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise CrossinError(f"model {path} cannot be read: {_first_line(error)}") from error
+
+
+def load_tokenizer(path: str, frame_name: str, *, revision: str = "main", trust_remote_code: bool = False) -> Any:
+    """The model's tokenizer, with a pad token that is not EOS and a chat template that renders the run's frame.
+
+    Raises:
+        CrossinError: the folder has no tokenizer, or the tokenizer has no EOS token or nothing to pad with.
+    """
+    from transformers import AutoTokenizer
+
+    # Asked first: for a folder without one, transformers may build an empty tokenizer from config.json.
+    if Path(path).is_dir() and not any((Path(path) / name).is_file() for name in TOKENIZER_FILES):
+        raise CrossinError(
+            f"model folder {path} has no tokenizer (no {', '.join(TOKENIZER_FILES[:3])}): copy the base model's there"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise CrossinError(f"tokenizer of {path} cannot be loaded: {_first_line(error)}") from error
+    if tokenizer.eos_token_id is None:
+        raise CrossinError(f"tokenizer of {path} has no eos_token: set one in its tokenizer_config.json")
+    set_pad_token(tokenizer)
+    tokenizer.padding_side = "right"
+    if frame_name == "chat":
+        if not tokenizer.chat_template:
+            raise CrossinError(
+                f"tokenizer of {path} has no chat template: use frame: headers (or plain, space) instead of chat"
+            )
+    else:
+        tokenizer.chat_template = chat_template(frame_name)
+    return tokenizer
+
+
+def set_pad_token(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Choose a pad token other than EOS: pad = EOS makes collators hide the real EOS, and models never stop.
+
+    Raises:
+        CrossinError: the vocabulary has nothing to pad with.
+    """
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
+        return
+    vocabulary = tokenizer.get_vocab()
+    names = [name for name in PAD_CANDIDATES if name in vocabulary]
+    names += [name for name in (tokenizer.unk_token, tokenizer.bos_token) if name is not None]
+    for name in names:
+        if vocabulary.get(name) not in (None, tokenizer.eos_token_id):
+            tokenizer.pad_token = name
+            return
+    raise CrossinError(
+        f"tokenizer {tokenizer.name_or_path}: pad is {tokenizer.pad_token!r}, the same as EOS, and there is no unused "
+        "token to pad with; set pad_token in its tokenizer_config.json to a token that no text contains"
+    )
+
+
+@dataclass(frozen=True)
+class AdapterPlan:
+    """What is trained, counted on a model without weights.
+
+    Attributes:
+        n_base: parameters of the base model, tied ones once.
+        n_lora, n_saved, n_tokens: trained parameters: LoRA matrices, whole modules, single embeddings.
+        saved_matrices: how many whole matrices the adapter file holds (tied ones are trained once, stored twice).
+        tied: the base model ties embedding and output head.
+        config: what peft is given.
+    """
+
+    n_base: int
+    n_lora: int
+    n_saved: int
+    n_tokens: int
+    stored: int
+    tied: bool
+    config: LoraConfig
+
+    @property
+    def n_trained(self) -> int:
+        """All trained parameters."""
+        return self.n_lora + self.n_saved + self.n_tokens
+
+    def lines(self, bytes_per_parameter: int = 4) -> list[str]:
+        """For people."""
+        gib = self.stored * bytes_per_parameter / 2**30
+        size = f"{gib:.2f} GiB" if gib >= 0.1 else f"{gib * 1024:.1f} MiB"
+        return [
+            f"{self.n_trained:,} of {self.n_base:,} parameters trained ({self.n_lora:,} LoRA, {self.n_saved:,} whole "
+            f"modules, {self.n_tokens:,} single embeddings); adapter file about {size}"
+        ]
+
+
+def plan_adapter(
+    config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, tune: TuneOptions, options: ModelOptions
+) -> AdapterPlan:
+    """Build the model without weights, check every module name against it, and count.
+
+    Raises:
+        CrossinError: a LoRA target or a module to save matches nothing, or the head is a LoRA target.
+    """
+    import torch
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except ValueError as error:
+        raise CrossinError(f"{config.model_type} is not a causal language model: {_first_line(error)}") from error
+    model.tie_weights()
+    linear = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    head = next((name for name, module in linear.items() if module is model.get_output_embeddings()), None)
+    targets = list(options.lora_target_modules or [])
+    n_lora = 0
+    for target in targets:
+        hits = [module for name, module in linear.items() if _matches(name, target)]
+        if not hits:
+            raise CrossinError(_no_match("lora_target_modules", target, linear, config.model_type))
+        if head is not None and _matches(head, target):
+            raise CrossinError(
+                f"lora_target_modules: {target!r} is the output head, which TRL multiplies by directly, so a LoRA "
+                "matrix there would never be trained: use lora_modules_to_save"
+            )
+    for name, module in linear.items():
+        if any(_matches(name, target) for target in targets):
+            n_lora += options.lora_r * (module.in_features + module.out_features)
+            n_lora += module.out_features if options.use_dora else 0
+    saved = list(options.lora_modules_to_save or [])
+    if saved and tune.trainable_tokens:
+        raise CrossinError(
+            "trainable_tokens and lora_modules_to_save both train embeddings: give one (the other as [])"
+        )
+    modules = dict(model.named_modules())
+    tied = bool(config.get_text_config().tie_word_embeddings)
+    seen: dict[int, int] = {}
+    stored = 0
+    for target in saved:
+        hits = [module for name, module in modules.items() if _matches(name, target)]
+        if not hits:
+            raise CrossinError(_no_match("lora_modules_to_save", target, modules, config.model_type))
+        for module in hits:
+            for parameter in module.parameters():
+                key = id(parameter) if not tune.untied else len(seen)
+                seen[key] = parameter.numel()
+                stored += parameter.numel()
+    token_ids = trained_token_ids(tokenizer, tune.trainable_tokens)
+    width = model.get_input_embeddings().weight.shape[1]
+    n_tokens = len(token_ids) * width
+    n_base = sum(parameter.numel() for parameter in model.parameters())
+    config_ = LoraConfig(
+        r=options.lora_r,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=options.lora_dropout,
+        target_modules=targets,
+        modules_to_save=saved or None,
+        trainable_token_indices={_embedding_name(model): token_ids} if token_ids else None,
+        # Without it PEFT trains two copies of a tied matrix, which drift apart (peft issues 1750, 2777).
+        ensure_weight_tying=tied and not tune.untied and bool(saved),
+        use_rslora=options.use_rslora,
+        use_dora=options.use_dora,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    return AdapterPlan(n_base, n_lora, sum(seen.values()), n_tokens, n_lora + stored + n_tokens, tied, config_)
+
+
+def trained_token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[int]:
+    """The ids of all tokens of the texts, each once, in ascending order."""
+    ids: set[int] = set()
+    for text in texts:
+        found = tokenizer(text, add_special_tokens=False)["input_ids"]
+        if not found:
+            raise CrossinError(f"trainable_tokens: {text!r} has no tokens")
+        ids.update(found)
+    return sorted(ids)
+
+
+def load_model(path: str, plan: AdapterPlan, options: ModelOptions, train: TrainOptions) -> Any:
+    """The base model with a fresh adapter: frozen weights in `dtype`, trained ones in float32.
+
+    Raises:
+        CrossinError: the weights cannot be read, or quantisation is asked for without a GPU.
+    """
+    import torch
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM
+    from trl import get_quantization_config
+
+    quantized = options.load_in_4bit or options.load_in_8bit
+    kwargs: dict[str, Any] = dict(train.model_init_kwargs or {})
+    kwargs.setdefault("dtype", options.dtype if options.dtype in (None, "auto") else getattr(torch, options.dtype))
+    if options.attn_implementation is not None:
+        kwargs.setdefault("attn_implementation", options.attn_implementation)
+    if quantized:
+        try:
+            kwargs["quantization_config"] = get_quantization_config(options)
+            kwargs["device_map"] = {"": train.device}
+        except ImportError as error:
+            raise CrossinError("load_in_4bit and load_in_8bit need bitsandbytes: pip install bitsandbytes") from error
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            path, revision=options.model_revision, trust_remote_code=train.trust_remote_code, **kwargs
+        )
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise CrossinError(f"model {path} cannot be loaded: {_first_line(error)}") from error
+    model.config.use_cache = False
+    zero3 = train.deepspeed_plugin is not None and train.deepspeed_plugin.zero_stage == 3
+    # ZeRO-3 gathers parameters of one dtype only (deepspeed issue 8072), so the adapter keeps the base's there.
+    model = get_peft_model(model, plan.config, autocast_adapter_dtype=not (zero3 and not quantized))
+    if not zero3:
+        # peft casts LoRA matrices to float32 but leaves whole modules in the base's dtype, where an update of 1e-4 of a
+        # weight is rounded away in bfloat16.
+        for parameter in model.parameters():
+            if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):
+                parameter.data = parameter.data.float()
+    return model
+
+
+def trained_parameters(model: torch.nn.Module) -> int:
+    """Number of parameters with a gradient, shared ones once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def _matches(name: str, target: str) -> bool:
+    """As peft matches a list of names: the whole path or its last components."""
+    return name == target or name.endswith("." + target)
+
+
+def _no_match(option: str, target: str, modules: dict[str, Any], model_type: str) -> str:
+    import difflib
+
+    names = sorted({name.rsplit(".", 1)[-1] for name in modules if name and not name.rsplit(".", 1)[-1].isdigit()})
+    close = difflib.get_close_matches(target, names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(names[:24])
+    return f"{option}: {target!r} matches no module of this {model_type} model{hint} It has: {listed}"
+
+
+def _embedding_name(model: Any) -> str:
+    embedding = model.get_input_embeddings()
+    return next(name for name, module in model.named_modules() if module is embedding).rsplit(".", 1)[-1]
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,193 @@
+"""Whose folder it is, and where to go on.
+
+A run's folder holds `run.json` (what decides its result), `config.yaml` (its merged options), `mix/` (if built here),
+`checkpoints/`, `adapter/`, `merged/`, `eval/`, `train_log.jsonl` and `manifest.json` (written last of training).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+RUN, CONFIG, MANIFEST, LOG = "run.json", "config.yaml", "manifest.json", "train_log.jsonl"
+OURS = (RUN, CONFIG, MANIFEST, LOG, "mix", "checkpoints", "adapter", "merged", "eval", "report", "logs")
+
+# What changes the trained weights. Everything else (logging, saving, evaluation) may differ when a run goes on.
+DECISIVE = (
+    "learning_rate",
+    "lr_scheduler_type",
+    "lr_scheduler_kwargs",
+    "warmup_steps",
+    "num_train_epochs",
+    "max_steps",
+    "weight_decay",
+    "optim",
+    "optim_args",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "max_grad_norm",
+    "label_smoothing_factor",
+    "neftune_noise_alpha",
+    "loss_type",
+    "seed",
+    "data_seed",
+    "bf16",
+    "fp16",
+    "tf32",
+    "max_length",
+    "packing",
+    "packing_strategy",
+    "padding_free",
+    "shuffle_dataset",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "train_sampling_strategy",
+    "dataloader_drop_last",
+)
+DECISIVE_TUNE = ("frame", "long_rows", "global_batch_size", "untied", "trainable_tokens")
+
+
+def check_folder(output: Path, overwrite: bool) -> None:
+    """Refuse a folder that holds something else; empty it of an older run where that is asked for.
+
+    Raises:
+        CrossinError: the path is a file, is not writable, or holds files that no run of this recipe wrote.
+    """
+    if output.exists() and not output.is_dir():
+        raise CrossinError(f"output_dir {output} is a file: give a folder")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CrossinError(f"output_dir {output} cannot be made: {error.strerror or error}") from error
+    if not os.access(output, os.W_OK):
+        raise CrossinError(f"output_dir {output} is not writable")
+    names = {path.name for path in output.iterdir() if not path.name.startswith(".")}
+    if names - {"mix"} and not (output / RUN).is_file():
+        foreign = sorted(names - {"mix"})[0]
+        raise CrossinError(
+            f"output_dir {output} holds files of something else ({foreign}): choose another folder"
+            + (" (--overwrite replaces runs only)" if overwrite else "")
+        )
+    if overwrite:
+        for name in OURS:
+            path = output / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def claim(output: Path, settings: dict[str, Any]) -> None:
+    """Write `run.json` into a new folder, or find the same run in it.
+
+    Raises:
+        CrossinError: the folder holds a run with other settings; the first that differs is named.
+    """
+    path = output / RUN
+    settings = json.loads(json.dumps(settings))
+    if path.is_file():
+        try:
+            old = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CrossinError(f"{path} is damaged: choose another output_dir, or add --overwrite") from error
+        differing = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
+        if differing:
+            key = differing[0]
+            more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+            raise CrossinError(
+                f"output_dir {output} holds another run: {key} was {old.get(key)!r}, now {settings.get(key)!r}{more}. "
+                "Choose another folder, or add --overwrite"
+            )
+        return
+    write_json(path, settings)
+
+
+def settings_of(
+    tune: TuneOptions, train: TrainOptions, model: ModelOptions, weights: dict[str, Any], tokens: str
+) -> dict[str, Any]:
+    """Everything that decides the trained adapter, flat."""
+    out: dict[str, Any] = {name: getattr(tune, name) for name in DECISIVE_TUNE}
+    out |= {name: getattr(train, name, None) for name in DECISIVE}
+    out["gradient_accumulation_steps"] = None  # follows from global_batch_size and the number of processes
+    out |= dataclasses.asdict(model)
+    return {**out, "model": weights, "tokens_sha256": tokens}
+
+
+def tokens_sha256(rows: Dataset) -> str:
+    """Hash of all input ids and labels in order: the data as the model meets it."""
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for batch in rows.select_columns(["input_ids", "labels"]).iter(batch_size=1000):
+        for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+            digest.update(np.asarray([len(ids), *ids, *labels], dtype="<i8").tobytes())
+    return digest.hexdigest()
+
+
+def identify_weights(path: str, config: Any) -> dict[str, Any]:
+    """Which weights these are: hub commit, or the names and sizes of a folder's weight files."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return {"id": path, "commit": getattr(config, "_commit_hash", None)}
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin"))
+    return {"id": folder.name, "files": {file.name: file.stat().st_size for file in files}}
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write to a temporary name, then rename."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write to a temporary name, then rename.
+
+    Raises:
+        CrossinError: the disk is full or the folder is not writable.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON file's mapping, None where it is absent or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def write_config(output: Path, tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> None:
+    """The merged options as YAML, to start the same run from with `--config`."""
+    import yaml
+
+    from recipes.tuning.manifest import merged_options
+
+    options = merged_options(tune, train, model) | {"output_dir": str(output)}
+    options.pop("gradient_accumulation_steps", None)  # follows from global_batch_size
+    text = "# The merged options of this run.\n" + yaml.safe_dump(options, sort_keys=False, allow_unicode=True)
+    write_text(output / CONFIG, text)
+
+
+def write_log(output: Path, history: list[dict[str, Any]]) -> None:
+    """The loss curve, one JSON object a line."""
+    write_text(output / LOG, "".join(json.dumps(entry) + "\n" for entry in history))
