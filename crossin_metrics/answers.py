@@ -93,7 +93,7 @@ def explain_answer(text: str, choices: Sequence[str], language: str | None = Non
     leading = _leading(text, options, words)
     stated, opening = _announced(text, options, words)
     first = leading if leading is not None else opening
-    if first is not None and first >= 0 and stated is not None and stated != first:
+    if first is not None and (first >= 0 or first == CONFLICT) and stated is not None and stated != first:
         return _reading(stated, "announced") if _CORRECTION.search(text) else Reading(None, "contradiction")
     if leading is not None and leading >= 0:
         return Reading(leading, "leading")

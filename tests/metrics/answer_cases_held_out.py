@@ -251,6 +251,7 @@ FOUND: list[tuple[str, str, str, str, str | None]] = [
     ("stated", "zh", "zh", "因此B项正确。", "B"),
     ("stated", "zh", "zh", "A太长，C太短，所以选B。", "B"),
     ("contradiction", "en", "river", "(C) the Danube\n\nThe correct answer is:\n(A) the Nile", None),
+    ("contradiction", "zh", "zh", "(C) 黄河\n\nThe answer is: (C)", None),
     ("contradiction", "vi", "vi", "D) Hà Nội\n\nThe correct answer is: D) Hà Nội", None),
     ("several", "en", "river", "(A)\n\nThe answer is:\n\n(B)\n\nThe answer is:\n\n(C)\n\nThe answer is:\n\n(", None),
     ("echo", "en", "river", "(E) the Nile\n(F) the Nile\n(G) the Nile", None),
