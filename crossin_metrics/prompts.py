@@ -215,7 +215,8 @@ def _from_pieces(path: Path, name: str, pieces: dict[str, object]) -> Prompt:
             raise CrossinError(f"{path}: prompt {name!r}: piece {key!r} must be text, not {type(value).__name__}")
         if r"\n" in value:
             raise CrossinError(
-                f"{path}: prompt {name!r}: piece {key!r} holds a backslash and an n; write it in double quotes to mean a new line"
+                f"{path}: prompt {name!r}: piece {key!r} holds a backslash and an n; "
+                "write it in double quotes to mean a new line"
             )
     prompt = Prompt(name, **{key: str(value) for key, value in pieces.items()})
     if "{question}" not in prompt.question:

@@ -26,7 +26,7 @@ _QUESTIONS = {
 }
 
 
-@pytest.fixture()
+@pytest.fixture
 def small_set(tmp_path: Path) -> Path:
     """A folder with `cross_xquad.jsonl`: six questions in en, zh, es; questions 0 and 1 share a passage."""
     lines = []
@@ -45,7 +45,7 @@ def small_set(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture()
+@pytest.fixture
 def load_task(repo: Path) -> LoadTask:
     """Return a function that loads a task of the checkout with some `--metadata`."""
     from lm_eval.tasks import TaskManager

@@ -28,7 +28,7 @@ def _run(task: Any, picks: dict[tuple[str, str], int], rows: list[dict[str, Any]
     return {key: task.aggregation()[key](items) for key, items in values.items()}
 
 
-@pytest.fixture()
+@pytest.fixture
 def picks() -> dict[tuple[str, str], int]:
     rng = random.Random(3)
     return {(f"q{n}", code): rng.randrange(4) for n in range(6) for code in ("en", "zh", "es")}

@@ -7,7 +7,6 @@ builds, encoded by the harness's own HFLM.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
