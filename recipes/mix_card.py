@@ -102,7 +102,9 @@ def manifest(
         "parts": {part: sum(n for key, n in pairs if key[0] == part) for part in PARTS},
         "pairs": [{"part": part, "in_lang": a, "out_lang": b, "n": n} for (part, a, b), n in pairs],
         "lengths": statistics.lengths(),
-        "sources": {role: dataclasses.asdict(info) for role, info in sources.items()},
+        "sources": {
+            role: {**dataclasses.asdict(info), "languages": list(info.languages)} for role, info in sources.items()
+        },
         "content_sha256": statistics.content_sha256(),
         "parquet_sha256": parquet,
         "pyarrow": pyarrow.__version__,
@@ -111,7 +113,8 @@ def manifest(
 
 def fingerprint(config: MixConfig, sources: dict[str, SourceInfo]) -> str:
     """Hash of what decides the rows: the options, the sources' contents, and the drawing rules' version."""
-    said = [FORMAT, sorted(config.portable().items()), [(role, info.sha256) for role, info in sorted(sources.items())]]
+    options = {k: v for k, v in config.portable().items() if k not in ("base_set", "seed_set")}  # folders differ
+    said = [FORMAT, sorted(options.items()), [(role, info.name, info.sha256) for role, info in sorted(sources.items())]]
     return hashlib.sha256(repr(said).encode()).hexdigest()
 
 

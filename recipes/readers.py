@@ -71,6 +71,17 @@ def read_records(
         yield from _file(Path(spec))
 
 
+def hub_commit(spec: str, revision: str | None) -> str | None:
+    """The commit that a hub set has now, for the card; what was asked for where the hub does not say (offline)."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return HfApi().dataset_info(spec.removeprefix("hub:"), revision=revision).sha or revision
+    except (HfHubHTTPError, OSError, ValueError):  # loading tells the user if it really is out of reach
+        return revision
+
+
 def _file(path: Path) -> Iterator[Record]:
     if not path.is_file():
         raise CrossinError(f"{path}: no such file (a hub data set is written owner/name or hub:owner/name)")

@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
-from recipes.readers import Record, fill, is_hub, per_language, read_records, source_name
+from recipes.readers import Record, fill, hub_commit, is_hub, per_language, read_records, source_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,6 +139,8 @@ def build_store(source: SourceSpec, folder: Path) -> Store:
     """
     import pyarrow as pa
 
+    if is_hub(source.spec) and "{lang" not in source.spec:
+        source = replace(source, revision=hub_commit(source.spec, source.revision))
     columns = ["id", *(f"{language}.{name}" for language in source.languages for name in COLUMNS)]
     schema = pa.schema([(column, pa.string()) for column in columns])
     digest = hashlib.sha256()

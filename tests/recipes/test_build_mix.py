@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -9,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -157,6 +159,7 @@ def test_sources_and_seed_change_the_mix_but_not_where_they_lie(tmp_path: Path, 
         shutil.copy(sets[key], moved)
     there = {**sets, **{key: str(moved / Path(sets[key]).name) for key in ("base_set", "seed_set")}}
     assert make(tmp_path / "b", there)["parquet_sha256"] == first["parquet_sha256"]
+    assert make(tmp_path / "a", there) == first  # up to date
     assert make(tmp_path / "c", sets, seed=1)["content_sha256"] != first["content_sha256"]
 
 
@@ -272,6 +275,36 @@ def test_mistakes_are_one_line_and_exit_code_2(repo: Path, tmp_path: Path, argum
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stderr.startswith("build_mix: ")
     assert not (tmp_path / "mix").exists()
+
+
+def test_sets_that_are_not_needed_are_not_read(tmp_path: Path, sets: dict[str, Any]) -> None:
+    absent = str(tmp_path / "absent.jsonl")
+    none = make(tmp_path / "x2x_0", {**sets, "n_samples": 0, "seed_set": absent})
+    assert none["parts"] == {"base": 30, "crossin": 0, "trans": 0}
+    assert set(none["sources"]) == {"base"}
+    seed_only = make(tmp_path / "seed_only", {"seed_set": sets["seed_set"], "base_set": absent}, variant="seed_only")
+    assert seed_only["parts"] == {"base": 0, "crossin": 160, "trans": 0}
+    assert make(tmp_path / "no_base", {**sets, "base_set": absent}, n_base=0)["parts"]["base"] == 0
+
+
+@pytest.mark.slow
+def test_a_million_samples_are_streamed(repo: Path, tmp_path: Path) -> None:
+    """146 million characters in seven million strings; as Python objects they would take more than the bound."""
+    import psutil
+
+    flags = ["--config", str(repo / MINI), "--n_samples", "1000000", "--output_dir", str(tmp_path / "mix")]
+    command = [sys.executable, str(repo / "recipes" / "build_mix.py"), *flags]
+    process = psutil.Popen(command, stderr=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            peak = max(peak, process.memory_info().rss)
+        time.sleep(0.02)
+    assert process.returncode == 0
+    facts = json.loads((tmp_path / "mix" / "manifest.json").read_text(encoding="utf-8"))
+    assert facts["parts"] == {"base": 64, "crossin": 1_000_000, "trans": 0}
+    assert pq.ParquetFile(tmp_path / "mix" / "train.parquet").metadata.num_rows == 1_000_064
+    assert 0 < peak < 400 * 2**20
 
 
 def test_main_reports_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
