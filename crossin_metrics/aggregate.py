@@ -24,14 +24,18 @@ logger = logging.getLogger("lm_eval.crossin")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One answered row. `answer` and `gold` are option indices (-1: no answer), `logprobs` is in option order."""
+    """One answered row.
+
+    `answer` and `gold` are option indices (-1: no answer), `order[position]` the option shown there (empty: unknown),
+    `logprobs` log-probabilities in option order.
+    """
 
     id: str
     language: str
     answer: int
     gold: int
-    order: tuple[int, ...]
-    logprobs: tuple[float, ...] | None
+    order: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] | None = None
 
 
 class Answer(int):
@@ -128,10 +132,16 @@ def _questions(table: _Table) -> Questions:
         np.array([row.answer for row in table.rows]).reshape(shape),
         np.array([row.gold for row in table.rows]).reshape(shape),
         table.languages,
-        n_choices=np.array([len(row.order) for row in table.rows]).reshape(shape)[:, 0],
-        orders=orders,
+        n_choices=np.array([len(row.order) for row in table.rows]).reshape(shape)[:, 0] if widest else None,
+        orders=orders if widest else None,
         logprobs=logprobs if any(row.logprobs is not None for row in table.rows) else None,
     )
+
+
+def aggregate_rows(key: str, rows: Sequence[Row]) -> float:
+    """Return one score of rows in any order; their languages are all that occur. NaN where the score is undefined."""
+    languages = tuple(sorted({row.language for row in rows}))
+    return _scores(_whole_questions(tuple(rows), languages)).get(key, math.nan)
 
 
 def _table(values: list[Answer], languages: tuple[str, ...]) -> _Table:
