@@ -121,6 +121,8 @@ def fit(
     settings: dict[str, Any],
 ) -> None:
     """Train, from the last whole checkpoint if there is one; write adapter, log and manifest."""
+    from transformers import set_seed
+
     from recipes.tuning import checks, manifest, run_folder
     from recipes.tuning import model as models
     from recipes.tuning.checkpoints import last_whole
@@ -128,6 +130,7 @@ def fit(
 
     if not score_completions_only() and train.use_cpu:
         say("this version of TRL scores prompt positions too on CPUs: training is correct, but slower")
+    set_seed(train.seed)  # LoRA matrices are drawn before the trainer sets its seed
     network = models.load_model(base, plan, model, train)
     if train.packing:
         checks.check_packing(network)

@@ -44,7 +44,7 @@ def last_whole(folder: Path) -> tuple[Path | None, list[Path]]:
     found = [
         (int(match.group(1)), path) for path in folder.iterdir() if (match := _NAME.match(path.name)) and path.is_dir()
     ]
-    half = []
+    half: list[Path] = []
     for _, path in sorted(found, reverse=True):
         if is_whole(path):
             return path, half

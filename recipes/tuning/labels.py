@@ -207,7 +207,7 @@ def _chat(
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
     ids = tokenizer(whole, add_special_tokens=False)["input_ids"]
     while ids and ids[-1] not in stop:  # the line break that many templates put behind the turn
-        if tokenizer.decode(ids[-1:]).strip():
+        if str(tokenizer.decode(ids[-1:])).strip():
             break
         ids.pop()
     return tokenizer(head, add_special_tokens=False)["input_ids"], ids

@@ -35,6 +35,9 @@ PACKAGES = (
     "lm_eval",
 )
 
+# Set by transformers or by the machine, and not options of a run.
+DERIVED = ("accelerator_config", "debug", "disable_tqdm", "pad_to_multiple_of", "dataloader_pin_memory", "output_dir")
+
 
 class Meter(TrainerCallback):
     """Time and tokens of each session of a run, kept beside the checkpoints so that interruptions do not lose them."""
@@ -105,7 +108,8 @@ def merged_options(tune: TuneOptions, train: TrainOptions, model: ModelOptions) 
     for field in dataclasses.fields(train):
         value = getattr(train, field.name)
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        if value != default or field.name in type(train).__annotations__ or field.name in ("seed", "max_length"):
+        said = value != default or field.name in type(train).__annotations__ or field.name in ("seed", "max_length")
+        if said and field.name not in DERIVED:
             plain[field.name] = value
     return json.loads(json.dumps({**dataclasses.asdict(tune), **plain, **dataclasses.asdict(model)}, default=str))
 
@@ -156,6 +160,7 @@ def collect(
         tensor = torch.tensor([value], dtype=torch.int64, device=trainer.accelerator.device)
         gathered[name] = trainer.accelerator.gather(tensor).tolist()
     seconds = sum(session["seconds"] for session in meter.sessions)
+    processed = sum(session["tokens"] for session in meter.sessions)  # repeated after a stop: counted twice
     tokens = int(trainer.state.num_input_tokens_seen)
     return {
         "format": 1,
@@ -182,7 +187,7 @@ def collect(
         "last_loss": losses[-1] if losses else None,
         "tokens_seen": tokens,
         "seconds": round(seconds, 2),
-        "tokens_per_second": round(tokens / seconds, 2) if seconds else None,
+        "tokens_per_second": round(processed / seconds, 2) if seconds else None,
         "peak_memory_bytes": gathered,
         "sessions": meter.sessions,
     }

@@ -92,7 +92,8 @@ def merge(
     if vllm and was_tied and unties(settings) and config.architectures and config.architectures[0] in VLLM_TIED_ONLY:
         raise CrossinError(
             f"adapter {folder} unties embedding and output head, and vLLM cannot load an untied "
-            f"{config.architectures[0]}: train again without `untied`, or give --vllm false for a model that only transformers loads"
+            f"{config.architectures[0]}: train again without untied, or give --vllm false for a model that only "
+            "transformers loads"
         )
     try:
         tuned = PeftModel.from_pretrained(model, str(folder))
@@ -180,17 +181,23 @@ def sample_logits(model: Any, tokenizer: Any) -> list[torch.Tensor]:
     """Logits [n_tokens, vocabulary] in float32 for each sample prompt, shown in the tokenizer's frame."""
     import torch
 
-    out = []
     with torch.no_grad():
-        for prompt in SAMPLE_PROMPTS:
-            text = prompt
-            special = True
-            if tokenizer.chat_template:
-                messages = [{"role": "user", "content": prompt}]
-                text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-                special = not (tokenizer.bos_token and text.startswith(tokenizer.bos_token))
-            ids = tokenizer(text, add_special_tokens=special, return_tensors="pt")["input_ids"]
-            out.append(model(input_ids=ids.to(model.device), use_cache=False).logits[0].float().cpu())
+        return [
+            model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0].float().cpu()
+            for ids in sample_ids(tokenizer)
+        ]
+
+
+def sample_ids(tokenizer: Any) -> list[list[int]]:
+    """Token ids of the sample prompts in the tokenizer's frame, with one BOS where the tokenizer puts any."""
+    out = []
+    for prompt in SAMPLE_PROMPTS:
+        text, special = prompt, True
+        if tokenizer.chat_template:
+            messages = [{"role": "user", "content": prompt}]
+            text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            special = not (tokenizer.bos_token and text.startswith(tokenizer.bos_token))
+        out.append(list(tokenizer(text, add_special_tokens=special)["input_ids"]))
     return out
 
 
@@ -251,3 +258,40 @@ def remove_leftovers(target: Path) -> None:
     if target.parent.is_dir():
         for path in target.parent.glob(f".{target.name}.*"):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def compare_vllm(folder: Path) -> tuple[int, int]:
+    """Load a model in vLLM (in a process of its own) and compare its most likely next tokens with transformers'.
+
+    Returns:
+        Number of sample prompts with the same token (or one within 0.05 nats of it, as bfloat16 kernels round), and of
+        prompts.
+
+    Raises:
+        CrossinError: vLLM is not installed or does not load the model.
+    """
+    import importlib.util
+    import subprocess
+    import sys
+
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if importlib.util.find_spec("vllm") is None:
+        raise CrossinError("try_vllm needs vLLM: pip install 'crossin[vllm]'")
+    finished = subprocess.run(
+        [sys.executable, "-m", "recipes.tuning.vllm_next_tokens", str(folder.absolute())],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+        check=False,
+    )
+    lines = [line for line in finished.stdout.splitlines() if line.startswith("[")]
+    if finished.returncode or not lines:
+        last = [line for line in finished.stderr.splitlines() if "Error" in line][-1:] or ["see its log"]
+        raise CrossinError(f"vLLM does not load {folder}: {last[0].strip()}")
+    theirs = json.loads(lines[-1])
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    ours = [logits[-1].log_softmax(-1) for logits in sample_logits(model, AutoTokenizer.from_pretrained(folder))]
+    same = sum(float(row.max() - row[token]) < 0.05 for row, token in zip(ours, theirs, strict=True))
+    return same, len(ours)

@@ -246,7 +246,7 @@ def load_model(path: str, plan: AdapterPlan, options: ModelOptions, train: Train
     from trl import get_quantization_config
 
     quantized = options.load_in_4bit or options.load_in_8bit
-    kwargs: dict[str, Any] = dict(train.model_init_kwargs or {})
+    kwargs: dict[str, Any] = dict(train.model_init_kwargs or {})  # type: ignore[arg-type]
     kwargs.setdefault("dtype", options.dtype if options.dtype in (None, "auto") else getattr(torch, options.dtype))
     if options.attn_implementation is not None:
         kwargs.setdefault("attn_implementation", options.attn_implementation)

@@ -63,7 +63,7 @@ class CrossinTrainer(SFTTrainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write into a hidden folder, then rename: a killed run leaves a whole checkpoint or none."""
-        output = Path(self.args.output_dir)
+        output = Path(str(self.args.output_dir))
         staging = output / STAGING
         if self.args.should_save:
             shutil.rmtree(staging, ignore_errors=True)

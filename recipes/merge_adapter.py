@@ -1,0 +1,80 @@
+"""Merge an adapter into its base model: `python recipes/merge_adapter.py --adapter RUN/adapter --output_dir RUN/merged`.
+
+The output folder holds a plain model (safetensors, tokenizer, model card, merge.json) that transformers and vLLM load. Its
+logits were compared with the adapter's before anything appeared there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from crossin_metrics.errors import CrossinError
+from recipes.parsing import check_types, parse, run
+
+
+@dataclass
+class MergeOptions:
+    """Which adapter, into what, and what the result must be loadable by."""
+
+    adapter: str = field(metadata={"help": "Folder of the adapter: adapter_config.json, adapter_model.safetensors."})
+    output_dir: str = field(metadata={"help": "Folder to write; it must not exist, or be empty."})
+    base: str | None = field(
+        default=None, metadata={"help": "The base model, where it is not at the place that the adapter names."}
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] | None = field(
+        default=None, metadata={"help": "Dtype of the written weights. Default: the base model's."}
+    )
+    compute_dtype: Literal["float32", "bfloat16"] = field(
+        default="float32", metadata={"help": "Dtype in which weights are added; bfloat16 needs half the memory."}
+    )
+    vllm: bool = field(default=True, metadata={"help": "Refuse a result that vLLM cannot load."})
+    try_vllm: bool = field(
+        default=False, metadata={"help": "Load the result in vLLM too and compare its most likely next tokens."}
+    )
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the options and merge; returns the exit code."""
+    (options,) = parse(
+        MergeOptions, argv, prog="merge_adapter", description="Merge a LoRA adapter into its base model, and check it."
+    )
+    from recipes.tuning.merge import compare_vllm, merge, remove_leftovers
+    from recipes.tuning.model import model_path
+
+    target = Path(options.output_dir)
+    remove_leftovers(target)
+    facts = merge(
+        options.adapter,
+        target,
+        base=None if options.base is None else model_path(options.base),
+        dtype=options.dtype,
+        compute_dtype=options.compute_dtype,
+        vllm=options.vllm,
+    )
+    exact, stored = facts["after_merging"], facts["after_loading_back"]
+    print(
+        f"{target}: {facts['parameters']:,} parameters, {facts['dtype']}, {'tied' if facts['tied'] else 'untied'}; logits "
+        f"differ by {exact['logit_difference']:.1e} of their size after merging; loaded back: KL {stored['kl']:.1e} nats, "
+        f"same most likely token at {stored['top1']:.0%}",
+        file=sys.stderr,
+    )
+    if options.try_vllm:
+        same, n = compare_vllm(target)
+        print(f"{target}: vLLM loads it; same most likely next token on {same} of {n} prompts", file=sys.stderr)
+        if same < n:
+            raise CrossinError(f"vLLM and transformers disagree on {n - same} of {n} prompts; the folder was kept")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main, "merge_adapter")

@@ -1,0 +1,27 @@
+"""Print, as JSON, vLLM's most likely next token for each sample prompt: `python -m recipes.tuning.vllm_next_tokens DIR`.
+
+A process of its own, because vLLM's workers start by importing the main module and take what memory is left.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+
+def main(folder: str) -> None:
+    """Load the model in `folder` and print a list of token ids, one a prompt."""
+    from transformers import AutoTokenizer
+    from vllm import LLM, SamplingParams
+
+    from recipes.tuning.merge import sample_ids
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = LLM(model=folder, enforce_eager=True, max_model_len=256, dtype="auto", max_num_seqs=4)
+    prompts = [{"prompt_token_ids": ids} for ids in sample_ids(tokenizer)]
+    outputs = model.generate(prompts, SamplingParams(temperature=0, max_tokens=1), use_tqdm=False)
+    print(json.dumps([output.outputs[0].token_ids[0] for output in outputs]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
