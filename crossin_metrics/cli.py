@@ -13,6 +13,7 @@ from crossin_metrics.errors import CrossinError
 # name -> (module, one-line help). The module has add_arguments(parser) and run(args) -> exit code.
 COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("crossin_metrics.commands.score", "scores of prediction tables and harness sample logs"),
+    "compare": ("crossin_metrics.commands.compare", "is A better than B: paired tests over questions"),
     "demo-model": ("crossin_metrics.commands.demo_model", "print the folder of a small real model, made on first use"),
     "tasks-path": ("crossin_metrics.commands.tasks_path", "print the folder of the harness task files"),
 }

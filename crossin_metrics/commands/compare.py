@@ -1,0 +1,181 @@
+"""`crossin compare A B`: is system A better than system B, question by question, with tests and intervals."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crossin_metrics.comparison import Joined, Match, Tested
+    from crossin_metrics.predictions import Run
+
+_EPILOG = """\
+A and B are what `crossin score` reads: prediction tables, sample logs, or folders of the harness's output. Runs are
+matched by task, mode, prompt and filter, and joined on the question's id over the languages both have. Runs whose
+signatures differ in what matters (data, answers, prompt, shots, chat template ...) are refused, unless --allow.
+
+what is reported
+  A-B          the difference, with the percentile interval of the paired bootstrap over questions
+  p bootstrap  paired bootstrap, shifted to the null hypothesis (Berg-Kirkpatrick et al. 2012)
+  p rand.      approximate randomisation: answers to a question exchanged between A and B (Noreen 1989)
+  p Holm       the latter, corrected over the benchmarks compared, for each score by itself (Holm 1979); this one
+               decides
+  detectable   the smallest true difference that one such test finds in 80 of 100 cases with these questions
+
+examples:
+  crossin compare out/base out/tuned
+  crossin compare base.jsonl.gz tuned.csv --keys acc,ac3,acc_sw --json
+  crossin compare runs.jsonl.gz runs.jsonl.gz --run-a '*|model_1|*' --run-b '*|model_2|*'
+  crossin compare out/zero_shot out/five_shot --allow shots,mode
+
+Exit code: 0 whatever the outcome of a valid comparison, 2 a mistake in the input.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options; nothing heavy is imported."""
+    from crossin_metrics.commands.score import _count
+
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.add_argument("a", metavar="A", help="file or folder of system A")
+    parser.add_argument("b", metavar="B", help="file or folder of system B")
+    parser.add_argument(
+        "--keys",
+        metavar="K,K",
+        help="scores to compare, as `crossin score --json` names them (default: acc,consistency,ac3)",
+    )
+    parser.add_argument("--languages", metavar="L,L", help="codes or names to compare on (default: all that both have)")
+    parser.add_argument("--run-a", metavar="GLOB", help="which runs of A, by name: 'task|model|mode|prompt'")
+    parser.add_argument("--run-b", metavar="GLOB", help="which runs of B")
+    parser.add_argument("--allow", metavar="F,F", default="", help="signature fields that may differ, or 'all'")
+    parser.add_argument(
+        "--alpha", type=_level, default=0.05, help="level of the tests; intervals are at 1 - alpha (default: 0.05)"
+    )
+    parser.add_argument(
+        "--resamples", metavar="N", type=_resamples, default=10_000, help="of either test (default: 10000)"
+    )
+    parser.add_argument("--seed", metavar="N", type=_count, default=0, help="seed of the tests (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object alone")
+    parser.add_argument(
+        "--skip-mismatched",
+        action="store_true",
+        help="leave out questions whose gold or number of choices differs between languages, instead of stopping",
+    )
+    logs = parser.add_argument_group("sample logs of other tasks, one task a language")
+    logs.add_argument("--id-field", metavar="PATH", help="field that is the question's id, as doc.link or doc.a+doc.b")
+    logs.add_argument("--language-from", metavar="REGEX", help="searched in the task's name; its group is the language")
+    logs.add_argument("--gold-field", metavar="PATH", help="field of the right option (index from 0, or letter)")
+
+
+def _level(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError("must be between 0 and 1")
+    return value
+
+
+def _resamples(text: str) -> int:
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError("must be 2 or more")
+    return number
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, match, join, test and print; returns the exit code."""
+    from crossin_metrics.comparison import compare_questions, join_runs, match_runs
+    from crossin_metrics.sample_logs import LogFields
+
+    fields = LogFields(args.id_field, args.language_from, args.gold_field)
+    fields.pattern()
+    languages, keys = _names(args.languages, "--languages"), _names(args.keys, "--keys")
+    sides = [
+        _read(side, path, wanted, languages, fields, skip_mismatched=args.skip_mismatched)
+        for side, path, wanted in (("A", args.a, args.run_a), ("B", args.b, args.run_b))
+    ]
+    matches, notes = match_runs(*sides, allow=_names(args.allow or None, "--allow") or ())
+    for note in notes:
+        _warn(note)
+    for match in matches:
+        for note in (*match.a.notes, *match.b.notes):
+            _warn(note)
+    joined = [join_runs(match.a, match.b) for match in matches]
+    tested = compare_questions(joined, keys=keys, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha)
+    if args.json:
+        comparisons = [_record(*one) for one in zip(matches, joined, tested, strict=True)]
+        settings = {"alpha": args.alpha, "n_resamples": args.resamples, "seed": args.seed}
+        print(
+            json.dumps(
+                {**settings, "comparisons": comparisons, "notes": notes}, indent=1, ensure_ascii=False, allow_nan=False
+            )
+        )
+        return 0
+    from crossin_metrics.commands.compare_tables import comparison_text
+
+    print(comparison_text(matches, joined, tested, alpha=args.alpha, n_resamples=args.resamples, seed=args.seed))
+    return 0
+
+
+def _names(text: str | None, flag: str) -> list[str] | None:
+    from crossin_metrics.errors import CrossinError
+
+    if text is None:
+        return None
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise CrossinError(f"{flag} names nothing; give names separated by commas")
+    return names
+
+
+def _read(
+    side: str, path: str, wanted: str | None, languages: Sequence[str] | None, fields: Any, *, skip_mismatched: bool
+) -> list[Run]:
+    from crossin_metrics.errors import CrossinError
+    from crossin_metrics.predictions import read_predictions
+
+    runs = read_predictions([path], languages, fields=fields, skip_mismatched=skip_mismatched, warn=_warn)
+    if wanted is None:
+        return runs
+    chosen = [run for run in runs if fnmatch.fnmatchcase(run.name, wanted)]
+    if not chosen:
+        names = ", ".join(run.name for run in runs[:6]) + (" ..." if len(runs) > 6 else "")
+        raise CrossinError(f"--run-{side.lower()} {wanted!r} fits no run of {path}; it has {names}")
+    return chosen
+
+
+def _record(match: Match, joined: Joined, tested: dict[str, Tested]) -> dict[str, Any]:
+    from crossin_metrics.signatures import signature_of
+
+    return {
+        "benchmark": match.benchmark,
+        "a": {"run": match.a.name, "signature": signature_of(match.a)},
+        "b": {"run": match.b.name, "signature": signature_of(match.b)},
+        "differing": {name: list(values) for name, values in match.differing.items()},
+        "languages": list(joined.languages),
+        "languages_left_out": {"a": list(joined.languages_only_a), "b": list(joined.languages_only_b)},
+        "n_questions": len(joined.ids),
+        "n_left_out": {
+            "only_a": joined.only_a,
+            "only_b": joined.only_b,
+            "incomplete_a": match.a.n_incomplete,
+            "incomplete_b": match.b.n_incomplete,
+        },
+        "scores": {
+            key: {
+                name: None if isinstance(value, float) and not math.isfinite(value) else value
+                for name, value in asdict(one).items()
+            }
+            for key, one in tested.items()
+        },
+    }
+
+
+def _warn(text: str) -> None:
+    print(f"crossin: warning: {text}", file=sys.stderr)

@@ -1,0 +1,131 @@
+"""How `crossin compare` lays out a comparison for a person: aligned plain text and its conclusions in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from crossin_metrics.commands.score_tables import align, number
+
+if TYPE_CHECKING:
+    from crossin_metrics.comparison import Joined, Match, Tested
+
+# Scores of which more is not better by itself (see crossin_metrics.scores).
+_NEITHER = ("consistency", "fleiss_kappa", "kappa_p", "rankc", "baseline_")
+
+
+def comparison_text(
+    matches: Sequence[Match],
+    joined: Sequence[Joined],
+    tested: Sequence[dict[str, Tested]],
+    *,
+    alpha: float,
+    n_resamples: int,
+    seed: int,
+) -> str:
+    """Everything about the comparison: who, on what, the table of scores, conclusions."""
+    blocks = [_systems(matches)]
+    for match, pair, scores in zip(matches, joined, tested, strict=True):
+        blocks.append("\n".join([match.benchmark, *_facts(match, pair), _table(scores, alpha)]))
+    words = [
+        sentence(match.benchmark, key, one, len(pair.ids), alpha)
+        for match, pair, scores in zip(matches, joined, tested, strict=True)
+        for key, one in scores.items()
+    ]
+    blocks.append("\n".join(["conclusions", *words]))
+    blocks.append(
+        f"{n_resamples} resamples of the questions, seed {seed}; decided by approximate randomisation at level "
+        f"{alpha:g},\nHolm-corrected over {_count(len(matches), 'benchmark')} for each score"
+    )
+    return "\n\n".join(blocks)
+
+
+def _systems(matches: Sequence[Match]) -> str:
+    lines = []
+    for side, runs in (("A", [m.a for m in matches]), ("B", [m.b for m in matches])):
+        models = dict.fromkeys(run.model or str(run.source_files[0]) for run in runs)
+        lines.append(f"{side}  {', '.join(models)}")
+    return "\n".join(lines)
+
+
+def _facts(match: Match, pair: Joined) -> list[str]:
+    lines = [f"{len(pair.ids)} questions in {_count(len(pair.languages), 'language')} ({', '.join(pair.languages)})"]
+    left_out = [
+        f"{count} {what}"
+        for count, what in (
+            (pair.only_a, "questions only in A"),
+            (pair.only_b, "questions only in B"),
+            (match.a.n_incomplete, "incomplete in A"),
+            (match.b.n_incomplete, "incomplete in B"),
+        )
+        if count
+    ]
+    left_out += [
+        f"{', '.join(codes)} only in {side}"
+        for side, codes in (("A", pair.languages_only_a), ("B", pair.languages_only_b))
+        if codes
+    ]
+    if left_out:
+        lines.append(f"left out: {'; '.join(left_out)}")
+    lines += [
+        f"allowed to differ: {name}, {a or 'not set'} in A, {b or 'not set'} in B"
+        for name, (a, b) in match.differing.items()
+    ]
+    return lines
+
+
+def _table(scores: dict[str, Tested], alpha: float) -> str:
+    rows = [
+        ["score", "A", "B", "A-B", f"{100 * (1 - alpha):g}% interval", "p bootstrap", "p rand.", "p Holm", "detectable"]
+    ]
+    for key, one in scores.items():
+        rows.append(
+            [
+                key,
+                number(one.a),
+                number(one.b),
+                f"{one.difference:+.4f}",
+                f"[{one.low:+.4f}, {one.high:+.4f}]" if math.isfinite(one.low) else "-",
+                p_value(one.p_bootstrap),
+                p_value(one.p_randomization),
+                p_value(one.p_randomization_holm) + ("*" if one.significant else " "),
+                number(one.detectable),
+            ]
+        )
+    return align(rows)
+
+
+def p_value(value: float) -> str:
+    """Four decimals; smaller ones as a bound."""
+    return "<0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def sentence(benchmark: str, key: str, one: Tested, n_questions: int, alpha: float) -> str:
+    """What one row of the table says, in words."""
+    start = f"{benchmark}: "
+    if one.significant:
+        higher = "A" if one.difference > 0 else "B"
+        text = (
+            f"{higher} is higher in {key}, by {abs(one.difference):.4f} (interval "
+            f"{abs(one.low if one.difference > 0 else one.high):.4f} to "
+            f"{abs(one.high if one.difference > 0 else one.low):.4f}, p = {p_value(one.p_randomization_holm)})"
+        )
+        if one.low <= 0.0 <= one.high:
+            text = (
+                f"{higher} is higher in {key}, by {abs(one.difference):.4f} (p = {p_value(one.p_randomization_holm)}), "
+                f"though the interval {one.low:+.4f} to {one.high:+.4f} just reaches 0"
+            )
+        if key.startswith(_NEITHER) and not key.startswith("consistent_correct"):
+            text += "; more of it is better only where the answers are right"
+        return start + text
+    if not one.standard_error > 0.0:
+        return start + f"A and B do not differ in {key}: the same on every question"
+    text = f"no difference in {key} is shown (p = {p_value(one.p_randomization_holm)})"
+    if one.p_randomization <= alpha:
+        text += f"; by itself p = {p_value(one.p_randomization)}, which does not stand the correction"
+    return start + text + f"; {n_questions} questions show differences of {one.detectable:.4f} and more reliably"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" + ("" if n == 1 else "s")
