@@ -24,14 +24,16 @@ def load_set(options: TaskOptions) -> ParallelMCQ:
         data, report = cross_xquad_spans(
             languages=options.languages,
             data_dir=options.data_dir or os.environ.get(DATA_DIR_VARIABLE),
-            revision=options.revision,
+            revision=options.data_revision,
             articles=options.articles,
         )
         logger.info("%s: %d of %d questions have three distractors", options.task, report.n_kept, report.n_total)
         return data
     if options.articles is not None:
         raise CrossinError(f"{options.task}: metadata articles is for cross_xquad_spans only")
-    return load_parallel(options.set, languages=options.languages, data_dir=options.data_dir, revision=options.revision)
+    return load_parallel(
+        options.set, languages=options.languages, data_dir=options.data_dir, revision=options.data_revision
+    )
 
 
 def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], ParallelMCQ]:

@@ -132,7 +132,7 @@ class ParallelMCQTask(ConfigurableTask):
         if options.permute != "none":
             fields["order"] = f"{options.permute}-{options.permute_seed}"
         if options.unanswered != "none":
-            fields["unanswered"] = f"{options.unanswered}-{options.seed}"
+            fields["unanswered"] = f"{options.unanswered}-{options.score_seed}"
         fields |= {"s": min(3, len(self.languages)), "v": __version__}
         return "|".join(["crossin", *(f"{key}:{value}" for key, value in fields.items())])
 
@@ -199,7 +199,7 @@ class ParallelMCQTask(ConfigurableTask):
     def _read(self, doc: Mapping[str, Any], text: str, order: list[int]) -> int | None:
         position = read_answer(text, doc["options"], doc["language"])
         if position is None and self.options.unanswered == "random":
-            position = random_answer(doc["id"], doc["language"], len(order), self.options.seed)
+            position = random_answer(doc["id"], doc["language"], len(order), self.options.score_seed)
         return None if position is None else order[position]
 
     def _aggregations(self) -> dict[str, Callable[[list[Answer]], Any]]:
@@ -211,7 +211,9 @@ class ParallelMCQTask(ConfigurableTask):
         table: dict[str, Callable[[list[Answer]], Any]] = {}
         for name, (_, key) in self._metrics.items():
             table[name] = aggregate(key, self.languages)
-            table[f"{name}_stderr"] = standard_error(key, self.languages, self.options.bootstrap, self.options.seed)
+            table[f"{name}_stderr"] = standard_error(
+                key, self.languages, self.options.bootstrap, self.options.score_seed
+            )
         return table
 
 

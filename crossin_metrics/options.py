@@ -27,14 +27,14 @@ class TaskOptions:
         languages: ISO codes, in the order shown; None: all that the set has.
         prompt: p1 ... p5, native, or a prompt file (see :mod:`crossin_metrics.prompts`).
         data_dir: a local folder with the set; None: `CROSSIN_DATA_DIR`, the packaged sets, the hub.
-        revision: the hub revision to load; None: the newest.
+        data_revision: the hub revision of the data to load; None: the newest.
         articles: `train` or `test` half of the articles (`cross_xquad_spans` only); None: both.
         permute: options in the set's order (`none`), in one seeded order per question, the same in all languages
             (`question`), or in an order of its own for each row (`row`).
         permute_seed: seed of those orders.
         unanswered: `none` (no answer is no answer) or `random` (a seeded pick, as the benchmark's reference scorer).
         bootstrap: replicates for standard errors, over questions; 0: none.
-        seed: of the bootstrap and of random picks.
+        score_seed: of the bootstrap and of random picks.
     """
 
     task: str
@@ -43,13 +43,13 @@ class TaskOptions:
     languages: tuple[str, ...] | None = None
     prompt: str = DEFAULT_PROMPT
     data_dir: str | None = None
-    revision: str | None = None
+    data_revision: str | None = None
     articles: str | None = None
     permute: str = "none"
     permute_seed: int = 0
     unanswered: str = "none"
     bootstrap: int = 1000
-    seed: int = 0
+    score_seed: int = 0
 
     @classmethod
     def from_metadata(cls, task: str, metadata: Mapping[str, Any]) -> TaskOptions:
@@ -61,15 +61,15 @@ class TaskOptions:
         known = {field.name for field in dataclasses.fields(cls)} - {"task"}
         values = {key: value for key, value in metadata.items() if key in known}
         for key in metadata:
-            close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.75)
+            close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.8)
             if key not in known and close and key not in _HARNESS_KEYS:
                 raise CrossinError(f"{task}: unknown metadata key {key!r}; did you mean {close[0]!r}?")
         if values.get("languages") is not None:
             values["languages"] = _languages(task, values["languages"])
-        for key in ("permute_seed", "bootstrap", "seed"):
+        for key in ("permute_seed", "bootstrap", "score_seed"):
             if key in values:
                 values[key] = _whole_number(task, key, values[key])
-        for key in ("data_dir", "revision", "articles", "prompt"):
+        for key in ("data_dir", "data_revision", "articles", "prompt"):
             if values.get(key) is not None:
                 values[key] = str(values[key])
         options = cls(task=task, **values)
@@ -97,8 +97,9 @@ class TaskOptions:
         return prompt_id(self.wording)
 
 
-# Keys the harness merges into every task's metadata, or that tasks carry for their readers.
-_HARNESS_KEYS = {"version", "config_source", "pretrained", "device", "dtype", "data_source", "data_hash", "n_questions"}
+# The harness merges `--model_args` into every task's metadata (hence `data_revision` and `score_seed` above, which no
+# model argument is called); these look like ours, or are for readers.
+_HARNESS_KEYS = {"revision", "seed", "version", "data_source", "data_hash", "n_questions"}
 
 
 def _languages(task: str, value: Any) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def test_standard_errors_stand_behind_their_metric_and_are_seeded(
     analytic = (sum((x - mean) ** 2 for x in per_question) / 36) ** 0.5
     assert result["acc_stderr"] == pytest.approx(analytic, rel=0.1)
     assert result["n_questions_stderr"] == "N/A"
-    other = load_task("cross_xquad", seed=1, **arguments)
+    other = load_task("cross_xquad", score_seed=1, **arguments)
     changed = _run(other, picks, list(other.eval_docs))
     assert changed["acc"] == result["acc"]
     assert changed["acc_stderr"] != result["acc_stderr"]

@@ -216,6 +216,13 @@ def test_bad_options(load_task: Any, small_set: Path, metadata: dict[str, Any], 
     assert message in str(caught.value)
 
 
+def test_model_arguments_are_no_options(load_task: Any, small_set: Path) -> None:
+    # The harness merges --model_args into the metadata; a model's revision or seed must not reach the data.
+    arguments = {"pretrained": "m", "revision": "abc", "seed": 7, "dtype": "float32", "max_length": 5}
+    options = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh"], **arguments).options
+    assert (options.data_revision, options.score_seed) == (None, 0)
+
+
 def test_a_broken_set_is_named(load_task: Any, small_set: Path) -> None:
     path = small_set / "cross_xquad.jsonl"
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
