@@ -7,12 +7,15 @@ machine, and the same bytes for the same version of pyarrow. Nothing is left beh
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from recipes.mix_card import Statistics
     from recipes.sources import Store
 
+_BUILDING = ".building"
 FILES = ("train.parquet", "README.md", "config.yaml", "manifest.json")
 
 
@@ -45,7 +49,7 @@ def build(config: MixConfig) -> dict[str, Any]:
     old = _existing(target)
     with _scratch(target) as scratch:
         try:
-            base, seed = open_sources(config, Path(scratch) / "stores")
+            base, seed = open_sources(config, scratch / "stores")
             stores = {role: store for role, store in (("base", base), ("seed", seed)) if store is not None}
             sources = {role: store.info for role, store in stores.items()}
             wanted = fingerprint(config, sources)
@@ -57,14 +61,14 @@ def build(config: MixConfig) -> dict[str, Any]:
                 raise CrossinError(f"{target} holds a mix that {what}: choose another folder, or add --overwrite")
             plan = make_plan(config, len(base) if base else 0, len(seed) if seed else 0)
             statistics = Statistics(_tokenizer(config.tokenizer))
-            folder = Path(scratch) / "mix"
+            folder = scratch / "mix"
             folder.mkdir()
             _write_rows(folder / FILES[0], plan, config, base, seed, statistics)
             facts = manifest(config, plan, sources, statistics, wanted, _sha256(folder / FILES[0]))
             (folder / FILES[1]).write_text(card(config, facts), encoding="utf-8")
             (folder / FILES[2]).write_text(_yaml(config), encoding="utf-8")
             (folder / FILES[3]).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            _swap_in(folder, target, Path(scratch))
+            _swap_in(folder, target, scratch)
         except OSError as error:
             raise CrossinError(f"{target}: writing the mix failed ({error}); nothing was changed there") from error
     return facts
@@ -161,27 +165,43 @@ def _existing(target: Path) -> dict[str, Any] | None:
         return {"fingerprint": "", "parquet_sha256": "", "n_rows": 0}
 
 
-def _scratch(target: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder beside the target, on the same file system, so that a rename can move the finished mix in."""
+@contextlib.contextmanager
+def _scratch(target: Path) -> Iterator[Path]:
+    """A folder beside the target, on the same file system, so that a rename can move the finished mix in.
+
+    A build that was killed leaves its own behind; its lock is then free, and the next build removes it.
+    """
+    parent = target.absolute().parent
     try:
-        target.absolute().parent.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.absolute().parent)
+        parent.mkdir(parents=True, exist_ok=True)
+        for other in parent.glob(f".{target.name}.*{_BUILDING}"):
+            if (other / "lock").is_file():
+                with (other / "lock").open("rb") as lock, contextlib.suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(other, ignore_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=_BUILDING, dir=parent)
     except OSError as error:
-        raise CrossinError(f"cannot write to {target.absolute().parent}: {error.strerror or error}") from error
+        raise CrossinError(f"cannot write to {parent}: {error.strerror or error}") from error
+    with folder as name, (Path(name) / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(name)
 
 
 def _swap_in(folder: Path, target: Path, scratch: Path) -> None:
     """Move the finished folder to the target; an older mix there is put back if that fails."""
-    aside = scratch / "old"
-    if target.exists():
-        target.replace(aside)
-    try:
-        folder.replace(target)
-    except OSError:
-        if aside.exists():
-            aside.replace(target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+    for k in range(3):
+        aside = scratch / f"old{k}"
+        with contextlib.suppress(FileNotFoundError):
+            target.replace(aside)
+        try:
+            folder.replace(target)
+            return
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and k < 2:
+                continue  # another build of the same folder came in between; the last one wins
+            if aside.exists():
+                aside.replace(target)
+            raise
 
 
 def _sha256(path: Path) -> str:

@@ -160,7 +160,7 @@ def _seed_rows(plan: Plan, rows: np.ndarray, config: MixConfig, store: Store) ->
 
 
 def _translatable(plan: Plan, store: Store, items: np.ndarray, languages: np.ndarray) -> np.ndarray:
-    """What translation pairs translate: the field `text` where an item has one, else its instruction."""
+    """What translation pairs translate: the field `translatable` where an item has one, else its instruction."""
     out = _by_language(plan, store, TEXT, items, languages)
     without = np.flatnonzero(out == "")
     out[without] = _by_language(plan, store, "instruction", items[without], languages[without])

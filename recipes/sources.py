@@ -1,7 +1,7 @@
 """Base and seed sets, checked once and laid out on disk for random access through a memory map.
 
 A store has one row an item and the columns `id` and `<lang>.instruction`, `<lang>.input`, `<lang>.output`,
-`<lang>.text`. The seed set is parallel: the same item in every language; a base set is the same thing with one
+`<lang>.translatable`. The seed set is parallel: the same item in every language; a base set is the same thing with one
 language. Building it streams, so memory does not grow with the data (a JSON list excepted, which is read whole);
 reading gathers rows out of the map.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FIELDS = ("instruction", "input", "output")
-TEXT = "text"
+TEXT = "translatable"
 """Optional fourth field: what a translation pair translates where that is not the whole instruction; "" means it is."""
 
 COLUMNS = (*FIELDS, TEXT)
@@ -125,7 +125,9 @@ def parse_fields(mapping: list[str], option: str) -> dict[str, str]:
     for item in mapping:
         ours, sign, theirs = item.partition("=")
         if not sign or ours not in ("id", *COLUMNS):
-            raise CrossinError(f"{option}: {item!r} is not <id|instruction|input|output|text>=<field of the set>")
+            raise CrossinError(
+                f"{option}: {item!r} is not <id|instruction|input|output|translatable>=<field of the set>"
+            )
         out[ours] = theirs
     return out
 

@@ -6,7 +6,7 @@ writes `seed.jsonl` (parallel rows) and `base.jsonl` (English rows of other arti
 articles. The halves are those of `crossin_metrics.xquad.article_halves`, so nothing of it is in the questions that the
 task `cross_xquad_spans_cf` asks of the test half, and base and seed share no article. An instruction is written as
 that task shows it (`--prompt p1`), up to and with "Answer:"; with `--prompt fields` it is the question, and the
-passage its input. Translation pairs translate the question alone (field `text`). XQuAD is CC BY-SA 4.0.
+passage its input. Translation pairs translate the question alone (field `translatable`). XQuAD is CC BY-SA 4.0.
 """
 
 from __future__ import annotations
@@ -121,9 +121,9 @@ def _row(passage: Passage, position: int, language: str, prompt: str) -> dict[st
     span = passage.questions[position].spans[language]
     context = passage.contexts[language].strip()
     if prompt == "fields":
-        return {"instruction": span.question, "input": context, "output": span.answer, "text": span.question}
+        return {"instruction": span.question, "input": context, "output": span.answer, "translatable": span.question}
     shown = ENGLISH_PROMPTS[prompt].render(context, span.question, (), "cf")
-    return {"instruction": shown, "input": "", "output": span.answer, "text": span.question}
+    return {"instruction": shown, "input": "", "output": span.answer, "translatable": span.question}
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> int:

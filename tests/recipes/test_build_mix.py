@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -241,6 +242,32 @@ def test_full_disk_is_one_message_and_leaves_nothing(repo: Path, tmp_path: Path)
     assert "writing the mix failed" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_killed_build_leaves_nothing_half_written(repo: Path, tmp_path: Path) -> None:
+    """`kill -9` while rows are written: no mix is there, and the next build removes the remains and is whole."""
+    flags = ["--config", str(repo / MINI), "--n_samples", "60000", "--output_dir", str(tmp_path / "mix")]
+    process = subprocess.Popen([sys.executable, str(repo / "recipes" / "build_mix.py"), *flags])
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".mix.*.building/mix/train.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "mix").exists()
+    assert len(list(tmp_path.glob(".mix.*.building"))) == 1
+    assert run_script(repo, *flags).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["mix"]
+    assert pq.ParquetFile(tmp_path / "mix" / "train.parquet").metadata.num_rows == 60_064
+
+
+def test_two_builds_at_once_do_not_disturb_each_other(repo: Path, tmp_path: Path) -> None:
+    flags = ["--config", str(repo / MINI), "--n_samples", "30000", "--output_dir", str(tmp_path / "mix")]
+    command = [sys.executable, str(repo / "recipes" / "build_mix.py"), *flags, "--overwrite"]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    assert [path.name for path in tmp_path.iterdir()] == ["mix"]
+    assert "up to date: 30,064 rows" in run_script(repo, *flags).stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write to read-only folders")

@@ -86,7 +86,7 @@ def test_translation_pairs(stores: tuple[Store, Store]) -> None:
 def test_translation_pairs_take_the_text_field_where_there_is_one(tmp_path: Path) -> None:
     items = [seed_item(k) for k in range(2)]
     for code in LANGUAGES:
-        items[0][code]["text"] = f"short {code}"
+        items[0][code]["translatable"] = f"short {code}"
     seed = build_store(SourceSpec(str(write_jsonl(tmp_path / "seed.jsonl", items)), LANGUAGES, parallel=True), tmp_path)
     config = MixConfig(output_dir="unused", n_samples=20, n_base=0, trans=True)
     for row in render_batch(make_plan(config, 0, 2), config, None, seed).to_pylist():

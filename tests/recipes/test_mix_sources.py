@@ -111,6 +111,12 @@ def test_a_flat_set_serves_as_seed_in_one_language(tmp_path: Path) -> None:
     assert outputs(store(tmp_path, path, ("en",)), "en") == [item["en"]["output"] for item in ITEMS]
 
 
+def test_alpacas_own_text_column_is_not_taken_for_what_to_translate(tmp_path: Path) -> None:
+    """Alpaca's `text` is the whole rendered prompt; only a field named `translatable` is translated instead."""
+    path = write_jsonl(tmp_path / "alpaca.jsonl", [{**row, "text": "### Instruction: ..."} for row in flat("en")])
+    assert store(tmp_path, path, ("en",)).gather("en.translatable", np.arange(5)) == [""] * 5
+
+
 def test_gather_over_batches_in_any_order(tmp_path: Path) -> None:
     n = BATCH_ROWS + 10
     path = write_jsonl(tmp_path / "big.jsonl", [{"instruction": "i", "output": f"o{k}"} for k in range(n)])

@@ -42,7 +42,7 @@ def test_rows_and_disjoint_articles(tmp_path: Path, shared: Path) -> None:
         assert row["licence"] == "CC BY-SA 4.0"
         for code in LANGUAGES:
             assert row[code]["output"] in row[code]["instruction"]  # extractive: the answer stands in the passage
-            assert row[code]["text"] in row[code]["instruction"]
+            assert row[code]["translatable"] in row[code]["instruction"]
 
 
 def test_no_seed_question_is_asked_by_the_task(tmp_path: Path, shared: Path) -> None:
@@ -70,7 +70,7 @@ def test_no_seed_question_is_asked_by_the_task(tmp_path: Path, shared: Path) -> 
 def test_fields_layout_and_mix(tmp_path: Path, shared: Path) -> None:
     base, seed = write(tmp_path / "xquad", shared, "--prompt", "fields", "--languages", "en", "de", "ar")
     assert set(seed[0]) == {"id", "article", "licence", "source", "en", "de", "ar"}
-    assert seed[0]["de"]["instruction"] == seed[0]["de"]["text"]
+    assert seed[0]["de"]["instruction"] == seed[0]["de"]["translatable"]
     assert seed[0]["de"]["input"]
     assert base[0]["instruction"].endswith("?")
     arguments = ["--base_set", str(tmp_path / "xquad/base.jsonl"), "--seed_set", str(tmp_path / "xquad/seed.jsonl")]
