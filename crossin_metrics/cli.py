@@ -19,7 +19,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 # name -> (module, help). The module has main(arguments) and parses them itself: their options are another program's.
-PASS_THROUGH: dict[str, tuple[str, str]] = {}
+PASS_THROUGH: dict[str, tuple[str, str]] = {
+    "eval": ("crossin_metrics.commands.evaluate", "lm_eval itself, with --model crossin-hf and crossin-vllm known"),
+}
 
 
 def _parser(wanted: str | None) -> argparse.ArgumentParser:

@@ -90,3 +90,43 @@ def one_line_errors(what: str) -> Iterator[None]:
     except OSError as error:  # transformers raises it for unknown names, missing files and unreachable hubs
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise CrossinError(f"{what}: {lines[0] if lines else type(error).__name__}") from error
+
+
+def check_vllm_model(pretrained: str, config: dict[str, Any]) -> None:
+    """Refuse a checkpoint that vLLM is known not to load.
+
+    Raises:
+        CrossinError: Gemma 2 with a head of its own: vLLM (0.32) knows no `lm_head` in it.
+    """
+    if config.get("model_type") == "gemma2" and config.get("tie_word_embeddings", True) is False:
+        raise CrossinError(
+            f"pretrained={pretrained}: vLLM cannot load a Gemma 2 whose lm_head is untied from its embeddings "
+            "(tie_word_embeddings is false); use --model crossin-hf, or tune with ensure_weight_tying"
+        )
+
+
+def check_vllm_adapter(adapter: str, max_lora_rank: int) -> None:
+    """Refuse an adapter that vLLM cannot serve.
+
+    Raises:
+        CrossinError: no such folder; whole modules saved beside the LoRA weights; a rank above `max_lora_rank`.
+    """
+    config = check_adapter_folder(adapter)
+    if config is None:
+        return
+    saved = config.get("modules_to_save")
+    if saved:
+        raise CrossinError(
+            f"adapter {adapter}: holds whole modules ({', '.join(saved)}; modules_to_save), which vLLM cannot serve; "
+            "merge it into its base with recipes/merge_adapter.py and give the merged folder as pretrained"
+        )
+    rank = max([int(config.get("r") or 0), *(int(r) for r in (config.get("rank_pattern") or {}).values())])
+    if rank > max_lora_rank:
+        raise CrossinError(
+            f"adapter {adapter}: has rank {rank}, above max_lora_rank={max_lora_rank}; give max_lora_rank={_allowed(rank)}"
+        )
+
+
+def _allowed(rank: int) -> int:
+    """The smallest maximal rank that vLLM accepts and that is not below `rank`."""
+    return next((allowed for allowed in (8, 16, 32, 64, 128, 256, 320, 512) if allowed >= rank), rank)

@@ -101,15 +101,16 @@ class CrossinHF(HFLM):
             try:
                 past = None if keys is None or not len(pack.past) else _select(keys, pack.past)
                 logits, keys = self._forward(pack, past, keep)
+                finished = self._read(pack, logits)
             except (torch.OutOfMemoryError, MemoryError):
-                if self._pack_tokens <= 64 and pack.groups == 1:
+                if self._pack_tokens <= 64:
                     raise
                 self._pack_tokens = max(self._pack_tokens // 2, 64)
                 logger.warning("out of memory: packs of %d tokens from here on", self._pack_tokens)
                 before, keys, past = None, None, None
                 clear_torch_cache()
                 continue
-            for number, answer in self._read(pack, logits).items():
+            for number, answer in finished.items():
                 answers[number] = answer
                 if requests[number][0] is not None:
                     self.cache_hook.add_partial("loglikelihood", requests[number][0], answer)

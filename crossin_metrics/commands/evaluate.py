@@ -1,0 +1,46 @@
+"""`crossin eval`: the harness's own command, its arguments unchanged, with our models registered first.
+
+Harness 0.4.13 reads no entry points, so `lm_eval --model crossin-vllm` does not know the name there; this does.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from crossin_metrics.errors import CrossinError
+
+# Parts of the harness that read what the user wrote. An error raised in them is a mistake in the arguments;
+# an error from anywhere else keeps its traceback.
+_ARGUMENT_READERS = ("lm_eval/config/", "lm_eval/_cli/", "lm_eval/api/registry.py")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the harness on `arguments` (those of `lm_eval`).
+
+    Raises:
+        CrossinError: an argument the harness refuses, such as an unknown task or model; or a model that cannot be
+            loaded as asked.
+    """
+    from lm_eval.__main__ import cli_evaluate
+
+    from crossin_metrics.backends import register
+
+    register()
+    before = sys.argv
+    sys.argv = ["crossin eval", *arguments]  # the harness parses sys.argv itself
+    try:
+        cli_evaluate()
+    except CrossinError:
+        raise
+    except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
+        last = Path(traceback.extract_tb(error.__traceback__)[-1].filename).as_posix()
+        if not any(part in last for part in _ARGUMENT_READERS):
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise CrossinError(" ".join(str(message).split())) from error
+    finally:
+        sys.argv = before
+    return 0
