@@ -39,6 +39,7 @@ def build(
     command = [sys.executable, str(repo / "recipes/build_mix.py"), "--output_dir", str(tmp_path / "mix")]
     arguments = ["--base_set", base, "--n_samples", "30", *flags]
     env = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    env["HF_HUB_OFFLINE"] = "0"  # the hub of this test is on this machine
     return subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
