@@ -11,7 +11,6 @@ import functools
 import re
 import unicodedata
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +54,7 @@ _MEASURED: dict[str, tuple[float, float]] = {
 _LIKE = {"bn": "hi", "ta": "hi", "ja": "zh", "ko": "zh"}  # bytes and density of the nearest measured script
 _OWN_LENGTH = {"ja": 0.45, "ko": 0.50}  # not measured here: kana and syllable blocks say less per sign than Han
 
-# With these, 16 of 28,820 XQuAD passages, questions and answers fail (11 languages), no passage among them.
+# With these, 15 of 28,820 XQuAD passages, questions and answers fail (11 languages), no passage among them.
 LENGTH_FACTOR = 2.5
 LENGTH_SLACK = 10  # characters below; twice as many above
 # Compression ratio over the source's, each over its language's usual one. XQuAD: at most 1.30 in any language.
@@ -108,12 +107,14 @@ def make_pairs(
 def gate_numbers(pairs: list[Pair]) -> Finding | None:
     """Numbers of two digits and more are kept, in any digits and with any separators."""
     for pair in pairs:
-        found = Counter(_digits(number) for number in re.findall(r"\d[\d.,:\u066b\u066c]*", pair.target))
-        glued = "".join(_digits(character) for character in pair.target if character.isdigit() or character.isspace())
-        for match in _NUMBER.finditer(pair.source):
-            number = _digits(match.group(1))
-            if len(number) >= 2 and not found[number] and number not in glued:
-                return Finding("numbers", pair.field, f"{match.group(1)} is lost")
+        wanted = [number for number in _NUMBER.findall(pair.source) if len(_digits(number)) >= 2]
+        if not wanted:
+            continue
+        found = {_digits(number) for number in re.findall(r"\d[\d.,:\u066b\u066c]*", pair.target)}
+        glued = "".join(_digits(word) for word in pair.target.split())  # thousands set apart by blanks
+        for number in wanted:
+            if _digits(number) not in found and _digits(number) not in glued:
+                return Finding("numbers", pair.field, f"{number} is lost")
     return None
 
 
@@ -155,7 +156,7 @@ def gate_copy(pairs: list[Pair]) -> Finding | None:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+    return re.findall(r"[^\W\d_]+", text.casefold())
 
 
 def _ngrams(words: list[str], size: int) -> list[tuple[str, ...]]:
@@ -180,20 +181,20 @@ def _compression(text: str) -> float:
 
 
 @functools.cache
-def _script_pattern(language: str) -> Any:
+def _letter_patterns(language: str) -> tuple[Any, Any]:
+    """Patterns of one letter of the language's script, and of any letter."""
     import regex  # knows Unicode scripts; installed with transformers
 
     script = LANGUAGES[language].script
     scripts = ("Han", "Hiragana", "Katakana") if language == "ja" else (script,)
-    return regex.compile("[" + "".join(rf"\p{{Script={name}}}" for name in scripts) + "]")
+    return regex.compile("[" + "".join(rf"\p{{Script={name}}}" for name in scripts) + "]"), regex.compile(r"\p{L}")
 
 
 def _script_share(text: str, language: str) -> tuple[float, float]:
     """Share of letters in the language's script, and number of letters, both in English-sized letters."""
-    own = len(_script_pattern(language).findall(text))
-    others = sum(character.isalpha() for character in text) - sum(
-        character.isalpha() for character in "".join(_script_pattern(language).findall(text))
-    )
+    own_letter, letter = _letter_patterns(language)
+    own = len([found for found in own_letter.findall(text) if found.isalpha()])
+    others = len(letter.findall(text)) - own
     weighted = own / min(1.0, characters_per_english(language))
     return (weighted / (weighted + others) if weighted + others else 1.0), weighted + others
 
@@ -214,10 +215,11 @@ def gate_script(pairs: list[Pair]) -> Finding | None:
 class LanguageGate:
     """The translation is in the language asked for, by lingua; candidates are the run's languages only.
 
-    Short texts pass unless another language is nearly certain; Indonesian and Malay are taken for one another.
+    Short texts pass unless another language is nearly certain; Indonesian and Malay are taken for one another. A
+    language that has its script to itself among the candidates is left to the gate on scripts, which is faster.
     """
 
-    def __init__(self, languages: Iterable[str]) -> None:
+    def __init__(self, languages: Iterable[str], scripts_checked: bool = True) -> None:
         try:
             from lingua import IsoCode639_3, Language, LanguageDetectorBuilder
         except ImportError as error:
@@ -229,13 +231,18 @@ class LanguageGate:
         self._language = {
             code: by_code[IsoCode639_3.from_str(named.get(code, LANGUAGES[code].iso3).upper())] for code in languages
         }
+        scripts = [LANGUAGES[code].script for code in self._language]
+        alone = {code for code in self._language if scripts.count(LANGUAGES[code].script) == 1}
+        self._decided = alone if scripts_checked else set()
         self._detector = LanguageDetectorBuilder.from_languages(*self._language.values()).build()
 
     def __call__(self, pairs: list[Pair]) -> Finding | None:
+        if not pairs or pairs[0].target_language in self._decided:
+            return None
         texts = [("row", "\n".join(pair.target_words for pair in pairs))]
         texts += [(pair.field, pair.target_words) for pair in pairs if len(pairs) > 1]
         for name, text in texts:
-            _, letters = _script_share(text, pairs[0].target_language) if pairs else (0, 0)
+            _, letters = _script_share(text, pairs[0].target_language)
             if letters < (LANGUAGE_MIN_LETTERS if name == "row" else LANGUAGE_SURE_LETTERS):
                 continue
             finding = self._judge(name, text, pairs[0].target_language, letters)
@@ -276,7 +283,7 @@ def build_gates(names: Iterable[str], languages: Iterable[str]) -> list[Gate]:
         raise CrossinError(f"unknown gate {unknown[0]!r}; known: {', '.join(GATES)}")
     gates: list[Gate] = [gate for name, gate in _TEXT_GATES.items() if name in wanted]
     if "language" in wanted:
-        gates.append(LanguageGate(dict.fromkeys(languages)))
+        gates.append(LanguageGate(dict.fromkeys(languages), "script" in wanted))
     return gates
 
 

@@ -24,6 +24,23 @@ SINGLE = (
     + " Reply with the translation alone.\n\n{text}"
 )
 
+# For base models, which go on with a text rather than follow an order.
+CONTINUED = (
+    "A text, and its faithful translation from {source} into {target} with the same line breaks, lists and numbers. "
+    + _MARKS
+    + "\n\n{source}:\n{text}\n\n{target}:\n"
+)
+
+
+def template(api: str, joint: bool) -> str:
+    """The words around the text, for an interface and a number of fields."""
+    return JOINT if joint else SINGLE if api == "chat" else CONTINUED
+
+
+def stop_words(text: str, source: str) -> list[str]:
+    """Where a base model that goes on and on is to be stopped: at a blank line, unless the text has some itself."""
+    return [f"\n\n{language_name(source)}:"] if "\n\n" in text else ["\n\n"]
+
 
 def language_name(code: str) -> str:
     """English and own name of a language, as `Spanish (Español)`."""
@@ -31,15 +48,10 @@ def language_name(code: str) -> str:
     return language.english if language.english == language.native else f"{language.english} ({language.native})"
 
 
-def render(fields: Mapping[str, str], source: str, target: str, sentinel: str, joint: bool) -> str:
-    """The words of one request."""
-    if joint:
-        template, text = JOINT, json.dumps(dict(fields), ensure_ascii=False, indent=1)
-    else:
-        template, (text,) = SINGLE, fields.values()
-    return template.format(
-        source=language_name(source), target=language_name(target), mark=sentinel.format(0), text=text
-    )
+def render(words: str, fields: Mapping[str, str], source: str, target: str, sentinel: str, joint: bool) -> str:
+    """One request: a template with its text, which is a JSON object of all fields or the one field as it is."""
+    text = json.dumps(dict(fields), ensure_ascii=False, indent=1) if joint else "\n".join(fields.values())
+    return words.format(source=language_name(source), target=language_name(target), mark=sentinel.format(0), text=text)
 
 
 def json_schema(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _seed_row(
             "licence": licence,
             "settings": _settings(identity, verdict.attempt),
             "attempt": verdict.attempt,
-            "requests": [part.request.key[:16] for part in translation.parts(row, language, verdict.attempt)],
+            "requests": [key[:16] for key in verdict.keys],
         }
         for language, verdict in found.items()
     }

@@ -6,6 +6,7 @@ stopped and one that was not end with the same bytes, and changing a gate needs 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,13 +41,14 @@ class Verdict:
         fields: the translation, sentinels restored; None where there is none to show.
         finding: why it was not accepted; None when it was.
         attempt: which attempt this is about.
-        replies: the raw replies, for the rejects file.
+        keys, replies: of its requests; the raw replies are for the rejects file.
         unanswered: no reply is stored, and what the last error was.
     """
 
     fields: dict[str, str] | None
     finding: Finding | None
     attempt: int
+    keys: tuple[str, ...] = ()
     replies: tuple[str, ...] = ()
     unanswered: str | None = None
 
@@ -122,6 +124,11 @@ class Translation:
                     seen.add(key)
                     yield part.request
 
+    def count(self, work: Iterable[tuple[Row, str]], attempt: int) -> tuple[int, int]:
+        """Number of different requests, and of those among them that are not in the store."""
+        keys = {part.request.key for row, language in work for part in self.parts(row, language, attempt)}
+        return len(keys), sum(key not in self.store for key in keys)
+
     # -- ask ---------------------------------------------------------------------------------------------------------
 
     def ask(self, requests: Iterable[Request], progress: Any) -> None:
@@ -148,11 +155,13 @@ class Translation:
         pairs: list[Pair] = []
         replies: list[str] = []
         finding: Finding | None = None
-        for part in self.parts(row, language, attempt):
+        parts = self.parts(row, language, attempt)
+        keys = tuple(part.request.key for part in parts)
+        for part in parts:
             stored = self.store.get(part.request.key)
             if stored is None:
                 reason = self.errors.get(part.request.key, "not asked yet")
-                return Verdict(None, None, attempt, unanswered=reason), []
+                return Verdict(None, None, attempt, keys, unanswered=reason), []
             replies.append(stored["text"])
             whole = "+".join(part.request.fields)
             try:
@@ -172,7 +181,7 @@ class Translation:
             else:
                 fields |= restored
                 pairs += make_pairs(part.masked, translated, restored, row.fields, self.source_language, language)
-        return Verdict(fields if finding is None else None, finding, attempt, tuple(replies)), pairs
+        return Verdict(fields if finding is None else None, finding, attempt, keys, tuple(replies)), pairs
 
     def judge(self, work: Iterable[tuple[Row, str]], attempt: int) -> Iterator[tuple[Row, str, Verdict]]:
         """Verdicts on one attempt, in the order of `work`: cheap gates first, dear ones on what is left, in batches."""
@@ -185,7 +194,7 @@ class Translation:
                 if verdict.accepted:
                     finding = first_finding(self.gates, pairs)
                     if finding is not None:
-                        verdict = Verdict(verdict.fields, finding, attempt, verdict.replies)
+                        verdict = dataclasses.replace(verdict, finding=finding)
                     elif pairs:
                         open_pairs[len(judged)] = pairs
                 judged.append((row, language, verdict))
@@ -194,7 +203,7 @@ class Translation:
                 for place, finding in zip(places, gate([open_pairs[place] for place in places]), strict=True):
                     if finding is not None:
                         row, language, verdict = judged[place]
-                        judged[place] = row, language, Verdict(verdict.fields, finding, attempt, verdict.replies)
+                        judged[place] = row, language, dataclasses.replace(verdict, finding=finding)
                         del open_pairs[place]
             yield from judged
 
@@ -214,8 +223,9 @@ class Translation:
         work: Sequence[tuple[Row, str]] = list(self.work())
         checked = False
         for attempt in range(ATTEMPTS):
-            total = sum(len(self.parts(row, language, attempt)) for row, language in work)
-            absent = sum(1 for _ in self.missing(work, attempt))
+            if not work:
+                break
+            total, absent = self.count(work, attempt)
             if absent:
                 if not checked:
                     self.engine.check(self.source_language, self.languages)
@@ -229,8 +239,7 @@ class Translation:
                     bar.update(1)
                     if not verdict.accepted or attempt > 0:
                         if verdict.unanswered is not None and attempt > 0:  # keep what the first attempt showed
-                            first = verdicts[row.id, language]
-                            verdict = Verdict(first.fields, first.finding, 0, first.replies, verdict.unanswered)
+                            verdict = dataclasses.replace(verdicts[row.id, language], unanswered=verdict.unanswered)
                         verdicts[row.id, language] = verdict
                     if verdict.finding is not None and verdict.unanswered is None:
                         failed.append((row, language))

@@ -94,8 +94,9 @@ class ScriptedServer:
 def read_prompt(prompt: str) -> tuple[dict[str, str], str]:
     """The fields and the English name of the target language in a request's words."""
     language = re.search(r"from English into (\w+)", prompt)
-    text = prompt.split("\n\n", 1)[1].strip("\n")
     assert language is not None
+    continued = re.search(r"\n\nEnglish:\n(.*)\n\n[^\n]+:\n$", prompt, re.DOTALL)
+    text = continued.group(1) if continued else prompt.split("\n\n", 1)[1].strip("\n")
     try:
         return json.loads(text), language.group(1)
     except json.JSONDecodeError:

@@ -524,4 +524,4 @@ def test_the_seed_is_read_by_the_mix_recipe(source: Path, tmp_path: Path) -> Non
     spec = SourceSpec(str(output / "seed.jsonl"), ("en", *LANGUAGES), parallel=True)
     store = build_store(spec, tmp_path / "store")
     assert len(store) == N_ROWS
-    assert store.info.licence == "Apache-2.0"
+    assert store.info.licence == "Apache-2.0; translated by scripted (Apache-2.0)"

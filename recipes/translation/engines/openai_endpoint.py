@@ -53,7 +53,7 @@ class OpenAIEndpoint:
             "model": options.model,
             "api": options.api,
             "answer_format": options.answer_format,
-            "prompt": prompts.JOINT if self.joint else prompts.SINGLE,
+            "prompt": prompts.template(options.api, self.joint),
             "max_tokens": options.max_tokens,
             "temperature": options.temperature,
             "retry_temperature": options.retry_temperature,
@@ -81,7 +81,8 @@ class OpenAIEndpoint:
     # -- what is sent ------------------------------------------------------------------------------------------------
 
     def _words(self, request: Request) -> str:
-        return prompts.render(request.fields, request.source, request.target, self.sentinel, self.joint)
+        words = prompts.template(self.options.api, self.joint)
+        return prompts.render(words, request.fields, request.source, request.target, self.sentinel, self.joint)
 
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON body of a request."""
@@ -97,7 +98,9 @@ class OpenAIEndpoint:
         if options.api == "chat":
             body["messages"] = [{"role": "user", "content": self._words(request)}]
         else:
-            body["prompt"] = self._words(request) + "\n\n"
+            body["prompt"] = self._words(request) + ("\n\n" if self.joint else "")
+            if not self.joint:
+                body["stop"] = prompts.stop_words(next(iter(request.fields.values())), request.source)
         if options.answer_format == "json_schema":
             body["response_format"] = prompts.json_schema(request.fields)
         return {**body, **options.extra()}
