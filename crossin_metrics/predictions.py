@@ -21,6 +21,7 @@ from crossin_metrics.parallel_logs import log_language
 from crossin_metrics.prediction_tables import Row, RunKey, json_lines, numbered_lines, read_table
 from crossin_metrics.questions import Questions, check_questions
 from crossin_metrics.sample_logs import LogFields, can_read, read_sample_log, settings_of
+from crossin_metrics.seaeval_logs import find_logs, is_parallel, read_seaeval_log
 
 
 @dataclass(frozen=True)
@@ -96,18 +97,23 @@ def read_predictions(
     *,
     fields: LogFields | None = None,
     skip_mismatched: bool = False,
+    unanswered: str = "none",
+    seed: int = 0,
     warn: Callable[[str], None] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Run]:
     """Read files, of any of the kinds, into runs, in the order in which they are first met.
 
     Args:
-        paths: prediction tables, sample logs, or folders of the harness's output: every `samples_*.jsonl` below, those
-            of tasks not known here being passed over.
+        paths: prediction tables, the harness's sample logs, SeaEval's logs, or folders: every `samples_*.jsonl` and
+            every SeaEval log below, those of tasks not known here being passed over.
         languages: codes or names to keep; default all that a run has. A question counts only where all are there.
         fields: where id, language and gold stand in logs of tasks not known here.
         skip_mismatched: leave out, with a note, questions whose gold option or number of choices differs between
             languages (slips of machine-translated sets), instead of raising.
+        unanswered: "none", or "random": an answer that cannot be read counts as a seeded random pick, the same for
+            every system (as SeaEval's own scorer picks, though not its picks); the run's variant says so.
+        seed: of those picks.
         warn: called with a sentence for each file passed over. What concerns a run is in its `notes`.
         progress: called with a line now and then while long files are read.
 
@@ -131,7 +137,13 @@ def read_predictions(
                     warn(f"{path}: passed over, no parallel task known here (see --id-field)")
                 continue
             logs.add(path)
-        rows = read_sample_log(path, fields) if kind == "log" else read_table(path, kind)
+        if kind == "seaeval" and from_folder and not is_parallel(path):
+            if warn is not None:
+                warn(f"{path}: passed over, no log of a parallel set")
+            continue
+        rows = _rows(path, kind, fields)
+        if unanswered == "random":
+            rows = _picked_at_random(rows, seed)
         n_before = n_rows
         for key, row in rows:
             n_rows += 1
@@ -164,7 +176,7 @@ def read_predictions(
 
 
 def file_kind(path: Path) -> str:
-    """What a file is, by its content: "parquet", "csv", "jsonl" (prediction tables) or "log" (harness sample log).
+    """What a file is, by its content: a table ("parquet", "csv", "jsonl"), or a log ("log": the harness's, "seaeval").
 
     Raises:
         CrossinError: it is missing, empty, or none of these.
@@ -185,9 +197,11 @@ def file_kind(path: Path) -> str:
     if first is None:
         raise CrossinError(f"{path}: empty file; was the run that wrote it stopped?")
     if first[1].lstrip().startswith("["):
-        raise CrossinError(f"{path}: a JSON array; write one object a line instead (JSON Lines)")
+        return "seaeval"  # the only array that is read; its reader says so of others
     if not first[1].lstrip().startswith("{"):
         return "csv"
+    if path.name.endswith("_score.json"):
+        raise CrossinError(f"{path}: SeaEval's scores, not its samples; give {path.name[:-11]}.json beside it")
     if first[1].strip() == "{" or path.name.startswith("results_"):
         raise CrossinError(
             f"{path}: one JSON object over many lines, not rows; of a harness run give the samples_*.jsonl beside "
@@ -204,6 +218,7 @@ def _files(paths: Iterable[str | Path]) -> Iterator[tuple[Path, bool]]:
         found = [given]
         if given.is_dir():
             found = sorted([*given.rglob("samples_*.jsonl"), *given.rglob("samples_*.jsonl.gz")])
+            found += find_logs(given)
             if not found:
                 raise CrossinError(
                     f"{given}: no samples_*.jsonl in this folder; run the harness with --log_samples, or name the "
@@ -214,6 +229,28 @@ def _files(paths: Iterable[str | Path]) -> Iterator[tuple[Path, bool]]:
                 raise CrossinError(f"{path}: given twice")
             seen.add(path.resolve())
             yield path, given.is_dir()
+
+
+def _rows(path: Path, kind: str, fields: LogFields | None) -> Iterator[tuple[RunKey, Row]]:
+    if kind == "log":
+        return read_sample_log(path, fields)
+    return read_seaeval_log(path) if kind == "seaeval" else read_table(path, kind)
+
+
+def _picked_at_random(rows: Iterable[tuple[RunKey, Row]], seed: int) -> Iterator[tuple[RunKey, Row]]:
+    """The rows with a random pick where there is no answer, in runs whose variant says so."""
+    from crossin_metrics.answers import random_answer
+
+    for key, row in rows:
+        if row.answer < 0:
+            if row.n_choices is None:
+                raise CrossinError(
+                    f"{row.place}: id {row.id!r}, language {row.language}: no answer, and the number of choices to "
+                    "pick from at random is not said; add a column n_choices"
+                )
+            row = row._replace(answer=random_answer(row.id, row.language, row.n_choices, seed))
+        variant = "+".join(part for part in (key.variant, f"unanswered:random-{seed}") if part)
+        yield key._replace(variant=variant), row
 
 
 def _assemble(

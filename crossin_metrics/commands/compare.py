@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crossin_metrics.comparison import Joined, Match, Tested
     from crossin_metrics.predictions import Run
+    from crossin_metrics.sample_logs import LogFields
 
 _EPILOG = """\
 A and B are what `crossin score` reads: prediction tables, sample logs, or folders of the harness's output. Runs are
@@ -68,6 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out questions whose gold or number of choices differs between languages, instead of stopping",
     )
+    parser.add_argument(
+        "--unanswered",
+        choices=("none", "random"),
+        default="none",
+        help="an answer that cannot be read is none, or a random pick by --seed (default: none)",
+    )
     logs = parser.add_argument_group("sample logs of other tasks, one task a language")
     logs.add_argument("--id-field", metavar="PATH", help="field that is the question's id, as doc.link or doc.a+doc.b")
     logs.add_argument("--language-from", metavar="REGEX", help="searched in the task's name; its group is the language")
@@ -97,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     fields.pattern()
     languages, keys = _names(args.languages, "--languages"), _names(args.keys, "--keys")
     sides = [
-        _read(side, path, wanted, languages, fields, skip_mismatched=args.skip_mismatched)
+        _read(side, path, wanted, languages, fields, args)
         for side, path, wanted in (("A", args.a, args.run_a), ("B", args.b, args.run_b))
     ]
     matches, notes = match_runs(*sides, allow=_names(args.allow or None, "--allow") or ())
@@ -135,12 +142,25 @@ def _names(text: str | None, flag: str) -> list[str] | None:
 
 
 def _read(
-    side: str, path: str, wanted: str | None, languages: Sequence[str] | None, fields: Any, *, skip_mismatched: bool
+    side: str,
+    path: str,
+    wanted: str | None,
+    languages: Sequence[str] | None,
+    fields: LogFields,
+    args: argparse.Namespace,
 ) -> list[Run]:
     from crossin_metrics.errors import CrossinError
     from crossin_metrics.predictions import read_predictions
 
-    runs = read_predictions([path], languages, fields=fields, skip_mismatched=skip_mismatched, warn=_warn)
+    runs = read_predictions(
+        [path],
+        languages,
+        fields=fields,
+        skip_mismatched=args.skip_mismatched,
+        unanswered=args.unanswered,
+        seed=args.seed,
+        warn=_warn,
+    )
     if wanted is None:
         return runs
     chosen = [run for run in runs if fnmatch.fnmatchcase(run.name, wanted)]

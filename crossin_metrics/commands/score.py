@@ -22,7 +22,8 @@ what a FILE may be (told by its content):
   a harness sample log    samples_<task>_<time>.jsonl of `lm_eval --log_samples`: crossin's tasks, and belebele,
                           global_mmlu(_full), mmlu_prox(_lite), mmmlu, m_mmlu, arc_<xx>, xcopa, xstorycloze, paws:
                           give the files of all languages, they are joined by question
-  a folder                every samples_*.jsonl below it
+  a SeaEval log           <model>/<set>/<mode>_p<N>.json, of its parallel sets: answers are read from the words
+  a folder                every samples_*.jsonl and every SeaEval log below it
 
 examples:
   crossin score predictions.jsonl.gz
@@ -57,11 +58,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1000,
         help="resamples of the questions for standard errors; 0: none",
     )
-    parser.add_argument("--seed", metavar="N", type=_count, default=0, help="seed of the bootstrap (default: 0)")
+    parser.add_argument(
+        "--seed",
+        metavar="N",
+        type=_count,
+        default=0,
+        help="seed of the bootstrap and of --unanswered random (default: 0)",
+    )
     parser.add_argument(
         "--skip-mismatched",
         action="store_true",
         help="leave out questions whose gold or number of choices differs between languages, instead of stopping",
+    )
+    parser.add_argument(
+        "--unanswered",
+        choices=("none", "random"),
+        default="none",
+        help="an answer that cannot be read is none, or a random pick by --seed (default: none)",
     )
     logs = parser.add_argument_group("sample logs of other tasks, one task a language")
     logs.add_argument("--id-field", metavar="PATH", help="field that is the question's id, as doc.link or doc.a+doc.b")
@@ -99,7 +112,14 @@ def run(args: argparse.Namespace) -> int:
             raise CrossinError("--languages names no language; for example --languages en,zh,vi")
     progress = _progress()
     runs = read_predictions(
-        args.files, languages, fields=fields, skip_mismatched=args.skip_mismatched, warn=_warn, progress=progress
+        args.files,
+        languages,
+        fields=fields,
+        skip_mismatched=args.skip_mismatched,
+        unanswered=args.unanswered,
+        seed=args.seed,
+        warn=_warn,
+        progress=progress,
     )
     if progress is not None:
         progress("")  # the table starts on a clean line
