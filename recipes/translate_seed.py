@@ -75,12 +75,12 @@ def translate_seed(source_options: Any, engine_options: Any, gate_options: Any) 
         if o.dry_run:
             print(estimate(translation))
             return 0
-        _write_set_up(folder, source_options, engine_options, gate_options, translation)
         try:
             verdicts = translation.run(_progress)
         except KeyboardInterrupt:
             _say(f"stopped; {len(store)} replies are stored, the same command goes on from there")
             return 130
+        _write_set_up(folder, source_options, engine_options, gate_options, translation)
         report = write_outputs(folder, source, translation, verdicts, engine_options.licence)
     rows = report["rows"]
     _say(
@@ -109,13 +109,12 @@ def _progress(description: str, total: int, done: int) -> Any:
 
 def _write_set_up(folder: Path, source: Any, engine: Any, gates: Any, translation: Any) -> None:
     """Write config.yaml (the merged options) and manifest.json (versions and what the engine is)."""
-    import os
     from importlib import metadata
 
     import yaml
 
     from crossin_metrics import __version__
-    from crossin_metrics.errors import CrossinError
+    from recipes.translation.report import writing
 
     versions = {"crossin": __version__, "python": sys.version.split()[0]}
     for name in ("aiohttp", "tenacity", "lingua-language-detector", "transformers", "ctranslate2", "torch"):
@@ -128,12 +127,8 @@ def _write_set_up(folder: Path, source: Any, engine: Any, gates: Any, translatio
         "manifest.json": json.dumps(manifest, ensure_ascii=False, indent=2) + "\n",
     }
     for name, text in files.items():
-        partial = folder / f"{name}.partial"
-        try:
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, folder / name)
-        except OSError as error:
-            raise CrossinError(f"{folder / name}: cannot write ({error.strerror or error})") from error
+        with writing(folder / name) as file:
+            file.write(text)
 
 
 if __name__ == "__main__":

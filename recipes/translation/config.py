@@ -8,6 +8,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import language_code
@@ -103,6 +104,11 @@ class EngineOptions:
         for name in ("requests_per_minute", "tokens_per_minute", "backoff_seconds", "patience_seconds", "temperature"):
             if getattr(self, name) < 0:
                 raise CrossinError(f"{name}: {getattr(self, name)} must not be negative")
+        address = urlsplit(self.base_url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise CrossinError(f"base_url: {self.base_url!r} is no address; expected such as http://127.0.0.1:8000/v1")
+        if address.username or address.password or address.query:
+            raise CrossinError("base_url: holds a secret; put it into the environment variable that api_key_env names")
         if not self.licence.strip():
             raise CrossinError("licence: name the model's licence; it is written into every row")
 

@@ -32,7 +32,7 @@ def write_outputs(
     kinds: Counter[str] = Counter()
     languages = translation.languages
     reasons: dict[str, Counter[str]] = {language: Counter() for language in languages}
-    with _writing(folder / SEED) as seed, _writing(folder / REJECTS) as rejects:
+    with writing(folder / SEED) as seed, writing(folder / REJECTS) as rejects:
         for row in source.rows:
             if row.id in translation.left_out:
                 kind, detail = translation.left_out[row.id]
@@ -67,9 +67,9 @@ def write_outputs(
         "languages_by_outcome": {language: dict(sorted(reasons[language].items())) for language in languages},
         "seed_sha256": _sha256(folder / SEED),
     }  # fmt: skip
-    with _writing(folder / REPORT_JSON) as file:
+    with writing(folder / REPORT_JSON) as file:
         file.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
-    with _writing(folder / REPORT_MD) as file:
+    with writing(folder / REPORT_MD) as file:
         file.write(markdown(report))
     return report
 
@@ -166,27 +166,25 @@ def _line(file: IO[str], record: dict[str, Any]) -> None:
 
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _slow(file)
-
-
-def _slow(file: Any) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(2**20):
-        digest.update(block)
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
     return digest.hexdigest()
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[IO[str]]:
+def writing(path: Path) -> Iterator[IO[str]]:
     """A file that appears whole or not at all."""
     partial = path.with_name(path.name + ".partial")
     try:
         with open(partial, "w", encoding="utf-8", newline="\n") as file:
             yield file
         os.replace(partial, path)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             partial.unlink()
+        if not isinstance(error, OSError):
+            raise
         raise CrossinError(
             f"{path}: cannot write ({error.strerror or error}); the replies are stored, run again"
         ) from error

@@ -45,6 +45,8 @@ def test_every_config_is_valid(path: Path) -> None:
         ("extra_body: '[1]'", "must be a JSON object"),
         ("extra_body: '{'", "not JSON"),
         ("engine: magic", "engine"),
+        ("base_url: localhost:8000/v1", "is no address"),
+        ("base_url: http://user:word@host/v1", "holds a secret"),
         ("licence: ' '", "name the model's licence"),
     ],
 )

@@ -10,10 +10,10 @@ import asyncio
 import email.utils
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from crossin_metrics.errors import CrossinError
 from recipes.translation import prompts
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from recipes.translation.config import EngineOptions
 
 PREFLIGHT_SECONDS = 5.0
+LONG_PAUSE_SECONDS = 30.0  # worth a line to the user
 FAILURES_IN_A_ROW = 20  # with no success between: the set-up is wrong, not these rows
 
 
@@ -68,8 +69,7 @@ class OpenAIEndpoint:
         served = asyncio.run(self._served_models())
         if served is not None and self.options.model not in served:
             raise CrossinError(
-                f"{self._address()} does not serve model {self.options.model!r}; "
-                f"it serves: {', '.join(served) or 'none'}"
+                f"{self._url()} does not serve model {self.options.model!r}; it serves: {', '.join(served) or 'none'}"
             )
 
     def translate(self, requests: Iterable[Request], accept: Accept) -> None:
@@ -109,12 +109,7 @@ class OpenAIEndpoint:
         token = os.environ.get(self.options.api_key_env, "")  # read here, held nowhere
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def _address(self) -> str:
-        """The URL without user, password and query, for messages."""
-        parts = urlsplit(self.options.base_url)
-        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
-
-    def _url(self, path: str) -> str:
+    def _url(self, path: str = "") -> str:
         return self.options.base_url.rstrip("/") + path
 
     # -- what comes back ---------------------------------------------------------------------------------------------
@@ -139,13 +134,13 @@ class OpenAIEndpoint:
                 raise
             reason = "no answer" if isinstance(error, asyncio.TimeoutError) else str(error) or type(error).__name__
             raise CrossinError(
-                f"cannot reach {self._address()} ({reason}). Start the server, for instance "
+                f"cannot reach {self._url()} ({reason}). Start the server, for instance "
                 f"`vllm serve {self.options.model}`, or give its address with --base_url"
             ) from error
 
     def _unauthorised(self, status: int) -> str:
         return (
-            f"{self._address()} answered {status}: set the access token in the environment variable "
+            f"{self._url()} answered {status}: set the access token in the environment variable "
             f"{self.options.api_key_env} (or name another with --api_key_env)"
         )
 
@@ -185,7 +180,7 @@ class OpenAIEndpoint:
             failure = error.last_attempt.exception()
             if isinstance(failure, _TryAgain) and failure.gone and run.silent() >= self.options.patience_seconds:
                 raise CrossinError(
-                    f"{self._address()} has not answered for {run.silent():.0f} s ({failure}). What was answered is "
+                    f"{self._url()} has not answered for {run.silent():.0f} s ({failure}). What was answered is "
                     "stored; start the server and run the same command again"
                 ) from None
             reply = run.failed(f"gave up after {error.last_attempt.attempt_number} tries: {failure}")
@@ -195,7 +190,7 @@ class OpenAIEndpoint:
             return run.answered(reply)
         if run.failures >= FAILURES_IN_A_ROW:
             raise CrossinError(
-                f"{self._address()} failed {run.failures} requests in a row, the last: {reply.error}. What was "
+                f"{self._url()} failed {run.failures} requests in a row, the last: {reply.error}. What was "
                 "answered is stored; mend this and run the same command again"
             )
         return reply
@@ -217,7 +212,7 @@ class OpenAIEndpoint:
         if status in (401, 403):
             raise CrossinError(self._unauthorised(status))
         if status == 404:
-            raise CrossinError(f"{self._address()} answered 404 for {path}: {_excerpt(text)}")
+            raise CrossinError(f"{self._url()} answered 404 for {path}: {_excerpt(text)}")
         if status in (408, 409, 425, 429) or status >= 500:
             raise _TryAgain(f"status {status}: {_excerpt(text)}", after=retry_after(headers.get("Retry-After")))
         if status != 200:
@@ -285,6 +280,8 @@ class _Run:
         self.usage.waits[name] = self.usage.waits.get(name, 0) + 1
         if failure.after is not None:  # the server speaks for all its clients: everyone waits
             self._hold_until = max(self._hold_until, time.monotonic() + failure.after)
+            if failure.after >= LONG_PAUSE_SECONDS:
+                print(f"\nthe server asks for a pause of {failure.after:.0f} s ({failure})", file=sys.stderr)
 
     def silent(self) -> float:
         """Seconds since the server last answered anything."""
