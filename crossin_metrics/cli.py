@@ -14,6 +14,7 @@ from crossin_metrics.errors import CrossinError
 COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("crossin_metrics.commands.score", "scores of prediction tables and harness sample logs"),
     "compare": ("crossin_metrics.commands.compare", "is A better than B: paired tests over questions"),
+    "report": ("crossin_metrics.commands.report", "tables, plots and one page from result folders"),
     "demo-model": ("crossin_metrics.commands.demo_model", "print the folder of a small real model, made on first use"),
     "tasks-path": ("crossin_metrics.commands.tasks_path", "print the folder of the harness task files"),
 }

@@ -1,0 +1,114 @@
+"""`crossin report RESULTS_DIR... --out report/`: tables, plots, words and one page from result folders."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+_EPILOG = """\
+RESULTS may be folders of `lm_eval --output_path D --log_samples`, sample logs, or prediction tables (JSON Lines, .gz,
+CSV, Parquet: columns id, language, answer, gold and optionally task, model, mode, prompt). A file that cannot be used
+is named, with the reason, on standard error and in the report; the others are reported.
+
+--labels FILE.csv|.yaml: one row a model, columns
+  run          the model's name, or a pattern (*x2x_5000*) that its name or a result file's path matches
+  name, base, system, arm (en2x, x2en, x2x ...), n_samples, translation (yes, no): all optional
+Names such as x2x_trans_5000 in a model's name are understood without it.
+
+examples:
+  crossin report out/ --out report
+  crossin report runs/*/eval --out report --labels runs.csv --published paper_table3.csv
+  crossin report predictions_cross_mmlu.jsonl.gz --questions cross_mmlu.jsonl --out report
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options; nothing heavy is imported."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.add_argument("results", nargs="+", metavar="RESULTS", help="result folders, sample logs, prediction tables")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="folder to write (an old report is replaced)"
+    )
+    parser.add_argument("--languages", metavar="L,L", help="codes or names to score, comma-separated (default: all)")
+    parser.add_argument(
+        "--labels", metavar="FILE", type=Path, help="what each run is: base, system, arm, n_samples ..."
+    )
+    parser.add_argument(
+        "--published",
+        metavar="[NAME=]FILE",
+        action="append",
+        default=[],
+        help="published scores as rows: CSV (base, system, benchmark, acc, consistency, ac3) or SeaEval's JSON",
+    )
+    parser.add_argument(
+        "--questions",
+        metavar="[NAME=]FILE",
+        action="append",
+        default=[],
+        help="a parallel set whose texts the question browser shows, where the results hold none",
+    )
+    parser.add_argument("--mix-signatures", action="store_true", help="rank scores together whose signatures differ")
+    parser.add_argument("--title", default="Cross-lingual consistency", help="title of the page")
+    parser.add_argument(
+        "--resamples", metavar="N", type=_resamples, default=10_000, help="of questions, for intervals and tests"
+    )
+    parser.add_argument("--seed", metavar="N", type=_count, default=0, help="seed of the resampling (default: 0)")
+    parser.add_argument(
+        "--max-questions",
+        metavar="N",
+        type=_count,
+        default=200,
+        help="questions of each set in the page (default: 200)",
+    )
+    parser.add_argument("--no-plots", action="store_true", help="leave out the plots (matplotlib is not needed then)")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
+
+
+def _resamples(text: str) -> int:
+    number = _count(text)
+    if number < 100:
+        raise argparse.ArgumentTypeError("must be 100 or more: the tests' p-values go in steps of 1 / (N + 1)")
+    return number
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, test, draw and write; returns the exit code."""
+    from crossin_metrics.report.build import Options, build_report
+    from crossin_metrics.report.write import check_target, write_report
+
+    check_target(args.out)
+    languages = None
+    if args.languages is not None:
+        languages = [name.strip() for name in args.languages.split(",") if name.strip()]
+    options = Options(
+        languages=languages,
+        labels=args.labels,
+        published=tuple(args.published),
+        questions=tuple(args.questions),
+        mix=args.mix_signatures,
+        title=args.title,
+        n_resamples=args.resamples,
+        seed=args.seed,
+        max_questions=args.max_questions,
+        plots=not args.no_plots,
+    )
+    report = build_report(args.results, options, progress=_progress if sys.stderr.isatty() else None)
+    for path, text in report.problems:
+        print(f"crossin: {path}: {text}", file=sys.stderr)
+    for note in report.notes:
+        print(f"crossin: {note}", file=sys.stderr)
+    write_report(args.out, report.files)
+    print(args.out / "index.html")
+    return 0
+
+
+def _progress(text: str) -> None:
+    print(f"\r\x1b[K{text}", end="\r", file=sys.stderr, flush=True)

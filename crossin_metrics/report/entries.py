@@ -1,0 +1,351 @@
+"""Runs as entries of a leaderboard: one model on one benchmark in one set-up, averaged over its prompts, and tested.
+
+Of several prompts (p1 ... p5) an entry's accuracy and consistency are the means over prompts, and AC3 the harmonic
+mean of the two, as in the paper's Table 3 (arXiv 2404.11932); every other score is the mean over prompts. Intervals
+and tests resample questions, the same ones for every prompt and every entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+
+from crossin_metrics.per_question import layout_of, statistics_block
+from crossin_metrics.predictions import Run
+from crossin_metrics.questions import FloatArray
+from crossin_metrics.report.collect import Stated, model_label
+from crossin_metrics.report.labels import Label, Labels
+from crossin_metrics.report.signatures import Setup, fields_of, setup_of, signature_of
+from crossin_metrics.scores import harmonic_mean, score_questions
+
+METRICS = ("acc", "consistency", "ac3")
+DEFAULT_RESAMPLES = 10_000  # 100 entries corrected by Holm still can reach p < 0.05: 100 / 10,001 = 0.01
+LEVEL = 0.95
+ALPHA = 0.05
+_CHUNK_VALUES = 2**23  # resampling counts held at once: 64 MB
+_FORMULATIONS = ("_cf", "_gen")
+
+
+@dataclass(frozen=True)
+class Test:
+    """One entry against the best of its group by one metric.
+
+    Attributes:
+        difference: entry - best, on the prompts that both have; 0 for the best itself.
+        p_value: two-sided paired bootstrap, corrected by Holm over the group; NaN where nothing can be paired.
+        prompts: the prompts that both have.
+    """
+
+    difference: float
+    p_value: float
+    prompts: tuple[str, ...]
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference is told from none at the 5% level."""
+        return self.p_value < ALPHA
+
+
+@dataclass
+class Entry:
+    """One row of the leaderboard.
+
+    Attributes:
+        model: name as shown; label: what the labels file (or the name itself) says of it.
+        benchmark: the task without the ending of its formulation.
+        setup: what must agree for ranking; None for published rows, which state none.
+        runs: one a prompt; empty for scores without samples.
+        scores: entry's scores, in [0, 1] (kappas in [-1, 1]).
+        intervals: metric -> 95% percentile interval.
+        tests: metric -> against the group's best; empty where nothing was tested.
+        by_prompt: prompt -> the run's own scores.
+        kind: "measured", "stated" (a results file without samples) or "published".
+        rank: 1 for the best AC3 in its group; None where unranked.
+    """
+
+    model: str
+    benchmark: str
+    setup: Setup | None
+    runs: tuple[Run, ...]
+    scores: dict[str, float]
+    signature: str
+    label: Label
+    kind: str = "measured"
+    source: str = ""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    tests: dict[str, Test] = field(default_factory=dict)
+    by_prompt: dict[str, dict[str, float]] = field(default_factory=dict)
+    rank: int | None = None
+
+    @property
+    def formulation(self) -> str:
+        """letter, cf, gen ... or "unstated"; "published" for published rows."""
+        return self.setup.answers if self.setup is not None else self.kind
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts asked, in order."""
+        return tuple(self.by_prompt)
+
+    def spread(self, metric: str) -> tuple[float, float, float] | None:
+        """Median, lowest and highest of a metric over the prompts; None where there is one prompt."""
+        values = [scores[metric] for scores in self.by_prompt.values() if metric in scores]
+        return (median(values), min(values), max(values)) if len(values) > 1 else None
+
+
+@dataclass
+class Group:
+    """Entries that may be ranked together: same questions, same set-up.
+
+    Attributes:
+        baselines: "constant" and "random" -> acc, consistency, ac3 on these very questions.
+        best: metric -> the entry with the highest score.
+        mixed: whether entries of other set-ups were let in (`--mix-signatures`).
+    """
+
+    benchmark: str
+    setup: Setup | None
+    entries: list[Entry]
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    best: dict[str, Entry] = field(default_factory=dict)
+    mixed: bool = False
+
+
+def benchmark_of(task: str) -> str:
+    """The benchmark of a task: its name without the ending that tells its formulation.
+
+    >>> benchmark_of("cross_mmlu_gen")
+    'cross_mmlu'
+    """
+    for ending in _FORMULATIONS:
+        task = task.removesuffix(ending)
+    return task
+
+
+def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) -> list[Entry]:
+    """Put runs that differ in their prompt alone together, name them, and score them."""
+    by_key: dict[tuple[str, str, str, Setup], list[Run]] = {}
+    for run in runs:
+        by_key.setdefault((model_label(run), run.model, run.mode, setup_of(run)), []).append(run)
+    names = short_names([key[0] for key in by_key] + [one.model for one in stated])
+    entries = []
+    for (model, folder, _, setup), members in by_key.items():
+        members.sort(key=lambda run: run.prompt)
+        label = labels.of(names[model], model, folder, *(str(run.source_files[0]) for run in members))
+        by_prompt = {run.prompt or "as given": score_questions(run.questions()) for run in members}
+        signature = signature_of(members[0])
+        if len(members) > 1:
+            prompt = fields_of(signature).get("prompt", "")
+            signature = signature.replace(f"|prompt:{prompt}|", f"|prompt:mean({','.join(by_prompt)})|")
+        entries.append(
+            Entry(
+                model=label.name or names[model],
+                benchmark=benchmark_of(members[0].task),
+                setup=setup,
+                runs=tuple(members),
+                scores=_mean_scores(list(by_prompt.values())),
+                signature=signature,
+                label=label,
+                source=str(members[0].source_files[0]),
+                by_prompt=by_prompt,
+            )
+        )
+    for one in stated:
+        label = labels.of(names[one.model], one.model, str(one.source))
+        scores = one.scores | ({"n_questions": float(one.n_questions)} if one.n_questions is not None else {})
+        entries.append(
+            Entry(
+                model=label.name or names[one.model],
+                benchmark=benchmark_of(one.task),
+                setup=None,
+                runs=(),
+                scores=scores,
+                signature=one.signature or "no signature stated",
+                label=label,
+                kind="stated",
+                source=str(one.source),
+                intervals={
+                    name: (max(0.0, one.scores[name] - 1.96 * se), min(1.0, one.scores[name] + 1.96 * se))
+                    for name, se in one.errors.items()
+                    if name in METRICS and name in one.scores
+                },
+            )
+        )
+    return entries
+
+
+def _mean_scores(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    scores = {key: float(np.mean([one[key] for one in runs])) for key in runs[0] if all(key in one for one in runs)}
+    for key in list(scores):
+        if key == "ac3" or key.startswith("ac3_"):
+            scores[key] = float(
+                harmonic_mean(np.float64(scores["acc"]), np.float64(scores[key.replace("ac3", "consistency")]))  # type: ignore[arg-type]
+            )
+    return scores
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Each name -> its last path component, with as many before it as it takes to tell it from the others.
+
+    Organisation/model names of a hub stay whole.
+    """
+    wanted = sorted(set(names))
+    result = {}
+    for name in wanted:
+        parts = [part for part in name.split("/") if part]
+        is_path = name.startswith(("/", ".", "~")) or len(parts) > 2
+        depth = 1
+        if is_path:
+            others = [other.rstrip("/").split("/") for other in wanted if other != name]
+            while depth < len(parts) and any([p for p in o if p][-depth:] == parts[-depth:] for o in others):
+                depth += 1
+        result[name] = "/".join(parts[-depth:]) if is_path and parts else name
+    return result
+
+
+def group_entries(entries: Sequence[Entry], *, mix: bool = False) -> list[Group]:
+    """Put entries together that may be ranked together; with `mix`, all of a benchmark."""
+    groups: dict[tuple[str, Setup | str], Group] = {}
+    for entry in entries:
+        key: Setup | str = entry.kind if entry.setup is None else entry.setup
+        where = (entry.benchmark, "mixed" if mix else key)
+        groups.setdefault(where, Group(entry.benchmark, None if mix else entry.setup, [], mixed=mix)).entries.append(
+            entry
+        )
+    return sorted(groups.values(), key=lambda group: (group.benchmark, group.setup is None, str(group.setup)))
+
+
+def rank_and_test(
+    groups: Sequence[Group],
+    *,
+    n_resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Rank each group's entries, and fill in their intervals, tests and baselines."""
+    for number, group in enumerate(groups, 1):
+        if progress is not None:
+            progress(f"tests: {number} of {len(groups)}: {group.benchmark}")
+        ranked = [entry for entry in group.entries if entry.setup is not None or group.mixed]
+        _rank(group, ranked)
+        measured = [entry for entry in group.entries if entry.runs]
+        if measured:
+            group.baselines = _baselines(measured[0].scores)
+        by_questions: dict[str, list[Entry]] = {}
+        for entry in measured:
+            assert entry.setup is not None
+            by_questions.setdefault(f"{entry.setup.questions} {entry.setup.langs}", []).append(entry)
+        for members in by_questions.values():
+            replicates = _replicates([run for entry in members for run in entry.runs], n_resamples, seed)
+            _fill(group, members, replicates)
+        _correct(group)
+
+
+def _rank(group: Group, ranked: list[Entry]) -> None:
+    ordered = sorted(ranked, key=lambda entry: -_headline(entry, "ac3"))
+    for place, entry in enumerate(ordered, 1):
+        tied = place > 1 and abs(_headline(entry, "ac3") - _headline(ordered[place - 2], "ac3")) < 1e-12
+        entry.rank = ordered[place - 2].rank if tied else place
+    for metric in METRICS:
+        having = [entry for entry in ranked if metric in entry.scores]
+        if having:
+            group.best[metric] = max(having, key=lambda entry: entry.scores[metric])
+
+
+def _headline(entry: Entry, metric: str) -> float:
+    return entry.scores.get(metric, entry.scores.get("acc", 0.0) if metric == "ac3" else 0.0)
+
+
+def _baselines(scores: dict[str, float]) -> dict[str, dict[str, float]]:
+    """The constant letter and random answers on the questions that these scores are of."""
+    constant = {"acc": scores.get("baseline_constant_acc"), "ac3": scores.get("baseline_constant_ac3")}
+    if constant["ac3"] is not None:
+        constant["consistency"] = 1.0  # one letter throughout; with unlike options or orders, see `crossin score`
+        if (
+            constant["acc"] is not None
+            and abs(float(harmonic_mean(np.float64(constant["acc"]), np.float64(1.0))) - constant["ac3"]) > 1e-9
+        ):
+            del constant["consistency"]
+    random = {name: scores.get(f"baseline_random_{name}") for name in METRICS}
+    found = {"constant": constant, "random": random}
+    return {name: {k: v for k, v in row.items() if v is not None} for name, row in found.items()}
+
+
+def _replicates(runs: Sequence[Run], n_resamples: int, seed: int) -> FloatArray:
+    """Accuracy and consistency of resampled questions, `[n_resamples, n_runs, 2]`, the same questions for all runs."""
+    columns = []
+    for run in runs:
+        questions = run.questions()
+        layout = layout_of(questions)
+        block = statistics_block(questions, layout, 0, questions.n_questions)
+        columns.append(block[layout.slices["right"]].mean(axis=0))
+        has_pairs = "agree" in layout.slices
+        columns.append(block[layout.slices["agree"]][layout.subset - 2] if has_pairs else np.zeros(len(run.ids)))
+    matrix = np.stack(columns, axis=1)
+    n, rng = matrix.shape[0], np.random.default_rng(seed)
+    out = np.empty((n_resamples, matrix.shape[1]), dtype=np.float64)
+    step = max(1, _CHUNK_VALUES // n)
+    for start in range(0, n_resamples, step):
+        size = min(step, n_resamples - start)
+        drawn = rng.integers(0, n, size=(size, n), dtype=np.int32)
+        drawn += np.arange(size, dtype=np.int32)[:, None] * n if size * n < 2**31 else 0
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        out[start : start + size] = counts @ matrix / n
+    return out.reshape(n_resamples, len(runs), 2)
+
+
+def _fill(group: Group, members: list[Entry], replicates: FloatArray) -> None:
+    """Intervals of the members, and p-values (uncorrected yet) against the group's best where it is among them."""
+    places: dict[int, dict[str, int]] = {}
+    at = 0
+    for entry in members:
+        places[id(entry)] = {prompt: at + i for i, prompt in enumerate(entry.by_prompt)}
+        at += len(entry.runs)
+    tail = 100 * (1 - LEVEL) / 2
+    for entry in members:
+        values = _metrics(replicates, list(places[id(entry)].values()))
+        for metric in METRICS:
+            if metric in entry.scores:
+                low, high = np.percentile(values[metric], [tail, 100 - tail])
+                entry.intervals[metric] = (float(low), float(high))
+    for metric, best in group.best.items():
+        for entry in members:
+            if entry is best:
+                entry.tests[metric] = Test(0.0, 1.0, entry.prompts)
+            if entry is best or id(best) not in places or metric not in entry.scores:
+                continue
+            shared = [prompt for prompt in entry.by_prompt if prompt in best.by_prompt]
+            if not shared:
+                continue
+            a = _metrics(replicates, [places[id(entry)][p] for p in shared])[metric]
+            b = _metrics(replicates, [places[id(best)][p] for p in shared])[metric]
+            scores_a = _mean_scores([entry.by_prompt[p] for p in shared])[metric]
+            scores_b = _mean_scores([best.by_prompt[p] for p in shared])[metric]
+            difference = scores_a - scores_b
+            entry.tests[metric] = Test(difference, _p_value(a - b, difference), tuple(shared))
+
+
+def _metrics(replicates: FloatArray, runs: list[int]) -> dict[str, FloatArray]:
+    mean = replicates[:, runs].mean(axis=1)
+    return {"acc": mean[:, 0], "consistency": mean[:, 1], "ac3": harmonic_mean(mean[:, 0], mean[:, 1])}
+
+
+def _p_value(differences: npt.NDArray[np.float64], difference: float) -> float:
+    """(1 + #{|d* - d| >= |d|}) / (R + 1), as :func:`crossin_metrics.uncertainty.paired_bootstrap` has it."""
+    extreme = np.abs(differences - difference) >= abs(difference) - 1e-12
+    return float((1 + extreme.sum()) / (1 + differences.size))
+
+
+def _correct(group: Group) -> None:
+    """Holm's step-down correction (1979) over the entries compared with one best."""
+    for metric, best in group.best.items():
+        tested = [entry for entry in group.entries if entry is not best and metric in entry.tests]
+        tested.sort(key=lambda entry: entry.tests[metric].p_value)
+        highest = 0.0
+        for i, entry in enumerate(tested):
+            highest = max(highest, min(1.0, (len(tested) - i) * entry.tests[metric].p_value))
+            entry.tests[metric] = replace(entry.tests[metric], p_value=highest)

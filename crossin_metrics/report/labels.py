@@ -1,0 +1,143 @@
+"""Labels: which base model a run's model was tuned from, by which system, on which data.
+
+A labels file is a table, CSV or YAML (a list of mappings), with the column `run` and any of the others:
+
+    run             the model's name in the report or in its results file, or a shell pattern (`*x2x_5000*`) that the
+                    name or the path of a result file matches; the first row that matches counts
+    name            how the model is shown
+    base            the model it was tuned from (`Gemma-2B`): rows of a table are put together by it
+    system          what was done to it (`Alpaca`, `CrossIn x2x`): the row's name in a table
+    arm             formulation of the data: `en2x`, `x2en`, `x2x` ... (the bars by data formulation)
+    n_samples       cross-lingual samples in the mix (AC3 against data quantity)
+    translation     yes or no: whether translation pairs were in the mix
+
+Without a row, the names of this project's own mixes are read: `x2x_trans_5000` is arm x2x, 5000 samples, translation.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.prediction_tables import open_text
+
+COLUMNS = ("run", "name", "base", "system", "arm", "n_samples", "translation")
+_MIX = re.compile(r"(?<![a-z0-9])(en2x|x2en|x2x)(_trans|_T)?(?:_(\d+))?(?![a-z0-9])")
+_YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is known of one model; "" and None where it is not."""
+
+    name: str = ""
+    base: str = ""
+    system: str = ""
+    arm: str = ""
+    n_samples: int | None = None
+    translation: bool | None = None
+
+
+class Labels:
+    """The rows of a labels file."""
+
+    def __init__(self, rows: Sequence[tuple[str, Label]] = ()) -> None:
+        self._rows = list(rows)
+        self._used: set[str] = set()
+
+    def of(self, *names: str) -> Label:
+        """The label of the first row that one of a run's names matches, else what the first name itself says."""
+        for pattern, label in self._rows:
+            if any(name == pattern or fnmatchcase(name, pattern) for name in names):
+                self._used.add(pattern)
+                return label
+        return label_of_name(names[0])
+
+    def unused(self) -> list[str]:
+        """Rows that no run matched, probably misspelt."""
+        return [pattern for pattern, _ in self._rows if pattern not in self._used]
+
+
+def label_of_name(name: str) -> Label:
+    """What the name of a mix of this project says.
+
+    >>> label_of_name("mistral-7b-x2x_trans_5000").n_samples
+    5000
+    """
+    match = _MIX.search(name)
+    if match is None:
+        return Label()
+    arm, translation, number = match.groups()
+    return Label(
+        base=name[: match.start()].strip("-_/ ."),
+        arm=arm,
+        n_samples=int(number) if number else None,
+        translation=translation is not None,
+    )
+
+
+def read_labels(path: Path) -> Labels:
+    """Read a labels file.
+
+    Raises:
+        CrossinError: it is missing or broken, has an unknown column, a row without `run`, or a value of the wrong kind.
+    """
+    rows = []
+    for place, record in _yaml_rows(path) if path.suffix in (".yaml", ".yml") else _csv_rows(path):
+        unknown = [str(column) for column in record if column not in COLUMNS]
+        if unknown:
+            raise CrossinError(f"{place}: unknown column {', '.join(unknown)}; there are {', '.join(COLUMNS)}")
+        values = {key: "" if value is None else str(value).strip() for key, value in record.items()}
+        if not values.get("run"):
+            raise CrossinError(f"{place}: no `run`: the model's name, or a pattern such as *x2x_5000*")
+        rows.append((values["run"], _label(values, place)))
+    return Labels(rows)
+
+
+def _label(values: dict[str, str], place: str) -> Label:
+    number, translation = values.get("n_samples", ""), values.get("translation", "").lower()
+    if number and not number.isdigit():
+        raise CrossinError(f"{place}: n_samples {number!r} is no whole number")
+    if translation not in ("", *_YES, *_NO):
+        raise CrossinError(f"{place}: translation {translation!r} is neither yes nor no")
+    return Label(
+        name=values.get("name", ""),
+        base=values.get("base", ""),
+        system=values.get("system", ""),
+        arm=values.get("arm", ""),
+        n_samples=int(number) if number else None,
+        translation=None if not translation else translation in _YES,
+    )
+
+
+def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        with open_text(path) as stream:
+            reader = csv.DictReader(stream)
+            rows = [(f"{path}:{reader.line_num}", row) for row in reader]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise CrossinError(f"{path}: broken CSV ({error})") from None
+    for place, row in rows:
+        if None in row or None in row.values():
+            raise CrossinError(f"{place}: not as many values as columns")
+    return rows
+
+
+def _yaml_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    import yaml
+
+    try:
+        with open_text(path) as stream:
+            loaded = yaml.safe_load(stream)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CrossinError(f"{path}: broken YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in loaded):
+        raise CrossinError(f"{path}: must be a list of mappings, each with `run` and what is known of it")
+    # `translation: yes` is a truth value in YAML, and n_samples a number; both read as their text
+    return [(f"{path}, row {i}", row) for i, row in enumerate(loaded, 1)]
