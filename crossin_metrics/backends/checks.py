@@ -123,7 +123,8 @@ def check_vllm_adapter(adapter: str, max_lora_rank: int) -> None:
     rank = max([int(config.get("r") or 0), *(int(r) for r in (config.get("rank_pattern") or {}).values())])
     if rank > max_lora_rank:
         raise CrossinError(
-            f"adapter {adapter}: has rank {rank}, above max_lora_rank={max_lora_rank}; give max_lora_rank={_allowed(rank)}"
+            f"adapter {adapter}: has rank {rank}, above max_lora_rank={max_lora_rank}; "
+            f"give max_lora_rank={_allowed(rank)}"
         )
 
 

@@ -99,7 +99,8 @@ class CrossinVLLM(VLLM):
                 key, context, option = requests[n]
                 total, is_greedy = 0.0, True
                 for i, token in enumerate(option):
-                    logprobs, highest = read[(*context, *option[:i])]
+                    prefix = (*context, *option[:i])
+                    logprobs, highest = read[prefix]
                     total += logprobs[token]
                     is_greedy = is_greedy and logprobs[token] >= highest  # of equals each is greedy, as in stock
                 answers[n] = (total, is_greedy)

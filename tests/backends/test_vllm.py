@@ -1,0 +1,248 @@
+"""crossin-vllm gives what the stock model gives, on a real vLLM; one engine serves all tests but the last."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import CachingLM
+
+from crossin_metrics.errors import CrossinError
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed: its backend is not tested"),
+]
+
+LIMIT = 256  # max_model_len, short enough that a few rows pass it
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> str:
+    from crossin_metrics.commands.demo_model import demo_model
+
+    return str(demo_model())
+
+
+@pytest.fixture(scope="module")
+def adapter(checkpoint, tmp_path_factory) -> Path:
+    """A LoRA adapter with random weights, strong enough to change answers."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+    config = LoraConfig(r=8, lora_alpha=8, target_modules=["q_proj", "v_proj", "o_proj"], init_lora_weights=False)
+    folder = tmp_path_factory.mktemp("adapter")
+    get_peft_model(base, config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine(checkpoint, adapter):
+    """The one engine: float32, adapters possible, the plain model unless a test sets `lora_request`."""
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    from crossin_metrics.backends.vllm import CrossinVLLM
+
+    lm = CrossinVLLM(
+        checkpoint,
+        dtype="float32",
+        max_model_len=LIMIT,
+        enforce_eager=True,
+        lora_local_path=str(adapter),
+        batch_size="auto",
+    )
+    lm.adapter_request, lm.lora_request = lm.lora_request, None
+    yield lm
+    lm.model.llm_engine.engine_core.shutdown()
+
+
+@pytest.fixture
+def lm(engine):
+    engine.model.reset_prefix_cache()
+    yield engine
+    engine.lora_request = None
+
+
+def instances(pairs: list[tuple[str, str]]) -> list[Instance]:
+    return [Instance("loglikelihood", {}, pair, n) for n, pair in enumerate(pairs)]
+
+
+def stock(lm, requests: list[Instance]) -> list[tuple[float, bool]]:
+    """What `--model vllm` answers, from the same engine."""
+    from crossin_metrics.backends.vllm import VLLM
+
+    own = type(lm)._loglikelihood_tokens
+    type(lm)._loglikelihood_tokens = VLLM._loglikelihood_tokens
+    try:
+        return VLLM.loglikelihood(lm, requests, disable_tqdm=True)
+    finally:
+        type(lm)._loglikelihood_tokens = own
+
+
+def assert_same(ours: list, theirs: list, within: float = 1e-3) -> None:
+    for number, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        assert a[0] == pytest.approx(b[0], abs=within), number
+        assert bool(a[1]) is bool(b[1]), number
+
+
+PASSAGE = "The museum by the harbour opens at nine and closes at five, but on Mondays it stays shut all day. " * 2
+SHAPES = {
+    "letters": [
+        (f"Question: {q}\nA. red\nB. seven\nC. Paris\nD. water\nAnswer:", f" {letter}")
+        for q in ("What is the capital of France?", "How many days has a week?", "法国的首都是哪里？")
+        for letter in "ABCD"
+    ],
+    "several tokens, shared passage": [
+        (f"{PASSAGE}\nQuestion: {q}\nAnswer:", f" {option}")
+        for q in ("When does the museum open?", "Where is it?")
+        for option in ("at nine", "at five", "by the harbour", "on Mondays", "nine")
+    ],
+    "greedy": [("The capital of France is", f" {w}") for w in ("Paris", "Paris.", "London", "the", "a", "Paris,")],
+    "past the limit": [(PASSAGE * 8, " A"), (PASSAGE * 8, " on Mondays"), (PASSAGE, " A")],
+    "empty context": [("", "Paris"), ("", "The capital of France")],
+    "the same request twice": [("One two three", " four"), ("One two three", " four"), ("One two", " three four")],
+    "more options than one request may ask for": [("A number:", f" {chr(0x4E00 + 7 * n)}") for n in range(150)],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_same_as_stock(lm, shape):
+    requests = instances(SHAPES[shape])
+    assert_same(lm.loglikelihood(requests, disable_tqdm=True), stock(lm, requests))
+
+
+def test_mixed_and_again_from_a_warm_prefix_cache(lm):
+    requests = instances([pair for pairs in SHAPES.values() for pair in pairs[:6]])
+    first = lm.loglikelihood(requests, disable_tqdm=True)
+    assert_same(first, stock(lm, requests))
+    assert_same(lm.loglikelihood(requests, disable_tqdm=True), first)
+    assert any(greedy for _, greedy in first)
+    assert not all(greedy for _, greedy in first)
+
+
+def test_letters_of_a_question_are_one_request(lm, monkeypatch):
+    sent = []
+    generate = lm._model_generate
+    monkeypatch.setattr(lm, "_model_generate", lambda requests, **k: sent.append(requests) or generate(requests, **k))
+    lm.loglikelihood(instances(SHAPES["letters"]), disable_tqdm=True)
+    assert [len(requests) for requests in sent] == [3]
+
+
+def test_adapter(lm):
+    requests = instances(SHAPES["letters"] + SHAPES["several tokens, shared passage"])
+    plain = lm.loglikelihood(requests, disable_tqdm=True)
+    lm.lora_request = lm.adapter_request
+    lm.model.reset_prefix_cache()
+    adapted = lm.loglikelihood(requests, disable_tqdm=True)
+    assert_same(adapted, stock(lm, requests))
+    assert max(abs(a[0] - b[0]) for a, b in zip(adapted, plain, strict=True)) > 0.1
+
+
+def test_same_as_crossin_hf(lm, checkpoint):
+    """Two engines, one model: float32 answers agree to the accuracy of their different kernels."""
+    from crossin_metrics.backends.hf import CrossinHF
+
+    requests = instances(SHAPES["letters"] + SHAPES["several tokens, shared passage"])
+    other = CrossinHF(checkpoint, dtype="float32", device="cpu", batch_size=1)
+    assert_same(lm.loglikelihood(requests, disable_tqdm=True), other.loglikelihood(requests, disable_tqdm=True), 0.01)
+
+
+def test_use_cache(lm, tmp_path, monkeypatch):
+    requests = instances(SHAPES["letters"])
+    first = CachingLM(lm, str(tmp_path / "cache.db")).loglikelihood(requests)
+    monkeypatch.setattr(lm, "_model_generate", None)  # nothing may be computed any more
+    assert_same(CachingLM(lm, str(tmp_path / "cache.db")).loglikelihood(requests), first)
+
+
+def test_perplexity_and_generation_work(lm):
+    text = Instance("loglikelihood_rolling", {}, (PASSAGE,), 0)
+    (total,) = lm.loglikelihood_rolling([text], disable_tqdm=True)
+    assert -400 < total < -50
+    prompt = Instance("generate_until", {}, ("The capital of France is", {"until": ["\n"], "max_gen_toks": 4}), 0)
+    assert "Paris" in lm.generate_until([prompt], disable_tqdm=True)[0]
+
+
+TASK = """
+task: tiny_choices
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {file}}}}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "Question: {{{{question}}}}\\nAnswer:"
+doc_to_choice: "{{{{choices}}}}"
+doc_to_target: "{{{{gold}}}}"
+metric_list:
+  - metric: acc
+  - metric: acc_norm
+"""
+
+
+@pytest.mark.parametrize("chat", [False, True], ids=["plain", "chat template"])
+def test_a_task_of_the_harness(lm, tmp_path, monkeypatch, chat):
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    from crossin_metrics.backends.vllm import VLLM, CrossinVLLM
+
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    rows = [
+        {"question": "What is the capital of France?", "choices": ["Paris", "New York", "Rome"], "gold": 0},
+        {"question": "How many days has a week?", "choices": ["two", "seven", "twenty-two"], "gold": 1},
+    ]
+    file = tmp_path / "rows.json"
+    file.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    (tmp_path / "tiny_choices.yaml").write_text(TASK.format(file=file), encoding="utf-8")
+    if chat:
+        monkeypatch.setattr(lm.tokenizer, "chat_template", "{% for m in messages %}<{{ m.content }}>{% endfor %}")
+        monkeypatch.setattr(lm, "hf_chat_template", lm.tokenizer.chat_template)
+
+    def run():
+        return simple_evaluate(
+            model=lm,
+            tasks=["tiny_choices"],
+            task_manager=TaskManager(include_path=str(tmp_path), include_defaults=False),
+            apply_chat_template=chat,
+            bootstrap_iters=0,
+        )
+
+    ours = run()
+    monkeypatch.setattr(CrossinVLLM, "_loglikelihood_tokens", VLLM._loglikelihood_tokens)
+    theirs = run()
+    assert ours["results"] == theirs["results"]
+    for a, b in zip(ours["samples"]["tiny_choices"], theirs["samples"]["tiny_choices"], strict=True):
+        assert a["arguments"] == b["arguments"]
+        assert_same([r[0] for r in a["resps"]], [r[0] for r in b["resps"]])
+
+
+def test_adapters_vllm_cannot_serve(checkpoint, adapter, tmp_path):
+    """Refused before anything is loaded."""
+    from crossin_metrics.backends.vllm import CrossinVLLM
+
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    for change, message in (
+        ({"r": 64}, "rank 64, above max_lora_rank=16; give max_lora_rank=64"),
+        ({"modules_to_save": ["embed_tokens", "lm_head"]}, "merge_adapter"),
+    ):
+        (tmp_path / "adapter_config.json").write_text(json.dumps({**config, **change}), encoding="utf-8")
+        with pytest.raises(CrossinError, match=message):
+            CrossinVLLM(checkpoint, lora_local_path=str(tmp_path))
+
+
+def test_the_command_line(checkpoint, tmp_path):
+    """`crossin eval --model crossin-vllm`, a process and an engine of its own."""
+    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "crossin_metrics.cli", "eval", "--tasks", "crossin_mini", "--limit", "4"]
+    command += ["--model", "crossin-vllm", "--output_path", str(tmp_path), "--log_samples", "--model_args"]
+    command += [f"pretrained={checkpoint},dtype=bfloat16,max_model_len=512,enforce_eager=True"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (results,) = tmp_path.rglob("results_*.json")
+    assert "acc,none" in json.loads(results.read_text(encoding="utf-8"))["results"]["crossin_mini"]

@@ -1,0 +1,241 @@
+"""Rows a second and peak memory of the stock models and ours, on the same rows, beside what the machine could do.
+
+    python tests/benchmarks/bench_backends.py --tasks cross_mmlu --limit 120 --metadata data_dir=../shared/data
+    python tests/benchmarks/bench_backends.py --tasks cross_xquad_spans_cf --limit 40 --metadata data_dir=../shared/data
+
+Each model runs in a process of its own: it loads, answers a few rows to warm up, then `loglikelihood` of all rows is
+timed. Rounds alternate between the models, so that a busy machine slows all alike; the table shows each one's best
+round. Memory is the highest sum of the resident sizes of the process and its children.
+
+The floor is 2 x (weights of linear layers) operations for each node of the prefix tree of all inputs, plus 2 x (weights
+of the head) for each place where a log-probability is read, over the rate at which this machine multiplies 2048 x 2048
+bfloat16 matrices. No attention, no norms, no softmax: nothing can be faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+MODELS = ("hf", "crossin-hf", "vllm", "crossin-vllm")
+KV_GIB = "2"
+
+
+def harness_requests(task: str, limit: int, metadata: dict[str, Any]) -> list[Any]:
+    """The task's loglikelihood requests for its first `limit` rows, as the harness would send them."""
+    from lm_eval.tasks import TaskManager
+
+    loaded = TaskManager(metadata=metadata).load([task])["tasks"][task]
+    loaded.build_all_requests(limit=limit, rank=0, world_size=1)
+    return loaded.instances
+
+
+def child(args: argparse.Namespace) -> None:
+    """One model: load, warm up, then one timed round for every line on standard input; answers go to a file."""
+    from lm_eval.api.registry import get_model
+
+    from crossin_metrics.backends import register
+
+    register()
+    metadata = dict(pair.split("=", 1) for pair in args.metadata)
+    requests = harness_requests(args.tasks[0], args.limit, metadata)
+    started = time.perf_counter()
+    common = {"pretrained": args.model, "dtype": args.dtype}
+    if args.child.endswith("vllm"):
+        lm = get_model(args.child)(
+            **common, batch_size="auto", max_model_len=args.max_length, enforce_eager=True, gpu_memory_utilization=0.5
+        )
+    else:
+        lm = get_model(args.child)(**common, batch_size=args.batch_size, device="cpu", max_length=args.max_length)
+    loading = time.perf_counter() - started
+    lm.loglikelihood(requests[-8:], disable_tqdm=True)
+    print(json.dumps({"loading": loading, "requests": len(requests)}), flush=True)
+    for line in sys.stdin:
+        if line.strip() != "run":
+            break
+        if args.child.endswith("vllm"):
+            lm.model.reset_prefix_cache()
+        started = time.perf_counter()
+        answers = lm.loglikelihood(requests, disable_tqdm=True)
+        seconds = time.perf_counter() - started
+        Path(args.answers).write_text(
+            json.dumps([[r.doc_id, *a] for r, a in zip(requests, answers, strict=True)]), encoding="utf-8"
+        )
+        print(json.dumps({"seconds": seconds}), flush=True)
+
+
+class Run:
+    """A child process, its rounds and its memory."""
+
+    def __init__(self, name: str, arguments: list[str], folder: Path) -> None:
+        import psutil
+
+        self.name, self.answers, self.rounds, self.peak = name, folder / f"{name}.json", [], 0
+        self.log = (folder / f"{name}.log").open("w", encoding="utf-8")
+        environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": KV_GIB, "VLLM_LOGGING_LEVEL": "ERROR"}
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, *arguments, "--child", name, "--answers", str(self.answers)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment,
+        )  # fmt: skip
+        self.root = psutil.Process(self.process.pid)
+        threading.Thread(target=self._watch, daemon=True).start()
+        self.ready = self._read()
+
+    def _watch(self) -> None:
+        import psutil
+
+        while self.process.poll() is None:
+            total = 0
+            try:
+                for process in [self.root, *self.root.children(recursive=True)]:
+                    total += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+            self.peak = max(self.peak, total)
+            time.sleep(0.1)
+
+    def _read(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        raise SystemExit(f"{self.name} ended early; see {self.log.name}\n{Path(self.log.name).read_text()[-2000:]}")
+
+    def round(self) -> float:
+        assert self.process.stdin is not None
+        self.process.stdin.write("run\n")
+        self.process.stdin.flush()
+        self.rounds.append(self._read()["seconds"])
+        return self.rounds[-1]
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=120)
+        self.log.close()
+
+
+def matrix_rate(dtype: str) -> float:
+    """Operations a second of this machine on 2048 x 2048 matrices, the best of ten."""
+    import torch
+
+    a, b = (torch.randn(2048, 2048, dtype=getattr(torch, dtype)) for _ in range(2))
+    best = float("inf")
+    for _ in range(10):
+        started = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - started)
+    return 2 * 2048**3 / best
+
+
+def floor_operations(args: argparse.Namespace, requests: list[Any]) -> tuple[int, int, float]:
+    """(tokens in the prefix tree, places where logits are read, operations)."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    from crossin_metrics.backends.prefix import unique_tokens
+
+    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    encoded = []
+    for request in requests:
+        context, option = request.args
+        whole, start = tokenizer.encode(context + option), len(tokenizer.encode(context))
+        encoded.append((None, whole[:start], whole[start:]))
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(args.model))
+    head = model.get_output_embeddings()
+    linear = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head)
+    tokens = unique_tokens(encoded)
+    places = len({(*context, *option[:i]) for _, context, option in encoded for i in range(len(option))})
+    return tokens, places, 2.0 * (linear * tokens + head.weight.numel() * places)
+
+
+def agreement(ours: Path, stock: Path) -> str:
+    """Rows whose highest-scored option differs, and the widest gap between stock's top two among them."""
+
+    def by_row(path: Path) -> dict[int, list[float]]:
+        rows: dict[int, list[float]] = {}
+        for row, value, _ in json.loads(path.read_text(encoding="utf-8")):
+            rows.setdefault(row, []).append(value)
+        return rows
+
+    a, b = by_row(ours), by_row(stock)
+    gaps = [
+        sorted(b[row])[-1] - sorted(b[row])[-2] for row in b if a[row].index(max(a[row])) != b[row].index(max(b[row]))
+    ]
+    return f"{len(gaps)} of {len(b)}" + (f" (gap <= {max(gaps):.2f})" if gaps else "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", default=["crossin_mini"], help="one task a table (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=120, help="rows of each task (default: %(default)s)")
+    parser.add_argument("--metadata", nargs="*", default=[], help="key=value for the task, such as data_dir=...")
+    parser.add_argument("--model", help="checkpoint folder (default: the one of `crossin demo-model`)")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
+    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--batch_size", type=int, default=8, help="of the hf models (default: %(default)s)")
+    parser.add_argument("--max_length", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--answers", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.model is None:
+        from crossin_metrics.commands.demo_model import demo_model
+
+        args.model = str(demo_model())
+    if args.child:
+        child(args)
+        return
+    for task in args.tasks:
+        table(args, task)
+
+
+def table(args: argparse.Namespace, task: str) -> None:
+    """Run the models on one task and print the table."""
+    shown = ["--tasks", task, "--limit", str(args.limit), "--model", args.model, "--dtype", args.dtype,
+             "--batch_size", str(args.batch_size), "--max_length", str(args.max_length),
+             "--metadata", *args.metadata]  # fmt: skip
+    requests = harness_requests(task, args.limit, dict(pair.split("=", 1) for pair in args.metadata))
+    rows = len({request.doc_id for request in requests})
+    tokens, places, operations = floor_operations(args, requests)
+    with tempfile.TemporaryDirectory() as scratch:
+        runs = [Run(name, shown, Path(scratch)) for name in args.models]
+        rates = [matrix_rate(args.dtype)]
+        for _ in range(args.rounds):
+            for run in runs:
+                run.round()
+                rates.append(matrix_rate(args.dtype))
+        for run in runs:
+            run.close()
+        floor = operations / max(rates)
+        print(
+            f"\n{task}: {rows} rows, {len(requests)} requests, {tokens} tokens in the prefix tree, {places} places read"
+        )
+        print(f"floor: {floor:.2f} s = {operations / 1e12:.3f} T operations at {max(rates) / 1e9:.0f} G a second\n")
+        print("| model | seconds | rows/s | x stock | x floor | peak GB | loading s | predictions unlike stock |")
+        print("|---|---|---|---|---|---|---|---|")
+        print(f"| floor | {floor:.2f} | {rows / floor:.1f} | | 1 | | | |")
+        by_name = {run.name: run for run in runs}
+        for run in runs:
+            best = min(run.rounds)
+            stock = by_name.get(run.name.removeprefix("crossin-"))
+            faster = f"{min(stock.rounds) / best:.1f}" if stock else ""
+            differ = agreement(run.answers, stock.answers) if stock and stock is not run else ""
+            print(
+                f"| {run.name} | {best:.2f} | {rows / best:.1f} | {faster} | {best / floor:.1f} | {run.peak / 1e9:.2f} "
+                f"| {run.ready['loading']:.0f} | {differ} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
