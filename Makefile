@@ -48,6 +48,7 @@ test-slow: $(VENV)/.crossin $(VENV)/.vllm  ## real vLLM, training, grids (under 
 
 bench: $(VENV)/.crossin $(VENV)/.vllm  ## figures of speed and memory; asserts nothing
 	$(SLOW_ENV) $(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
+	for script in tests/benchmarks/bench_*.py; do $(SLOW_ENV) $(BIN)/python $$script || exit 1; done
 
 lint: $(VENV)/.dev  ## ruff and the type checker
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
