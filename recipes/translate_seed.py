@@ -70,7 +70,7 @@ def translate_seed(source_options: Any, engine_options: Any, gate_options: Any) 
             gates=build_gates(gate_options.gates, [o.source_language, *o.languages]),
             dear_gates=build_neural_gates(gate_options),
             mask_numbers=gate_options.mask_numbers,
-            kinds=gate_options.kinds,
+            kinds=gate_options.kinds if o.source_language == "en" else [],  # their rules read English
         )
         if o.dry_run:
             print(estimate(translation))
@@ -82,6 +82,9 @@ def translate_seed(source_options: Any, engine_options: Any, gate_options: Any) 
             return 130
         _write_set_up(folder, source_options, engine_options, gate_options, translation)
         report = write_outputs(folder, source, translation, verdicts, engine_options.licence)
+        usage = translation.engine.usage
+    if usage.replies:
+        _say(str(usage))
     rows = report["rows"]
     _say(
         f"{rows['written']} of {rows['read']} rows written to {folder / 'seed.jsonl'}; {rows['set_aside_before']} not "

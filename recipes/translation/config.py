@@ -85,7 +85,9 @@ class EngineOptions:
     backoff_seconds: float = _option("endpoint: first pause; it doubles, with jitter. Retry-After wins.", 1.0)
     backoff_max_seconds: float = _option("endpoint: longest pause.", 60.0)
     patience_seconds: float = _option("endpoint: how long a server may be away during a run, as for a restart.", 300.0)
-    extra_body: str = _option("endpoint: JSON object added to every request, as chat_template_kwargs.", "{}")
+    extra_body: str = _option(
+        "endpoint: JSON object added to every request, as chat_template_kwargs; null takes a field out.", "{}"
+    )
 
     tokenizer: str | None = _option("local: tokenizer id or folder, where it is not the model's own.", None)
     batch_size: int = _option("local: sentences in a batch.", 32)

@@ -63,7 +63,7 @@ class Translation:
 
     Attributes:
         errors: request key -> last error of this run, for requests that were given up.
-        asked: requests answered in this run.
+        left_out: row id -> (kind, what showed it), for rows that are not translated.
     """
 
     rows: Sequence[Row]
@@ -78,8 +78,7 @@ class Translation:
 
     def __post_init__(self) -> None:
         self.errors: dict[str, str] = {}
-        self.asked = 0
-        self.left_out: dict[str, tuple[str, str]] = {}  # row id -> (kind, what showed it)
+        self.left_out: dict[str, tuple[str, str]] = {}
         for row in self.rows:
             empty = next((name for name in ("instruction", "output") if not row.fields[name]), None)
             kind = ("empty_source", f"{empty} is empty") if empty else untranslatable(row.fields, self.kinds)
@@ -105,9 +104,8 @@ class Translation:
             masked = masking.mask(group, sentinel, self.mask_numbers)
             wordless = [name for name, text in masked.fields.items() if not masking.has_words(text, sentinel)]
             if wordless:
-                masked = masking.mask(
-                    {n: t for n, t in group.items() if n not in wordless}, sentinel, self.mask_numbers
-                )
+                worded = {name: text for name, text in group.items() if name not in wordless}
+                masked = masking.mask(worded, sentinel, self.mask_numbers)
             if masked.fields:
                 identity = {**self.engine.identity, "masking": masking.VERSION}
                 request = make_request(identity, masked.fields, self.source_language, language, attempt)
@@ -142,7 +140,7 @@ class Translation:
                 usage = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens}
                 value |= {name: count for name, count in usage.items() if count is not None}  # type: ignore[misc]
                 self.store.add(request.key, value)
-                self.asked += 1
+            self.engine.usage.count(reply)
             progress.update(1)
 
         self.engine.translate(requests, accept)
@@ -232,7 +230,9 @@ class Translation:
                     checked = True
                 name = "translate" if attempt == 0 else "second attempt"
                 with progress(name, total, total - absent) as bar:
-                    self.ask(self.missing(work, attempt), bar)
+                    # a language at a time: one model in memory, or one prompt prefix in the server's cache
+                    by_language = sorted(work, key=lambda item: self.languages.index(item[1]))
+                    self.ask(self.missing(by_language, attempt), bar)
             failed = []
             with progress("check", len(work), 0) as bar:
                 for row, language, verdict in self.judge(work, attempt):

@@ -98,7 +98,8 @@ def test_joint_replies_are_objects_of_exactly_these_fields() -> None:
     for text in (good, f"```json\n{good}\n```", f"<think>hm {{}}</think>\n{good}"):
         assert read_reply(request, text, joint=True) == {"instruction": "uno", "output": "dos"}
     for text in ("", "uno", good[:-3], f"Here: {good}", "[1]", '{"instruction": "x"}', good.replace('"dos"', "2"),
-                 '{"instruction": "a", "output": "b", "input": "c"}'):  # fmt: skip
+                 '{"instruction": "a", "output": "b", "input": "c"}', '{"instruction": "a", "output": "\\ud800"}',
+                 '{"instruction": "a", "output": "caf\ufffd"}'):  # fmt: skip
         with pytest.raises(FormatError):
             read_reply(request, text, joint=True)
 

@@ -525,3 +525,21 @@ def test_the_seed_is_read_by_the_mix_recipe(source: Path, tmp_path: Path) -> Non
     store = build_store(spec, tmp_path / "store")
     assert len(store) == N_ROWS
     assert store.info.licence == "Apache-2.0; translated by scripted (Apache-2.0)"
+
+
+def test_extra_fields_are_sent_and_null_takes_one_out(source: Path, tmp_path: Path) -> None:
+    extra = '{"chat_template_kwargs": {"enable_thinking": false}, "max_tokens": null, "max_completion_tokens": 900}'
+    with serve(ScriptedServer()) as server:
+        argv = arguments(source, tmp_path / "out", server, extra_body=extra, limit=1)
+        assert translate_seed.main(argv) == 0
+    body = server.seen[0].body
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert body["max_completion_tokens"] == 900
+    assert "max_tokens" not in body
+
+
+def test_tokens_a_minute_are_limited(source: Path, tmp_path: Path) -> None:
+    with serve(ScriptedServer()) as server:
+        translate_seed.main(arguments(source, tmp_path / "out", server, limit=4, tokens_per_minute=2400))
+    assert len(server.seen) == 12
+    assert server.times[-1] - server.times[0] >= 1.0  # some 220 tokens each: ten at once, then 40 tokens a second

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -41,6 +42,31 @@ class Reply:
 Accept = Callable[[Request, Reply], None]
 
 
+@dataclass
+class Usage:
+    """Totals of one run with an engine. `waits` counts the tries that failed and were repeated, by what went wrong."""
+
+    replies: int = 0
+    errors: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    waits: Counter[str] = field(default_factory=Counter)
+
+    def count(self, reply: Reply) -> None:
+        """Take in one reply."""
+        self.replies += reply.error is None
+        self.errors += reply.error is not None
+        self.prompt_tokens += reply.prompt_tokens or 0
+        self.completion_tokens += reply.completion_tokens or 0
+
+    def __str__(self) -> str:
+        parts = [f"{self.replies} requests answered in this run"]
+        if self.prompt_tokens:
+            parts.append(f"{self.prompt_tokens} prompt and {self.completion_tokens} reply tokens")
+        parts += [f"{count} tries repeated after: {name}" for name, count in self.waits.most_common()]
+        return ", ".join(parts)
+
+
 class Engine(Protocol):
     """A translator.
 
@@ -49,11 +75,13 @@ class Engine(Protocol):
             addresses and no tokens.
         joint: True when the fields of a row go into one request and come back as one JSON object.
         sentinel: format of the marks that stand for masked text, such as `"⟦{}⟧"`.
+        usage: totals of this run; the caller counts replies, the engine what it repeats.
     """
 
     identity: Mapping[str, Any]
     joint: bool
     sentinel: str
+    usage: Usage
 
     def check(self, source: str, targets: Iterable[str]) -> None:
         """Raise CrossinError within seconds when the engine cannot serve these languages or cannot be reached."""
@@ -100,12 +128,24 @@ def read_reply(request: Request, text: str, joint: bool) -> dict[str, str]:
     A reasoning block at the start and a Markdown fence around the object are forgiven; anything else is not.
 
     Raises:
-        FormatError: a joint reply is not a JSON object with exactly the requested fields, all strings.
+        FormatError: a joint reply is not a JSON object with exactly the requested fields, all strings; or a text is
+            not valid Unicode, or holds replacement characters, as a cut-off reply in UTF-8 does.
     """
     text = _THINKING.sub("", text)
-    if not joint:
+    if joint:
+        fields = _read_object(request, text)
+    else:
         (name,) = request.fields
-        return {name: text.strip()}
+        fields = {name: text}
+    for name, value in fields.items():
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise FormatError(f"{name}: not valid Unicode (a lone surrogate)")
+        if "\ufffd" in value and "\ufffd" not in request.fields[name]:
+            raise FormatError(f"{name}: holds replacement characters")
+    return {name: fields[name].strip() for name in request.fields}
+
+
+def _read_object(request: Request, text: str) -> dict[str, str]:
     fenced = _FENCED.match(text)
     try:
         value = json.loads(fenced.group(1) if fenced else text)
@@ -120,16 +160,4 @@ def read_reply(request: Request, text: str, joint: bool) -> dict[str, str]:
     wrong = [name for name in value if not isinstance(value[name], str)]
     if wrong:
         raise FormatError(f"fields that are not strings: {wrong}")
-    return {name: value[name].strip() for name in request.fields}
-
-
-@dataclass
-class Usage:
-    """Running totals of one session with an engine, for the progress line and the report."""
-
-    replies: int = 0
-    errors: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    retries: int = 0
-    waits: dict[str, int] = field(default_factory=dict)
+    return value

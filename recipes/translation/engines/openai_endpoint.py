@@ -103,7 +103,8 @@ class OpenAIEndpoint:
                 body["stop"] = prompts.stop_words(next(iter(request.fields.values())), request.source)
         if options.answer_format == "json_schema":
             body["response_format"] = prompts.json_schema(request.fields)
-        return {**body, **options.extra()}
+        body |= options.extra()
+        return {name: value for name, value in body.items() if value is not None}
 
     def _headers(self) -> dict[str, str]:
         token = os.environ.get(self.options.api_key_env, "")  # read here, held nowhere
@@ -168,7 +169,7 @@ class OpenAIEndpoint:
         from tenacity import AsyncRetrying, RetryError, retry_if_exception_type
 
         body = self.body(request)
-        tokens = self.prompt_characters(request) // 4 + int(body["max_tokens"]) // 2
+        tokens = (self.prompt_characters(request) + sum(map(len, request.fields.values()))) // 4
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(_TryAgain), stop=run.stop, wait=run.wait, before_sleep=run.before_sleep
@@ -275,9 +276,8 @@ class _Run:
 
     def before_sleep(self, state: Any) -> None:
         failure = state.outcome.exception()
-        self.usage.retries += 1
-        name = "silent" if failure.gone else str(failure).split(":")[0]
-        self.usage.waits[name] = self.usage.waits.get(name, 0) + 1
+        name = "no answer" if failure.gone else str(failure).split(":")[0]
+        self.usage.waits[name] += 1
         if failure.after is not None:  # the server speaks for all its clients: everyone waits
             self._hold_until = max(self._hold_until, time.monotonic() + failure.after)
             if failure.after >= LONG_PAUSE_SECONDS:
@@ -290,15 +290,11 @@ class _Run:
     def answered(self, reply: Reply) -> Reply:
         self._last_answer = time.monotonic()
         self.failures = 0
-        self.usage.replies += 1
-        self.usage.prompt_tokens += reply.prompt_tokens or 0
-        self.usage.completion_tokens += reply.completion_tokens or 0
         return reply
 
     def failed(self, reason: str) -> Reply:
         self._last_answer = time.monotonic()
         self.failures += 1
-        self.usage.errors += 1
         return Reply("", error=reason)
 
 

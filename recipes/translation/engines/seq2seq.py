@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
-from recipes.translation.engines.base import Accept, Reply, Request
+from recipes.translation.engines.base import Accept, Reply, Request, Usage
 from recipes.translation.sentences import Layout, lay_out
 
 if TYPE_CHECKING:
@@ -214,6 +214,7 @@ class Seq2SeqEngine:
         if "nllb" in options.model.lower() and not options.accept_non_commercial:
             raise CrossinError(_NON_COMMERCIAL.format(model=options.model))
         self.options = options
+        self.usage = Usage()
         self._backends: dict[str, Backend] = {}
         local = Path(options.model).is_dir()
         self.identity: Mapping[str, Any] = {
