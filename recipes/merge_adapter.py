@@ -1,7 +1,9 @@
-"""Merge an adapter into its base model: `python recipes/merge_adapter.py --adapter RUN/adapter --output_dir RUN/merged`.
+"""Merge an adapter into its base model, and check that the result is the same model.
 
-The output folder holds a plain model (safetensors, tokenizer, model card, merge.json) that transformers and vLLM load. Its
-logits were compared with the adapter's before anything appeared there.
+    python recipes/merge_adapter.py --adapter RUN/adapter --output_dir RUN/merged
+
+The output folder holds a plain model (safetensors, tokenizer, model card, merge.json) that transformers and vLLM load.
+Its logits were compared with the adapter's before anything appeared there.
 """
 
 from __future__ import annotations
@@ -63,9 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     exact, stored = facts["after_merging"], facts["after_loading_back"]
     print(
-        f"{target}: {facts['parameters']:,} parameters, {facts['dtype']}, {'tied' if facts['tied'] else 'untied'}; logits "
-        f"differ by {exact['logit_difference']:.1e} of their size after merging; loaded back: KL {stored['kl']:.1e} nats, "
-        f"same most likely token at {stored['top1']:.0%}",
+        f"{target}: {facts['parameters']:,} parameters, {facts['dtype']}, {'tied' if facts['tied'] else 'untied'}; "
+        f"logits differ by {exact['logit_difference']:.1e} of their size after merging; loaded back: "
+        f"KL {stored['kl']:.1e} nats, same most likely token at {stored['top1']:.0%}",
         file=sys.stderr,
     )
     if options.try_vllm:

@@ -60,6 +60,7 @@ def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
     from recipes.tuning.evaluate import check_tasks
 
     checks.set_accumulation(tune, train)
+    checks.check_precision(train, model)
     if train.should_save:
         run_folder.check_folder(output, tune.overwrite)
     if tune.eval_tasks:
@@ -126,14 +127,12 @@ def fit(
     from recipes.tuning import checks, manifest, run_folder
     from recipes.tuning import model as models
     from recipes.tuning.checkpoints import last_whole
-    from recipes.tuning.trainer import CrossinTrainer, LogBeforeSave, save_adapter, score_completions_only
+    from recipes.tuning.trainer import CrossinTrainer, LogBeforeSave, save_adapter
 
-    if not score_completions_only() and train.use_cpu:
-        say("this version of TRL scores prompt positions too on CPUs: training is correct, but slower")
     set_seed(train.seed)  # LoRA matrices are drawn before the trainer sets its seed
     network = models.load_model(base, plan, model, train)
-    if train.packing:
-        checks.check_packing(network)
+    checks.check_attention(network, train)
+    max_length, train.max_length = train.max_length, train.max_length if train.packing else None  # rows are cut already
     meter = manifest.Meter(output / "checkpoints" / "sessions.json")
     trainer = CrossinTrainer(
         model=network,
@@ -142,6 +141,7 @@ def fit(
         processing_class=tokenizer,
         callbacks=[LogBeforeSave(), meter],
     )
+    train.max_length = max_length
     start, half = last_whole(output / "checkpoints")
     for path in half:
         say(f"{path} is not whole (a run was stopped while writing it): passed over")

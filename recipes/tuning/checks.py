@@ -38,6 +38,18 @@ def set_accumulation(tune: TuneOptions, train: TrainOptions) -> None:
     train.gradient_accumulation_steps = steps
 
 
+def check_precision(train: TrainOptions, options: ModelOptions) -> None:
+    """Frozen weights in 16 bits need mixed precision: what is trained is float32.
+
+    Raises:
+        CrossinError: dtype is a 16-bit one, but bf16 and fp16 are off.
+    """
+    if options.dtype in ("bfloat16", "float16") and not (train.bf16 or train.fp16):
+        raise CrossinError(
+            f"dtype {options.dtype} without mixed precision: add --dtype float32 or --bf16 true"
+        )
+
+
 @dataclass(frozen=True)
 class MemoryEstimate:
     """Bytes a process needs, by purpose. Within about a third of what is measured; not a promise."""
@@ -97,9 +109,14 @@ def estimate_memory(
         activations = layers * tokens * hidden * compute + 2 * layer + attention
     else:
         activations = layers * (layer + (attention if train.use_cpu else 0))
+    from recipes.tuning.trainer import BYTES_PER_LOGIT, HEAD_BYTES
+
     vocabulary = text.vocab_size
-    tile = min(labels * 32768, HEAD_TILE)
-    head = tile * (compute + 4 * 4) + 2 * labels * hidden * 4 + 32768 * hidden * 8
+    if train.use_cpu and train.padding_free and labels * vocabulary * BYTES_PER_LOGIT <= HEAD_BYTES:
+        head = float(labels * vocabulary * BYTES_PER_LOGIT)
+    else:
+        tile = min(labels * 32768, HEAD_TILE)
+        head = tile * (compute + 4 * 4) + 2 * labels * hidden * 4 + 32768 * hidden * 8
     if plan.n_saved:  # the gradient of a trained head is gathered in float32 beside the accumulated one
         head += vocabulary * hidden * 4
     trained = plan.n_trained * (4 + 4 + 8 + compute)  # weight, gradient, Adam's two moments, copy in compute dtype
@@ -129,38 +146,42 @@ def check_memory(estimate: MemoryEstimate, tune: TuneOptions, train: TrainOption
         )
 
 
-def check_packing(model: Any) -> None:
-    """Try, on the model itself, whether its attention keeps packed samples apart.
+def check_attention(model: Any, train: TrainOptions) -> None:
+    """Try, on the model itself, whether its attention keeps rows apart that are put behind each other.
 
     Raises:
-        CrossinError: a sample's hidden states change when another is packed in front of it.
+        CrossinError: it does not, and packing or padding_free needs it.
     """
+    if not (train.packing or train.padding_free):
+        return
+    difference = leak(model, bf16=bool(train.bf16))
+    if difference > 0.05:
+        kernel = getattr(model.config, "_attn_implementation", "unknown")
+        raise CrossinError(
+            f"{'packing' if train.packing else 'padding_free'}: with attention {kernel!r} a row reads the one before "
+            f"it (its logits change by {difference:.0%}): set packing: false and padding_free: false, or "
+            "attn_implementation: flash_attention_2"
+        )
+
+
+def leak(model: Any, bf16: bool = False) -> float:
+    """How much a row's logits change when another row stands before it: largest difference over largest logit."""
     import torch
 
     device = next(model.parameters()).device
     words = model.get_input_embeddings().weight.shape[0]
     first, second = (torch.arange(start, start + 7, device=device)[None] % words for start in (3, 31))
-    packed = torch.cat([first, second], dim=1)
     positions = torch.arange(7, device=device)
+    both = {"input_ids": torch.cat([first, second], dim=1), "position_ids": torch.cat([positions, positions])[None]}
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             alone = model(input_ids=second, use_cache=False).logits.float()
-            together = (
-                model(input_ids=packed, position_ids=torch.cat([positions, positions])[None], use_cache=False)
-                .logits[:, 7:]
-                .float()
-            )
+            behind = model(**both, use_cache=False).logits[:, 7:].float()
     finally:
         model.train(was_training)
-    difference = (alone - together).abs().max().item()
-    if difference > 0.05 * max(1.0, alone.abs().max().item()):
-        kernel = getattr(model.config, "_attn_implementation", "unknown")
-        raise CrossinError(
-            f"packing: with attention {kernel!r} a packed sample reads the one before it (its logits change by "
-            f"{difference:.2g}): set packing: false, or attn_implementation: flash_attention_2"
-        )
+    return float((alone - behind).abs().max() / alone.abs().max())
 
 
 def is_sharded(train: TrainOptions) -> bool:

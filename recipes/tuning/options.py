@@ -114,6 +114,13 @@ class TrainOptions(SFTConfig):
     weight_decay: float = field(default=0.0, metadata=_help("Paper: 0 (the released script: 0.01)."))
     optim: str = field(default="adamw_torch", metadata=_help("Paper: Adam; the released script: adamw_torch."))
     per_device_train_batch_size: int = field(default=4, metadata=_help("Rows a process puts through at once."))
+    padding_free: bool | None = field(  # type: ignore[assignment]
+        default=None,
+        metadata=_help(
+            "Put a batch's rows behind each other instead of padding them. Default: on CPUs, where the output head is "
+            "then computed for completions only; on GPUs it needs FlashAttention."
+        ),
+    )
     logging_steps: float = field(default=1, metadata=_help("Steps between two lines of the loss curve."))
     save_steps: float = field(default=100, metadata=_help("Steps between two checkpoints; below 1, a share of all."))
     save_total_limit: int | None = field(default=2, metadata=_help("Checkpoints kept."))
@@ -128,6 +135,8 @@ class TrainOptions(SFTConfig):
 
         if not torch.accelerator.is_available():
             self.use_cpu = True
+        if self.padding_free is None:
+            self.padding_free = bool(self.use_cpu)
         if self.load_best_model_at_end:
             raise CrossinError("load_best_model_at_end is not supported: the adapter of the last step is the result")
         for name in ("push_to_hub", "auto_find_batch_size"):

@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer with whole checkpoints and, on CPUs, a head that is applied to completion positions only."""
+"""TRL's SFTTrainer with whole checkpoints and, on CPUs, an output head on completion positions only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import trl.trainer.utils
 from transformers import TrainerCallback
 from transformers.trainer_utils import rotate_checkpoints
 from trl import SFTTrainer
@@ -17,30 +16,11 @@ from recipes.tuning.checkpoints import seal
 
 STAGING = ".unfinished"
 
+HEAD_BYTES = 4 * 2**30
+"""Most memory for logits and their gradients in one pass on a CPU; a larger batch takes TRL's tiled head."""
 
-def score_completions_only() -> bool:
-    """Let TRL's fused head skip positions without loss on CPUs too, as it does on GPUs.
-
-    The head of a 262k-word vocabulary costs more than the rest of a small model, and two thirds of an instruction mix's
-    positions are prompt. TRL scores them all on devices without Triton, to keep shapes constant for compilers that need
-    it; a CPU does not. The choice hangs on one private function (trl 1.16 trainer/utils.py,
-    `compact = _use_triton(...)`), which the loss kernels call from their own module, so only the choice changes. It can
-    go when TRL has an option for it.
-
-    Returns:
-        False where this TRL has no such function; training is then correct but slower.
-    """
-    if not hasattr(trl.trainer.utils, "_use_triton"):
-        return False
-    original = trl.trainer.utils._use_triton
-    if not hasattr(original, "also_cpu"):
-
-        def compact(device: torch.device) -> bool:
-            return device.type == "cpu" or original(device)
-
-        compact.also_cpu = True  # type: ignore[attr-defined]
-        trl.trainer.utils._use_triton = compact
-    return True
+BYTES_PER_LOGIT = 16
+"""bfloat16 logits, float32 copy, log-softmax and gradient of both."""
 
 
 class LogBeforeSave(TrainerCallback):
@@ -57,6 +37,44 @@ class CrossinTrainer(SFTTrainer):
     """SFTTrainer whose checkpoints appear in one rename, when all of their files are on disk."""
 
     _staging: str | None = None
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Cross entropy over completions, as TRL computes it, but on CPUs without projecting the prompts.
+
+        The head of a 262k-word vocabulary costs more than the rest of a small model. On GPUs TRL's fused head skips
+        positions without loss; elsewhere it scores them all, in float32 tiles (trl 1.16 trainer/utils.py, `compact`).
+        Here batches are one row without padding, and `logits_to_keep` picks the positions with loss. This override can
+        go when TRL skips them on CPUs too.
+        """
+        labels = inputs.get("labels")
+        ours = (
+            self.args.use_cpu
+            and not return_outputs
+            and labels is not None
+            and labels.shape[0] == 1
+            and getattr(self.args, "loss_type", "nll") == "nll"
+            and not self.args.label_smoothing_factor
+            and not self.aux_loss_enabled
+        )
+        if labels is None or not ours:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        targets = labels[0, 1:]
+        keep = (targets != -100).nonzero().squeeze(1)
+        if len(keep) * self._vocabulary() * BYTES_PER_LOGIT > HEAD_BYTES:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        rest = {name: value for name, value in inputs.items() if name != "labels"}
+        logits = model(**rest, use_cache=False, logits_to_keep=keep).logits[0].float()
+        loss = torch.nn.functional.cross_entropy(logits, targets[keep], reduction="sum")
+        loss = loss / (len(keep) if num_items_in_batch is None else num_items_in_batch)
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # it counts all processes' tokens, and DDP averages gradients
+        return loss
+
+    def _vocabulary(self) -> int:
+        config: Any = self.model.config  # type: ignore[union-attr]
+        return int(config.get_text_config().vocab_size)
 
     def _get_output_dir(self, trial: Any) -> str:
         return self._staging if self._staging is not None else super()._get_output_dir(trial)

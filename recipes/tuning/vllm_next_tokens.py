@@ -1,4 +1,4 @@
-"""Print, as JSON, vLLM's most likely next token for each sample prompt: `python -m recipes.tuning.vllm_next_tokens DIR`.
+"""`python -m recipes.tuning.vllm_next_tokens DIR`: vLLM's most likely next token for each sample prompt, as JSON.
 
 A process of its own, because vLLM's workers start by importing the main module and take what memory is left.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 
 def main(folder: str) -> None:
@@ -18,7 +19,7 @@ def main(folder: str) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = LLM(model=folder, enforce_eager=True, max_model_len=256, dtype="auto", max_num_seqs=4)
-    prompts = [{"prompt_token_ids": ids} for ids in sample_ids(tokenizer)]
+    prompts: list[Any] = [{"prompt_token_ids": ids} for ids in sample_ids(tokenizer)]
     outputs = model.generate(prompts, SamplingParams(temperature=0, max_tokens=1), use_tqdm=False)
     print(json.dumps([output.outputs[0].token_ids[0] for output in outputs]))
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.recipes.tiny_models import arguments, read_log, tiny_model, write_mix
 
 from crossin_metrics.errors import CrossinError
 from recipes.sft_crossin import main
+from tests.recipes.tiny_models import arguments, read_log, tiny_model, write_mix
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,9 @@ def test_base_weights_do_not_move_and_everything_trained_does(tied_run: Path, ge
     from transformers import AutoModelForCausalLM
 
     base = load_file(gemma / "model.safetensors")
-    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(gemma, dtype=torch.float32), tied_run / "adapter")
+    model = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(gemma, dtype=torch.float32), tied_run / "adapter"
+    )
     frozen = {name: value for name, value in model.get_base_model().state_dict().items() if ".base_layer." in name}
     assert len(frozen) == 2 * 7
     for name, value in frozen.items():
@@ -96,7 +98,9 @@ def test_whole_modules_of_a_bfloat16_model_are_trained_in_float32(tmp_path: Path
     assert {value.dtype for value in adapter.values()} == {torch.float32}
 
 
-def test_a_second_start_does_nothing(tied_run: Path, gemma: Path, mix: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_start_does_nothing(
+    tied_run: Path, gemma: Path, mix: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = (tied_run / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns
     assert main(arguments(tied_run, gemma, mix, save_steps=2)) == 0
     assert (tied_run / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns == before

@@ -8,7 +8,13 @@ from typing import Any
 
 MIX_ROWS = [
     ("base", "en", "en", "How many legs does a spider have?", "Eight."),
-    ("base", "en", "en", "Name a prime between 20 and 30, and say why it is one.", "23: nothing but 1 and 23 divides it."),
+    (
+        "base",
+        "en",
+        "en",
+        "Name a prime between 20 and 30, and say why it is one.",
+        "23: nothing but 1 and 23 divides it.",
+    ),
     ("crossin", "en", "es", "What falls from clouds? [es]", "La lluvia."),
     ("crossin", "zh", "vi", "太阳从哪边升起？ [vi]", "Mặt trời mọc ở hướng đông."),
     ("crossin", "vi", "zh", "Con mèo kêu thế nào? [zh]", "猫会喵喵叫。"),
