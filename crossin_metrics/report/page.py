@@ -24,7 +24,7 @@ from crossin_metrics.languages import LANGUAGES
 from crossin_metrics.report.browser import QuestionSet
 from crossin_metrics.report.diagnosis import RULES, Finding
 from crossin_metrics.report.entries import METRICS, Entry, Group
-from crossin_metrics.report.signatures import in_words
+from crossin_metrics.report.signatures import in_brief, in_words
 from crossin_metrics.report.tables import (
     LEGEND,
     NOT_SIGNIFICANT,
@@ -81,7 +81,8 @@ def render(content: Content) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
-    environment.filters["language"] = language_name
+    # Drawn by matplotlib, which escapes every text that it is given.
+    environment.filters["drawing"] = Markup
     entries = list(content.entries)
     numbers = {id(entry): number for number, entry in enumerate(entries)}
     return environment.get_template("page.html.j2").render(
@@ -95,6 +96,8 @@ def render(content: Content) -> str:
         findings=[(entries[number], found) for number, found in content.findings.items() if found],
         rules=RULES,
         legend=LEGEND.replace("**", ""),
+        legend_marks=f"{NOT_SIGNIFICANT}: not significantly different from the best of its benchmark and set-up; "
+        f"{UNTESTED}: untested, no shared prompt.",
         version=__version__,
         style=Markup(style),  # both are files of this package
         script=Markup(script),
@@ -116,11 +119,6 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}"
 
 
-def language_name(code: str) -> str:
-    """A language's English name, or its code."""
-    return LANGUAGES[code].english if code in LANGUAGES else code
-
-
 def _policy(script: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
@@ -140,12 +138,13 @@ def _leaderboard(groups: Sequence[Group], numbers: Mapping[int, int]) -> list[di
     rows: list[dict[str, Any]] = []
     for group in groups:
         common = {"benchmark": group.benchmark, "setup": _setup_words(group), "group": heading(group)}
+        brief = in_brief(group.setup) if group.setup is not None else ""
         for name, title in (("constant", "best constant letter"), ("random", "random answers")):
             scores = group.baselines.get(name)
             if scores:
                 rows.append(
                     {**common, "kind": "baseline", "model": f"Baseline: {title}", "scores": scores, "entry": None}
-                    | {"number": None, "marks": {}, "formulation": "", "spread": None, "arm": ""}
+                    | {"number": None, "marks": {}, "formulation": "", "spread": None, "arm": "", "brief": brief}
                     | {"constant": None}
                 )
         for entry in sorted(group.entries, key=lambda one: (one.rank is None, one.rank, -one.scores.get("ac3", 0.0))):
@@ -160,6 +159,7 @@ def _leaderboard(groups: Sequence[Group], numbers: Mapping[int, int]) -> list[di
                     "marks": {metric: mark(group, entry, metric) for metric in METRICS},
                     "formulation": entry.formulation,
                     "spread": entry.spread("ac3"),
+                    "brief": in_brief(entry.setup) if entry.setup is not None else entry.kind,
                     "arm": entry.label.arm,
                     "constant": group.baselines.get("constant", {}).get("ac3"),
                 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.parallel_logs import log_language
 from crossin_metrics.prediction_tables import open_text
 from crossin_metrics.report.entries import METRICS, Entry, _mean_scores
-from crossin_metrics.report.labels import Label
+from crossin_metrics.report.labels import label_of_name
 
 _COLUMNS = ("base", "system", "benchmark", *METRICS)
 
@@ -118,7 +119,7 @@ def _entry(model: str, benchmark: str, scores: dict[str, float], path: Path, bas
         runs=(),
         scores=scores,
         signature=f"published: {path.name}",
-        label=Label(base=base, system=system),
+        label=replace(label_of_name(system), base=base, system=system),
         kind="published",
         source=str(path),
     )

@@ -113,6 +113,14 @@ def questions_hash(run: Run) -> str:
     return digest.hexdigest()[:10]
 
 
+def in_brief(setup: Setup) -> str:
+    """The same for a narrow column: shots, how answers are given, how many languages."""
+    shots = {"0": "zero-shot", UNSTATED: "shots?"}.get(setup.shots, f"{setup.shots}-shot")
+    answers = "" if setup.answers == UNSTATED else setup.answers
+    chat = "chat" if setup.chat.startswith("yes") else ""
+    return ", ".join(filter(None, (shots, answers, chat, f"{len(setup.langs.split(','))} languages")))
+
+
 def in_words(setup: Setup) -> str:
     """A set-up as a short heading, without task and data."""
     shots = {"0": "zero-shot", UNSTATED: "shots unstated"}.get(setup.shots, f"{setup.shots}-shot")

@@ -45,6 +45,7 @@
     return raw === "" || Number.isNaN(Number(raw)) ? null : Number(raw);
   };
   [...board.tHead.rows[0].cells].forEach((head, column) => {
+    if (!head.dataset.sort) return;
     const button = make("button", { type: "button" });
     button.append(...head.childNodes);
     head.replaceChildren(button);
@@ -217,7 +218,7 @@
         article.append(list);
       }
       const spoken = words[`${question},${column}`];
-      if (spoken !== undefined) article.append(make("blockquote", { dir: "auto", title: "the model's words" }, spoken === "" ? "(nothing)" : spoken));
+      if (spoken !== undefined) article.append(make("blockquote", { dir: "auto", tabindex: "0", title: "the model's words" }, spoken === "" ? "(nothing)" : spoken));
       grid.append(article);
     });
     return grid;
