@@ -102,6 +102,11 @@ def settings_of(path: Path) -> dict[str, Any]:
         "signature": (((results.get("configs") or {}).get(task) or {}).get("metadata") or {}).get("signature"),
         "metadata": ((results.get("configs") or {}).get(task) or {}).get("metadata"),
         "lm_eval_version": results.get("lm_eval_version"),
+        "backend": config.get("model"),
+        "backend_version": results.get("transformers_version") if config.get("model") == "hf" else None,
+        "model_dtype": config.get("model_dtype"),
+        "model_num_parameters": config.get("model_num_parameters"),
+        "model_sha": config.get("model_sha"),
     }
     settings = {name: value for name, value in info.items() if value is not None}
     settings["model"] = results.get("model_name_sanitized") or path.absolute().parent.name

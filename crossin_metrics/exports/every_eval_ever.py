@@ -1,0 +1,224 @@
+"""Records of Every Eval Ever (schema 0.3.0, https://github.com/evaleval/every_eval_ever), written from the samples.
+
+One JSON file a run, at `data/<benchmark>/<developer>/<model>/<uuid>.json` as its datastore wants them. Bounds and the
+bootstrap are stated for every score, which a conversion of the harness's results file cannot do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crossin_metrics import __version__
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.exports.records import METRICS, Record
+from crossin_metrics.uncertainty import DEFAULT_LEVEL
+
+SCHEMA_VERSION = "0.3.0"
+RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
+_LOCAL = ("hf", "vllm", "crossin-hf", "crossin-vllm", "sglang", "gguf")
+_REQUIRED = (
+    "schema_version",
+    "evaluation_id",
+    "retrieved_timestamp",
+    "source_metadata",
+    "model_info",
+    "eval_library",
+    "evaluation_results",
+)
+
+
+def eval_records(
+    records: Sequence[Record], *, organization: str, relationship: str = "other", now: float | None = None
+) -> dict[str, str]:
+    """The files of the datastore: path -> JSON text.
+
+    Args:
+        records: one a run; the median of several prompts is no run and refused.
+        organization: who evaluated.
+        relationship: of the evaluator to the model's makers, one of `RELATIONSHIPS`.
+        now: seconds since the epoch at which the record is made; None: the clock's.
+
+    Raises:
+        CrossinError: a record of several prompts, a bad relationship, or a record that breaks the format.
+    """
+    if relationship not in RELATIONSHIPS:
+        raise CrossinError(f"--relationship {relationship!r}: it can be {', '.join(RELATIONSHIPS)}")
+    made = time.time() if now is None else now
+    files = {}
+    for record in records:
+        if len(record.runs) > 1:
+            raise CrossinError(f"{record.benchmark}: a median of prompts is no single evaluation; export its runs")
+        content = _content(record, organization, relationship, made)
+        problems = check_record(content)
+        if problems:
+            raise CrossinError(f"{record.runs[0].name}: the record breaks the format: {'; '.join(problems)}")
+        developer, name = record.model.split("/")
+        path = f"data/{record.benchmark}/{developer}/{name}/{_uuid(record)}.json"
+        files[path] = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return files
+
+
+def _uuid(record: Record) -> str:
+    """A version-4 UUID that is the same whenever the same answers are exported, so that nothing doubles."""
+    run = record.runs[0]
+    digest = hashlib.sha256(f"{record.model}\x1f{record.signature}\x1f{run.name}\x1f{record.date}".encode())
+    digest.update("\x1f".join(run.ids).encode())
+    digest.update(run.answers.astype("<i8").tobytes())
+    return str(uuid.UUID(bytes=digest.digest()[:16], version=4))
+
+
+def _content(record: Record, organization: str, relationship: str, made: float) -> dict[str, Any]:
+    run = record.runs[0]
+    settings = run.settings
+    backend = str(settings.get("backend") or "")
+    local = backend in _LOCAL
+    model: dict[str, Any] = {
+        "name": record.model.split("/")[1],
+        "id": record.model,
+        "developer": record.model.split("/")[0],
+        "additional_details": {
+            "deployment_type": "self_deployed" if local else "unknown",
+            "model_availability": "open_weights" if local else "unknown",
+        },
+    }
+    for name in ("model_dtype", "model_sha", "model_num_parameters"):
+        if settings.get(name):
+            model["additional_details"][name] = str(settings[name])
+    if backend:
+        model["inference_engine"] = {"name": backend, "version": str(settings.get("backend_version") or "unknown")}
+    harness = settings.get("lm_eval_version")
+    content: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "evaluation_id": f"{record.benchmark}/{record.model}/{made}",
+        "retrieved_timestamp": str(made),
+        "source_metadata": {
+            "source_name": "crossin",
+            "source_type": "evaluation_run",
+            "source_organization_name": organization,
+            "evaluator_relationship": relationship,
+        },
+        "eval_library": {
+            "name": "lm_eval" if harness else "crossin",
+            "version": str(harness) if harness else __version__,
+            "additional_details": {"crossin_version": __version__, "signature": record.signature},
+        },
+        "model_info": model,
+        "evaluation_results": [_result(record, key) for key in record.scores],
+    }
+    if record.date is not None:
+        content["evaluation_timestamp"] = record.date
+    return content
+
+
+def _result(record: Record, key: str) -> dict[str, Any]:
+    metric, run = METRICS[key], record.runs[0]
+    of_subsets = key in ("consistency", "ac3", "consistent_correct")
+    details = {
+        "n_questions": str(record.n_questions),
+        "n_languages": str(record.n_languages),
+        "languages": ",".join(run.languages),
+        "n_unanswered": str(int((run.answers < 0).sum())),
+    }
+    source: dict[str, Any] = {"dataset_name": record.config, "source_type": "other"}
+    if record.dataset is not None:
+        source = {
+            "dataset_name": record.config,
+            "source_type": "hf_dataset",
+            "hf_repo": record.dataset,
+            "hf_split": "test",
+            "samples_number": record.n_questions * record.n_languages,
+        }
+        if record.revision is not None:
+            source["additional_details"] = {"revision": record.revision}
+    result: dict[str, Any] = {
+        "evaluation_result_id": f"{record.benchmark}_{key}",
+        "evaluation_name": record.benchmark,
+        "source_data": source,
+        "metric_config": {
+            "evaluation_description": metric.description,
+            "metric_id": "accuracy" if key == "acc" else f"crossin.{key}",
+            "metric_name": metric.name,
+            "metric_kind": "accuracy" if key == "acc" else key,
+            "metric_unit": "proportion" if metric.low == 0.0 else "points",
+            "lower_is_better": metric.lower_is_better,
+            "score_type": "continuous",
+            "min_score": metric.low,
+            "max_score": metric.high,
+        },
+        "score_details": {"score": record.scores[key], "details": details},
+        "generation_config": {"additional_details": {"signature": record.signature}},
+    }
+    if of_subsets:
+        result["metric_config"]["metric_parameters"] = {"s": record.s}
+    if key in record.errors:
+        low, high = record.intervals[key]
+        result["score_details"]["uncertainty"] = {
+            "standard_error": {"value": record.errors[key], "method": "bootstrap"},
+            "confidence_interval": {
+                "lower": low,
+                "upper": high,
+                "confidence_level": DEFAULT_LEVEL,
+                "method": "percentile bootstrap over questions",
+            },
+            "num_samples": record.n_questions,
+            "num_bootstrap_samples": record.n_resamples,
+        }
+    return result
+
+
+def check_record(content: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a record, in words: missing fields, scores out of their bounds, values that are no numbers.
+
+    A check of structure that needs no schema file; the schema itself is part of the every_eval_ever package.
+    """
+    problems = [f"{name} is missing" for name in _REQUIRED if name not in content]
+    model = content.get("model_info") or {}
+    problems += [f"model_info.{name} is missing" for name in ("name", "id", "additional_details") if name not in model]
+    results = content.get("evaluation_results") or []
+    if not results:
+        problems.append("evaluation_results is empty")
+    for result in results:
+        where = result.get("evaluation_result_id", "?")
+        metric, details = result.get("metric_config") or {}, result.get("score_details") or {}
+        bounds: tuple[Any, Any] = metric.get("min_score"), metric.get("max_score")
+        (low, high), value = bounds, details.get("score")
+        if not all(_number(x) for x in (low, high, value)):
+            problems.append(f"{where}: score {value!r} or its bounds {low!r}, {high!r} are no finite numbers")
+        elif not low <= value <= high:
+            problems.append(f"{where}: score {value} is outside [{low}, {high}]")
+        error = (details.get("uncertainty") or {}).get("standard_error")
+        if error is not None and not (_number(error.get("value")) and error["value"] >= 0.0):
+            problems.append(f"{where}: standard error {error.get('value')!r} is no number >= 0")
+    problems += [
+        f"{path}: {value!r} must be a text"
+        for path, value in _details(content)
+        if not isinstance(value, str) or not re.search(r"\S", value)
+    ]
+    return problems
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _details(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Everything below a field `additional_details` or `details`: the format wants texts there."""
+    found: list[tuple[str, Any]] = []
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            at = f"{path}.{name}".lstrip(".")
+            if name in ("additional_details", "details") and isinstance(inner, Mapping):
+                found += [(f"{at}.{key}", one) for key, one in inner.items()]
+            else:
+                found += _details(inner, at)
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            found += _details(inner, f"{path}[{i}]")
+    return found

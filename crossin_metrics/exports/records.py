@@ -1,0 +1,245 @@
+"""What every export starts from: the scores of runs, with bootstrap errors, signatures and where the data came from."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.predictions import Run
+from crossin_metrics.scores import score_questions
+from crossin_metrics.signatures import fields_of, signature_of
+from crossin_metrics.uncertainty import DEFAULT_LEVEL, bootstrap, percentile_intervals, standard_errors
+
+
+class Metric(NamedTuple):
+    """How a score is described to others. Bounds are those of :mod:`crossin_metrics.scores`."""
+
+    name: str
+    description: str
+    low: float = 0.0
+    high: float = 1.0
+    lower_is_better: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    "acc": Metric("Accuracy", "mean over languages of the share of questions answered right"),
+    "consistency": Metric(
+        "Consistency", "mean over language subsets of size s of the share of questions with one answer in all of them"
+    ),
+    "ac3": Metric("AC3", "harmonic mean of accuracy and consistency (arXiv 2309.04766)"),
+    "consistent_correct": Metric(
+        "Consistent and correct", "consistency counting only language subsets that are right throughout"
+    ),
+    "transfer": Metric("Transfer", "share right in other languages among the questions right in English"),
+    "fleiss_kappa": Metric("Fleiss' kappa", "agreement over languages beyond the chance of letters", low=-1.0),
+    "kappa_p": Metric("CAPA kappa_p", "agreement beyond what accuracy explains (arXiv 2502.04313)", low=-1.0),
+    "rankc": Metric("RankC", "agreement of option rankings over language pairs (arXiv 2310.10378)"),
+    "letter_bias": Metric(
+        "Letter bias", "distance between letters picked and letters that were right", lower_is_better=True
+    ),
+}
+DEFAULT_KEYS = ("acc", "consistency", "ac3")
+# Hub data sets of the parallel sets this project names; others are told by --dataset-id.
+HUB_DATASET = "SeaEval/SeaEval_datasets"
+_HUB_SETS = ("cross_mmlu", "cross_logiqa", "cross_xquad")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_DATE = re.compile(r"_(\d{4}-\d\d-\d\d)T[\d.:-]+\.jsonl")
+
+
+@dataclass(frozen=True)
+class Record:
+    """The scores of one benchmark for one model.
+
+    Attributes:
+        benchmark: stable name: the task, with `_norm` or the filter where the run has one; `[a-z0-9_]+`.
+        model: hub id, `owner/name`.
+        runs: the runs behind it: one, or one a prompt whose median is taken.
+        signature: what makes the scores comparable; of several prompts `prompt:p1,p2,...`.
+        scores: key -> score; errors: bootstrap standard errors; intervals: percentile intervals. The latter two are
+            empty for the median of several prompts.
+        n_questions, n_languages, s: of the runs; s is the subset size of consistency and ac3.
+        n_resamples: of the bootstrap.
+        date: ISO 8601 date of the run or None.
+        dataset: hub id of the data or None; config: its configuration; revision: commit or None.
+    """
+
+    benchmark: str
+    model: str
+    runs: tuple[Run, ...]
+    signature: str
+    scores: dict[str, float]
+    errors: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    n_questions: int
+    n_languages: int
+    n_resamples: int
+    date: str | None
+    dataset: str | None
+    config: str
+    revision: str | None
+
+    @property
+    def s(self) -> int:
+        """Size of the language subsets of `consistency` and `ac3`."""
+        return min(3, self.n_languages)
+
+    def note(self, key: str) -> str:
+        """One line on how a score came about: signature, error, number of questions."""
+        parts = [self.signature, f"{self.n_questions} questions x {self.n_languages} languages"]
+        if len(self.runs) > 1:
+            parts.append(f"median of {len(self.runs)} prompts")
+        if math.isfinite(self.errors.get(key, math.nan)):
+            parts.append(f"bootstrap SE over questions {self.errors[key]:.4f}")
+        return "; ".join(parts)
+
+
+def model_of(run: Run, given: str | None) -> str:
+    """The hub id of a run's model.
+
+    Raises:
+        CrossinError: it cannot be told, or the one given is none.
+    """
+    name = given if given is not None else str(run.settings.get("model_name") or run.model)
+    if HUB_ID.fullmatch(name) and (given is not None or not Path(name).exists()):
+        return name
+    if given is not None:
+        raise CrossinError(f"--model-id {given!r} is no hub id; it must be owner/name")
+    raise CrossinError(f"{run.name}: its model is called {name!r}, which is no hub id; say --model-id owner/name")
+
+
+def make_records(
+    runs: Sequence[Run],
+    *,
+    model: str | None = None,
+    dataset: str | None = None,
+    keys: Sequence[str] | None = None,
+    merge_prompts: bool = True,
+    allow_partial: bool = False,
+    n_resamples: int = 1000,
+    seed: int | None = 0,
+) -> list[Record]:
+    """Score runs and say all that an export needs.
+
+    Args:
+        runs: from :func:`crossin_metrics.predictions.read_predictions`.
+        model: hub id of the model; None: as the runs say.
+        dataset: hub id of the data; None: as the runs say, or the known hub set of that name.
+        keys: scores wanted; None: all of `METRICS` that are defined.
+        merge_prompts: whether runs that differ in nothing but the prompt become one record, the median.
+        allow_partial: whether runs of a part of their set (`--limit`) are let through.
+        n_resamples, seed: of the bootstrap.
+
+    Raises:
+        CrossinError: no model id, a partial run, runs of one benchmark that differ in more than the prompt, an unknown
+            or undefined key.
+    """
+    unknown = [key for key in keys or () if key not in METRICS]
+    if unknown:
+        raise CrossinError(f"no such score to export: {', '.join(unknown)}; there are {', '.join(METRICS)}")
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        if not allow_partial:
+            _refuse_partial(run)
+        key = model_of(run, model), benchmark_of(run)
+        groups.setdefault(key if merge_prompts else (*key, run.name), []).append(run)
+    records = []
+    for group in groups.values():
+        _check_group(group)
+        records.append(_record(group, model_of(group[0], model), dataset, keys, n_resamples, seed))
+    return records
+
+
+def benchmark_of(run: Run) -> str:
+    """The stable name of what a run was asked: `cross_mmlu`, `cross_mmlu_cf_norm` ..."""
+    return re.sub(r"[^a-z0-9]+", "_", "_".join(part for part in (run.task, run.variant) if part).lower()).strip("_")
+
+
+def _refuse_partial(run: Run) -> None:
+    whole = (run.settings.get("metadata") or {}).get("n_questions")
+    if isinstance(whole, int) and len(run.ids) < whole:
+        raise CrossinError(
+            f"{run.name}: {len(run.ids)} of the {whole} questions only (--limit?); run all of them, or export it "
+            "nevertheless with --allow-partial"
+        )
+
+
+def _check_group(runs: Sequence[Run]) -> None:
+    seen: dict[str, Run] = {}
+    for run in runs:
+        if (other := seen.setdefault(run.prompt, run)) is not run:
+            raise CrossinError(
+                f"two runs would be one benchmark, {other.name} and {run.name}: choose one with --run GLOB"
+            )
+        first, this = (_without_prompt(one) for one in (runs[0], run))
+        if first != this:
+            raise CrossinError(
+                f"{runs[0].name} and {run.name} differ in more than the prompt ({first}; {this}): choose one with "
+                "--run GLOB"
+            )
+
+
+def _without_prompt(run: Run) -> str:
+    fields = fields_of(signature_of(run))
+    return "|".join(f"{name}:{value}" for name, value in fields.items() if name != "prompt")
+
+
+def _record(
+    runs: Sequence[Run], model: str, dataset: str | None, keys: Sequence[str] | None, n_resamples: int, seed: int | None
+) -> Record:
+    tables = [score_questions(run.questions()) for run in runs]
+    defined = [key for key in METRICS if all(key in table for table in tables)]
+    missing = [key for key in keys or () if key not in defined]
+    if missing:
+        raise CrossinError(f"{runs[0].name}: {', '.join(missing)} is not defined for this run; leave it out of --keys")
+    wanted = [key for key in defined if keys is None or key in keys]
+    errors: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    if len(runs) == 1 and len(runs[0].ids) > 1:
+        replicates = bootstrap(runs[0].questions(), n_resamples=n_resamples, seed=seed, keys=wanted)
+        errors = {key: value for key, value in standard_errors(replicates).items() if math.isfinite(value)}
+        intervals = {
+            key: ends for key, ends in percentile_intervals(replicates, DEFAULT_LEVEL).items() if key in errors
+        }
+    first = runs[0]
+    signature = signature_of(first)
+    if len(runs) > 1:
+        fields = fields_of(signature) | {"prompt": ",".join(sorted(run.prompt for run in runs))}
+        signature = "|".join(["crossin", *(f"{name}:{value}" for name, value in fields.items())])
+    place, config, revision = _data(first)
+    return Record(
+        benchmark=benchmark_of(first),
+        model=model,
+        runs=tuple(runs),
+        signature=signature,
+        scores={key: median(table[key] for table in tables) for key in wanted},
+        errors=errors,
+        intervals=intervals,
+        n_questions=len(first.ids),
+        n_languages=len(first.languages),
+        n_resamples=n_resamples,
+        date=_date(path for run in runs for path in run.source_files),
+        dataset=dataset or place,
+        config=config,
+        revision=revision if dataset in (None, place) else None,
+    )
+
+
+def _data(run: Run) -> tuple[str | None, str, str | None]:
+    """Hub id, configuration and commit of a run's data, as far as they are known."""
+    metadata = run.settings.get("metadata") or {}
+    name, source = str(metadata.get("set") or run.task), str(metadata.get("data_source") or "")
+    match = re.fullmatch(r"hub:([^/]+/[^/@]+)(?:/([^@]+))?@(\w+)", source)
+    if match:
+        return match[1], match[2] or name, match[3]
+    return (HUB_DATASET if name in _HUB_SETS else None), name, None
+
+
+def _date(paths: Iterable[Path]) -> str | None:
+    """The day of the newest of the harness's logs; other files do not say theirs."""
+    return max((match[1] for path in paths if (match := _DATE.search(path.name))), default=None)
