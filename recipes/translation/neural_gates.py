@@ -1,7 +1,7 @@
 """Gates that need a model: embedding similarity and quality estimation. Off unless a model is named.
 
-Neither model was at hand when this was written: the code runs in the tests with tiny random models of the same
-architectures, the thresholds are from the literature and untested here.
+Neither published model was at hand when this was written: the tests run tiny random models of the same architectures,
+and the default thresholds are starting points, not calibrated. Look at what they set aside before trusting them.
 """
 
 from __future__ import annotations

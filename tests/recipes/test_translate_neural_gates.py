@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -83,13 +84,47 @@ def test_a_model_that_is_no_metricx_is_refused(metricx: Path, tmp_path: Path) ->
         MetricXGate(str(tmp_path / "absent"), str(metricx), 5.0)
 
 
-def test_similarity_needs_its_package_or_works() -> None:
-    if importlib.util.find_spec("sentence_transformers") is None:
-        with pytest.raises(CrossinError, match="pip install sentence-transformers"):
-            SimilarityGate("sentence-transformers/LaBSE", 0.6)
-        return
+@pytest.mark.skipif(importlib.util.find_spec("sentence_transformers") is not None, reason="the package is there")
+def test_similarity_needs_its_package() -> None:
+    with pytest.raises(CrossinError, match="pip install sentence-transformers"):
+        SimilarityGate("sentence-transformers/LaBSE", 0.6)
+
+
+def test_similarity_is_the_cosine_of_the_encoder(tmp_path: Path) -> None:
+    """A tiny random BERT with LaBSE's pooling: the first token's vector, normalised."""
+    pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed: similarity not tried")
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({*(SOURCE + " " + TARGET).lower().split(), "##s"})]
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("\n".join(words), encoding="utf-8")
+    torch.manual_seed(0)
+    bert = BertConfig(
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        initializer_range=0.5,
+    )  # fmt: skip
+    BertModel(bert).save_pretrained(tmp_path / "bert")
+    BertTokenizerFast(str(vocabulary)).save_pretrained(tmp_path / "bert")
+    encoder = Transformer(str(tmp_path / "bert"))
+    SentenceTransformer(modules=[encoder, Pooling(16, pooling_mode="cls")]).save(str(tmp_path / "model"))
+
+    gate = SimilarityGate(str(tmp_path / "model"), 0.6)
+    rows = [[pair(SOURCE, SOURCE)], [pair(SOURCE, SOURCE), pair(SOURCE, TARGET)], [pair("fruit", "mercado")]]
+    vectors = SentenceTransformer(str(tmp_path / "model")).encode([SOURCE, TARGET, "fruit", "mercado"])
+    cosine = [[1.0], [1.0, _cosine(vectors[0], vectors[1])], [_cosine(vectors[2], vectors[3])]]
+    for least in (-1.0, 0.6, 0.999):
+        gate._least = least
+        findings = gate(rows)
+        assert [finding is not None for finding in findings] == [min(values) < least for values in cosine]
     with pytest.raises(CrossinError, match="cannot load"):
-        SimilarityGate("no/such-model-anywhere", 0.6)
+        SimilarityGate(str(tmp_path / "absent"), 0.6)
+
+
+def _cosine(first: Any, second: Any) -> float:
+    return float(first @ second / ((first @ first) ** 0.5 * (second @ second) ** 0.5))
 
 
 def test_no_model_named_no_gate() -> None:

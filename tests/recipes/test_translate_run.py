@@ -145,6 +145,17 @@ def test_passing_faults_change_nothing(source: Path, tmp_path: Path, fault: str)
     assert (output / "seed.jsonl").read_bytes() == undisturbed(source, tmp_path)
 
 
+def test_a_reply_that_takes_too_long_is_asked_for_again(source: Path, tmp_path: Path) -> None:
+    def script(seen: Seen) -> str:
+        return "slow" if seen.times_asked == 1 and "visitor number 15" in seen.text else "perfect"  # slow is a second
+
+    output = tmp_path / "out"
+    with serve(ScriptedServer(script)) as server:
+        assert translate_seed.main(arguments(source, output, server, request_timeout=0.5)) == 0
+    assert sorted(server.asked.values())[-4:] == [1, 2, 2, 2]
+    assert report(output)["rows"]["written"] == N_ROWS
+
+
 def test_retry_after_holds_everyone(source: Path, tmp_path: Path) -> None:
     def script(seen: Seen) -> str:
         return "429:1" if seen.number == 20 else "perfect"
@@ -343,7 +354,7 @@ def test_a_server_that_restarts_in_the_middle_is_waited_for(source: Path, tmp_pa
     output = tmp_path / "out"
     state = ScriptedServer(delay=0.02)
     with serve(state):
-        process = start(arguments(source, output, state))
+        process = start(arguments(source, output, state, max_tries=3))  # tries do not count while nobody is there
         wait_until(lambda: len(state.replied) >= 20)
     time.sleep(1.0)  # nobody listens
     assert process.poll() is None
