@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json
+import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
@@ -172,11 +173,11 @@ class OpenAIEndpoint:
         tokens = (self.prompt_characters(request) + sum(map(len, request.fields.values()))) // 4
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(_TryAgain), stop=run.stop, wait=run.wait, before_sleep=run.before_sleep
+                retry=retry_if_exception_type(_TryAgain), stop=run.stop(), wait=run.wait, before_sleep=run.before_sleep
             ):
                 with attempt:
                     await run.turn(tokens)
-                    reply = await self._post(session, body)
+                    reply = await self._post(session, body, run)
         except RetryError as error:
             failure = error.last_attempt.exception()
             if isinstance(failure, _TryAgain) and failure.gone and run.silent() >= self.options.patience_seconds:
@@ -196,7 +197,7 @@ class OpenAIEndpoint:
             )
         return reply
 
-    async def _post(self, session: Any, body: Mapping[str, Any]) -> Reply:
+    async def _post(self, session: Any, body: Mapping[str, Any], run: _Run) -> Reply:
         import aiohttp
 
         path = "/chat/completions" if self.options.api == "chat" else "/completions"
@@ -210,6 +211,7 @@ class OpenAIEndpoint:
             raise _TryAgain(str(error) or type(error).__name__, gone=True) from None
         except aiohttp.ClientError as error:
             raise _TryAgain(str(error) or type(error).__name__) from None
+        run.heard()
         if status in (401, 403):
             raise CrossinError(self._unauthorised(status))
         if status == 404:
@@ -244,7 +246,7 @@ class _Run:
         self.options = options
         self.usage = usage
         self.failures = 0
-        self._last_answer = time.monotonic()
+        self._heard = time.monotonic()
         self._hold_until = 0.0
         self._backoff = wait_exponential_jitter(
             initial=options.backoff_seconds, max=options.backoff_max_seconds, jitter=options.backoff_seconds
@@ -261,13 +263,23 @@ class _Run:
         while (pause := self._hold_until - time.monotonic()) > 0:
             await asyncio.sleep(pause)
 
-    def stop(self, state: Any) -> bool:
-        """Whether to give up: a silent server after a time, any other failure after a number of tries."""
-        failure = state.outcome.exception()
-        tried_enough = bool(state.attempt_number >= self.options.max_tries)
-        if failure.gone and self._last_answer < state.start_time:  # nobody was answered since: the server is away
-            return self.silent() >= self.options.patience_seconds
-        return tried_enough
+    def stop(self) -> Callable[[Any], bool]:
+        """A fresh rule for one request: when to give it up.
+
+        A try counts when the server refused it, or dropped it while answering others. While the server answers nobody,
+        as during a restart, tries do not count, and patience is what ends.
+        """
+        counted = 0
+        failed_before = math.inf
+
+        def rule(state: Any) -> bool:
+            nonlocal counted, failed_before
+            gone = state.outcome.exception().gone
+            counted += not gone or self._heard > failed_before
+            failed_before = time.monotonic()
+            return counted >= self.options.max_tries or (gone and self.silent() >= self.options.patience_seconds)
+
+        return rule
 
     def wait(self, state: Any) -> float:
         """Seconds to wait: what the server asked for, or exponential backoff with jitter."""
@@ -285,15 +297,17 @@ class _Run:
 
     def silent(self) -> float:
         """Seconds since the server last answered anything."""
-        return time.monotonic() - self._last_answer
+        return time.monotonic() - self._heard
+
+    def heard(self) -> None:
+        """The server answered something, if only that it cannot."""
+        self._heard = time.monotonic()
 
     def answered(self, reply: Reply) -> Reply:
-        self._last_answer = time.monotonic()
         self.failures = 0
         return reply
 
     def failed(self, reason: str) -> Reply:
-        self._last_answer = time.monotonic()
         self.failures += 1
         return Reply("", error=reason)
 
