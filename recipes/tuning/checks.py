@@ -45,9 +45,7 @@ def check_precision(train: TrainOptions, options: ModelOptions) -> None:
         CrossinError: dtype is a 16-bit one, but bf16 and fp16 are off.
     """
     if options.dtype in ("bfloat16", "float16") and not (train.bf16 or train.fp16):
-        raise CrossinError(
-            f"dtype {options.dtype} without mixed precision: add --dtype float32 or --bf16 true"
-        )
+        raise CrossinError(f"dtype {options.dtype} without mixed precision: add --dtype float32 or --bf16 true")
 
 
 @dataclass(frozen=True)

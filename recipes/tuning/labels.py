@@ -71,6 +71,7 @@ def load_rows(path: str | Path) -> Dataset:
     Raises:
         CrossinError: nothing readable, a column is missing, there are no rows, or a prompt or completion is empty.
     """
+    import pyarrow.parquet as pq
     from datasets import Dataset
 
     source = Path(path)
@@ -80,8 +81,12 @@ def load_rows(path: str | Path) -> Dataset:
     if file.suffix not in (".parquet", ".jsonl"):
         raise CrossinError(f"mix {path}: give a folder made by build_mix.py, a .parquet or .jsonl file, or a .yaml")
     try:
+        if file.suffix == ".parquet" and pq.ParquetFile(file).metadata.num_rows == 0:
+            raise CrossinError(f"mix {file} is empty: it has no rows")
         reader = Dataset.from_parquet if file.suffix == ".parquet" else Dataset.from_json
         rows = reader(str(file), keep_in_memory=False)
+    except CrossinError:
+        raise
     except Exception as error:  # pyarrow and datasets have no common base for unreadable files
         if file.stat().st_size == 0:
             raise CrossinError(f"mix {file} is empty: it has no rows") from error
@@ -205,12 +210,14 @@ def _chat(
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
     head = tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, tokenize=False)
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
-    ids = tokenizer(whole, add_special_tokens=False)["input_ids"]
+    # As the harness does: the tokenizer's own BOS, unless the template has written it.
+    special = not (tokenizer.bos_token and whole.startswith(tokenizer.bos_token))
+    ids = _without_eos(tokenizer(whole, add_special_tokens=special)["input_ids"], tokenizer)
     while ids and ids[-1] not in stop:  # the line break that many templates put behind the turn
         if str(tokenizer.decode(ids[-1:])).strip():
             break
         ids.pop()
-    return tokenizer(head, add_special_tokens=False)["input_ids"], ids
+    return _without_eos(tokenizer(head, add_special_tokens=special)["input_ids"], tokenizer), ids
 
 
 def _without_eos(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
