@@ -19,6 +19,7 @@ from crossin_metrics.prediction_tables import json_lines
 from crossin_metrics.predictions import Run
 from crossin_metrics.report.entries import Entry
 from crossin_metrics.sample_logs import task_of
+from crossin_metrics.seaeval_logs import read_samples
 
 MAX_QUESTIONS = 200
 MAX_BYTES = 6_000_000
@@ -109,7 +110,7 @@ def _set(
             )
             words: dict[str, str] = {}
             # Of one set the texts are read once; of generated answers every run's words are.
-            if len(texts) < len(ids) or entry.formulation.startswith("gen"):
+            if len(texts) < len(ids) or _generated(entry):
                 _read_log(run, wanted, texts, words)
             if words:
                 size = sum(len(text.encode()) for text in words.values())
@@ -131,6 +132,11 @@ def _set(
     return made, used
 
 
+def _generated(entry: Entry) -> bool:
+    """Whether answers were read out of words: this project's `gen` tasks, SeaEval's logs."""
+    return entry.formulation.startswith("gen") or entry.source.endswith((".json", ".json.gz"))
+
+
 def _distinct(run: Run) -> np.ndarray:
     """`[n_questions]`, how many different answers (None is one) a question got in its languages, above 1."""
     ordered = np.sort(run.answers, axis=1)
@@ -142,6 +148,9 @@ def _read_log(
 ) -> None:
     """Texts and words out of the sample logs of this project's tasks; other files have none that can be told."""
     for path in run.source_files:
+        if path.name.endswith((".json", ".json.gz")):
+            _read_seaeval(path, run, wanted, texts, words)
+            continue
         if not path.name.startswith("samples_") or task_of(path) != run.task:
             continue
         try:
@@ -161,6 +170,24 @@ def _read_log(
                     words[f"{wanted[identifier]},{column}"] = clip(answer, "words")
         except (CrossinError, KeyError, TypeError, ValueError):
             continue  # the run was read whole before: a file changed since loses its texts, not the report
+
+
+def _read_seaeval(
+    path: Path,
+    run: Run,
+    wanted: Mapping[str, int],
+    texts: dict[str, dict[str, dict[str, Any]]],
+    words: dict[str, str],
+) -> None:
+    try:
+        for sample in read_samples(path):
+            if sample.id in wanted and sample.language in run.languages:
+                text = text_of(sample.question, sample.context, sample.choices)
+                texts.setdefault(sample.id, {})[sample.language] = text
+                column = run.languages.index(sample.language)
+                words[f"{wanted[sample.id]},{column}"] = clip(sample.prediction, "words")
+    except CrossinError:
+        return  # as below
 
 
 def _words(sample: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,7 @@ without a sample log is shown with the scores it states: nothing can be tested o
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
@@ -18,11 +19,13 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.parallel_logs import find_family
-from crossin_metrics.prediction_tables import json_lines
+from crossin_metrics.prediction_tables import json_lines, numbered_lines
 from crossin_metrics.predictions import Run, file_kind, read_predictions
-from crossin_metrics.report.signatures import fields_of, setup_of
+from crossin_metrics.report.signatures import setup_of
+from crossin_metrics.report.write import MARKER
 from crossin_metrics.sample_logs import can_read, task_of
 from crossin_metrics.scores import score_questions
+from crossin_metrics.seaeval_logs import is_parallel
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT[\d.:-]+)\.json")
 _TABLES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
@@ -103,10 +106,17 @@ def _files(paths: Iterable[str | Path]) -> list[tuple[Path, bool]]:
     for given in map(Path, paths):
         if not given.exists():
             raise CrossinError(f"{given}: no such file or folder")
-        below = [given] if given.is_file() else sorted(path for path in given.rglob("*") if path.is_file())
+        below = [given]
+        if given.is_dir():
+            below = sorted(path for path in given.rglob("*") if path.is_file() and not _in_report(path, given))
         for path in below:
             files.setdefault(path.resolve(), (path, given.is_file()))
     return list(files.values())
+
+
+def _in_report(path: Path, top: Path) -> bool:
+    """Whether a file is part of an earlier report, whose tables are no results."""
+    return any((folder / MARKER).is_file() for folder in path.parents if folder == top or top in folder.parents)
 
 
 def _lot(path: Path, named: bool, found: Collection) -> tuple[Any, ...] | None:
@@ -133,15 +143,26 @@ def _lot(path: Path, named: bool, found: Collection) -> tuple[Any, ...] | None:
             return None
         family = find_family(task_of(path))
         return (path,) if family is None else (path.parent, family[0].name)
-    if kind == "jsonl" and not named and not _is_table(path):
-        found.problem(path, "passed over: no prediction table (columns id, language, answer, gold)")
+    if not named and not _has_answers(path, kind):
+        if not name.endswith(".json"):
+            found.problem(path, "passed over: no prediction table (columns id, language, answer, gold)")
         return None
     return (path,)
 
 
-def _is_table(path: Path) -> bool:
-    _, first = next(json_lines(path))
-    return {"id", "language", "gold"} <= first.keys() or (not {"id", "gold"} & first.keys() and "samples" in first)
+def _has_answers(path: Path, kind: str) -> bool:
+    """Whether a file that nobody named looks like a prediction table or a SeaEval log; any Parquet file does."""
+    try:
+        if kind == "seaeval":
+            return is_parallel(path)
+        columns: Iterable[str] = ("id", "language", "gold")
+        if kind == "jsonl":
+            columns = next(json_lines(path))[1].keys()
+        elif kind == "csv":
+            columns = next(csv.reader([next(numbered_lines(path))[1]]))
+        return {"id", "language", "gold"} <= set(columns)
+    except (CrossinError, csv.Error):
+        return False
 
 
 def _read_lot(files: list[Path], found: Collection, languages: Sequence[str] | None) -> None:
@@ -306,8 +327,3 @@ def model_label(run: Run) -> str:
     adapter = (run.settings.get("metadata") or {}).get("peft")
     suffix = run.model[run.model.rindex(" (") :] if run.model.endswith(")") and " (" in run.model else ""
     return (f"{name}+{adapter}" if adapter else name) + suffix
-
-
-def stated_fields(stated: Stated) -> dict[str, str]:
-    """The fields of a stated score's signature."""
-    return fields_of(stated.signature)

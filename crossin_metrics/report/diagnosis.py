@@ -86,6 +86,11 @@ def _chance(entry: Entry) -> str | None:
     if not known:
         return None
     kappa, middle = known[len(known) // 2]
+    # The observed agreement's standard error is at most 0.5 / sqrt(n), as it is a mean of numbers in [0, 1]: four of
+    # these above chance need no bootstrap.
+    agreement, n = entry.by_prompt[entry.prompts[middle]]["consistency_2"], len(entry.runs[middle].ids)
+    if kappa < 1.0 and kappa * (1.0 - agreement) / (1.0 - kappa) > 2.0 / math.sqrt(n):
+        return None
     replicates = bootstrap(entry.runs[middle].questions(), n_resamples=_KAPPA_RESAMPLES, keys=["fleiss_kappa"])
     low, high = percentile_intervals(replicates)["fleiss_kappa"]
     if low > 0.0:

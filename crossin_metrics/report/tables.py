@@ -243,7 +243,20 @@ def latex(tables: Sequence[Table]) -> str:
         if baselines:
             parts.append("\\midrule")
         parts += [" & ".join(["", f"\\emph{{{title}}}", *map(_tex, cells)]) + " \\\\" for title, cells in baselines]
-        parts += ["\\bottomrule", "\\end{tabular}}", f"\\caption{{{_tex(table.title)}. {legend}}}", "\\end{table*}", ""]
+        signatures = dict.fromkeys(
+            f"% {' '.join(_name(row).split())}: {' '.join(entry.signature.split())}"
+            for row in table.rows
+            for entry in row.entries
+            if entry is not None
+        )
+        parts += [
+            "\\bottomrule",
+            "\\end{tabular}}",
+            f"\\caption{{{_tex(table.title)}. {legend}}}",
+            "\\end{table*}",
+            *signatures,
+            "",
+        ]
     return "\n".join(parts)
 
 
