@@ -103,29 +103,31 @@ def p_value(value: float) -> str:
 
 def sentence(benchmark: str, key: str, one: Tested, n_questions: int, alpha: float) -> str:
     """What one row of the table says, in words."""
-    start = f"{benchmark}: "
+    start, p = f"{benchmark}: ", _p(one.p_randomization_holm)
     if one.significant:
         higher = "A" if one.difference > 0 else "B"
-        text = (
-            f"{higher} is higher in {key}, by {abs(one.difference):.4f} (interval "
-            f"{abs(one.low if one.difference > 0 else one.high):.4f} to "
-            f"{abs(one.high if one.difference > 0 else one.low):.4f}, p = {p_value(one.p_randomization_holm)})"
-        )
+        ends = sorted((abs(one.low), abs(one.high)))
+        interval = f"interval {ends[0]:.4f} to {ends[1]:.4f}, "
         if one.low <= 0.0 <= one.high:
-            text = (
-                f"{higher} is higher in {key}, by {abs(one.difference):.4f} (p = {p_value(one.p_randomization_holm)}), "
-                f"though the interval {one.low:+.4f} to {one.high:+.4f} just reaches 0"
-            )
+            interval = f"though the interval, {one.low:+.4f} to {one.high:+.4f}, holds 0; "
+        text = f"{higher} is higher in {key}, by {abs(one.difference):.4f} ({interval}{p})"
         if key.startswith(_NEITHER) and not key.startswith("consistent_correct"):
             text += "; more of it is better only where the answers are right"
         return start + text
-    if not one.standard_error > 0.0:
+    if one.difference == 0.0 and one.standard_error == 0.0:
         return start + f"A and B do not differ in {key}: the same on every question"
-    text = f"no difference in {key} is shown (p = {p_value(one.p_randomization_holm)})"
+    text = f"no difference in {key} is shown ({p})"
     if one.p_randomization <= alpha:
-        text += f"; by itself p = {p_value(one.p_randomization)}, which does not stand the correction"
-    return start + text + f"; {n_questions} questions show differences of {one.detectable:.4f} and more reliably"
+        text += f"; by itself {_p(one.p_randomization)}, which does not stand the correction"
+    if not math.isfinite(one.detectable):
+        return start + text + f"; {_count(n_questions, 'question')} cannot show one"
+    return start + text + f"; {n_questions} questions reliably show differences of {one.detectable:.4f} and more"
 
 
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
+def _p(value: float) -> str:
+    shown = p_value(value)
+    return f"p {shown[0]} {shown[1:]}" if shown.startswith("<") else f"p = {shown}"
