@@ -1,6 +1,6 @@
 """Make a parallel instruction seed out of an English one.
 
-    python recipes/translate_seed.py --config recipes/configs/translate/endpoint.yaml --output_dir runs/seed
+    python recipes/translate_seed.py --config recipes/configs/translate/mini_endpoint.yaml --output_dir out/mini_seed
 
 Writes into `output_dir`: seed.jsonl (rows accepted in every language), rejects.jsonl (the others, with reasons),
 report.md and report.json, config.yaml, manifest.json, and replies/ (every reply of the model). The same command goes on
@@ -15,12 +15,16 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if __package__ in (None, ""):  # run as a script: the checkout's root, not this folder, is where imports start
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from recipes.parsing import parse, run
+
+if TYPE_CHECKING:
+    from recipes.translation.config import EngineOptions, GateOptions, SourceOptions
+    from recipes.translation.run import Translation
 
 PROG = "translate_seed.py"
 
@@ -35,8 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return translate_seed(*options)
 
 
-def translate_seed(source_options: Any, engine_options: Any, gate_options: Any) -> int:
-    """Translate, check and write; see `recipes/translation/run.py` for the steps."""
+def translate_seed(source_options: SourceOptions, engine_options: EngineOptions, gate_options: GateOptions) -> int:
+    """Translate, check and write; see `recipes/translation/run.py` for the steps.
+
+    Returns:
+        0 done, 1 done but for some rows that were not answered, 130 stopped by the user.
+
+    Raises:
+        CrossinError: unreadable source, unreachable or failing engine, damaged or busy store, or a failing write. The
+            replies stored so far stay.
+    """
     from recipes.sources import parse_fields
     from recipes.translation.engines import build_engine
     from recipes.translation.estimate import estimate
@@ -110,7 +122,9 @@ def _progress(description: str, total: int, done: int) -> Any:
         yield bar
 
 
-def _write_set_up(folder: Path, source: Any, engine: Any, gates: Any, translation: Any) -> None:
+def _write_set_up(
+    folder: Path, source: SourceOptions, engine: EngineOptions, gates: GateOptions, translation: Translation
+) -> None:
     """Write config.yaml (the merged options) and manifest.json (versions and what the engine is)."""
     from importlib import metadata
 

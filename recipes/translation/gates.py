@@ -1,8 +1,10 @@
 """Is this a usable translation? Checks from cheap to dear; the first that fails names the reason.
 
-The thresholds are wide: they are there to catch a reply that is broken, not to judge style. Each was held against
-parallel texts by people: XQuAD (12 languages, 240 passages, 1,190 questions and answers) and the questions of
-Cross-MMLU and Cross-LogiQA for Indonesian, Malay and Filipino. What was measured stands beside the constant.
+The thresholds are wide: they are there to catch a reply that is broken, not to judge style. Held against XQuAD (240
+passages, 1,190 questions and answers, translated by people into 11 languages), all of them together set aside 1.6% of
+28,820 translations, most of these names that stay as they are or numbers the translator did change. Of 7,150 passages
+and questions put in the place of another language they caught 95.5%, of untranslated ones 99.8%; what they missed is
+short. Half a text missing is within their bounds: for that there are the gates with models.
 """
 
 from __future__ import annotations
@@ -110,12 +112,22 @@ def gate_numbers(pairs: list[Pair]) -> Finding | None:
         wanted = [number for number in _NUMBER.findall(pair.source) if len(_digits(number)) >= 2]
         if not wanted:
             continue
-        found = {_digits(number) for number in re.findall(r"\d[\d.,:\u066b\u066c]*", pair.target)}
-        glued = "".join(_digits(word) for word in pair.target.split())  # thousands set apart by blanks
+        found = _numbers_in(pair.target)
         for number in wanted:
-            if _digits(number) not in found and _digits(number) not in glued:
+            if _digits(number) not in found:
                 return Finding("numbers", pair.field, f"{number} is lost")
     return None
+
+
+def _numbers_in(text: str) -> set[str]:
+    """The digits of all numbers in a text, read with and without the separators between their groups."""
+    found = set()
+    for run in re.findall(r"\d+(?:[\s.,:'’\u066b\u066c]\d+)*", text):
+        groups = [_digits(group) for group in re.findall(r"\d+", run)]
+        for start in range(len(groups)):
+            for end in range(start + 1, min(start + 5, len(groups)) + 1):  # five groups: up to 999 billion and cents
+                found.add("".join(groups[start:end]))
+    return found
 
 
 # not: 20 million (2000万), 90s, 10 pm (22:00), 12-hour clock times

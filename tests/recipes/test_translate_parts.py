@@ -280,6 +280,9 @@ def test_a_good_translation_passes_every_gate(target: str, language: str) -> Non
         ("The year 2021", "El año 2012", True),
         ("Meet at 10 pm.", "晚上二十二点见。", False),
         ("25 and 25 again", "25 y otra vez 25", False),
+        ("There are 25.", "Hay 2 o 5.", True),
+        ("1,000,000 and 12", "1.000.000 y 12", False),
+        ("from 10 to 20 of 1500", "de 10 a 20 de 1 500", False),
     ],
 )
 def test_numbers_are_kept(source: str, target: str, lost: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import importlib.util
 import json
 import math
 import os
@@ -47,6 +48,9 @@ class OpenAIEndpoint:
     sentinel = "⟦{}⟧"
 
     def __init__(self, options: EngineOptions) -> None:
+        missing = [name for name in ("aiohttp", "aiolimiter", "tenacity") if importlib.util.find_spec(name) is None]
+        if missing:
+            raise CrossinError(f"engine endpoint needs {', '.join(missing)}: pip install 'crossin[translate]'")
         self.options = options
         self.joint = options.answer_format != "fields"
         self.usage = Usage()
