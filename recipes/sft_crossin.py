@@ -124,7 +124,7 @@ def fit(
     """Train, from the last whole checkpoint if there is one; write adapter, log and manifest."""
     from transformers import set_seed
 
-    from recipes.tuning import checks, manifest, run_folder
+    from recipes.tuning import checks, labels, manifest, run_folder
     from recipes.tuning import model as models
     from recipes.tuning.checkpoints import last_whole
     from recipes.tuning.trainer import CrossinTrainer, LogBeforeSave, save_adapter
@@ -132,6 +132,8 @@ def fit(
     set_seed(train.seed)  # LoRA matrices are drawn before the trainer sets its seed
     network = models.load_model(base, plan, model, train)
     checks.check_attention(network, train)
+    if not train.packing:
+        rows = labels.fill_up(rows, tune.global_batch_size, tokenizer.pad_token_id)
     max_length, train.max_length = train.max_length, train.max_length if train.packing else None  # rows are cut already
     meter = manifest.Meter(output / "checkpoints" / "sessions.json")
     trainer = CrossinTrainer(

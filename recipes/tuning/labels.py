@@ -166,6 +166,21 @@ def label_rows(
     return labelled, report
 
 
+def fill_up(rows: Dataset, multiple: int, pad: int) -> Dataset:
+    """Append rows without loss (two pad tokens) until the number of rows is a multiple.
+
+    Otherwise the sampler for several processes repeats rows of the beginning to give each process as many, and the data
+    would not be seen once; with it, any number of processes draws the same global batches.
+    """
+    from datasets import Dataset, concatenate_datasets
+
+    missing = -len(rows) % multiple
+    if not missing:
+        return rows
+    filler = {"input_ids": [pad, pad], "labels": [IGNORED, IGNORED], "length": 2}
+    return concatenate_datasets([rows, Dataset.from_list([filler] * missing, features=rows.features)])
+
+
 def end_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """Ids that end an answer: EOS, and the end-of-turn tokens of well-known chat templates that the vocabulary has."""
     if tokenizer.eos_token_id is None:
@@ -208,8 +223,8 @@ def _chat(
             f"tokenizer {tokenizer.name_or_path} has no chat template: use frame: headers (or plain, space)"
         )
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
-    head = tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, tokenize=False)
-    whole = tokenizer.apply_chat_template(messages, tokenize=False)
+    head = str(tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, tokenize=False))
+    whole = str(tokenizer.apply_chat_template(messages, tokenize=False))
     # As the harness does: the tokenizer's own BOS, unless the template has written it.
     special = not (tokenizer.bos_token and whole.startswith(tokenizer.bos_token))
     ids = _without_eos(tokenizer(whole, add_special_tokens=special)["input_ids"], tokenizer)

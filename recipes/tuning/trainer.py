@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import rotate_checkpoints
 from trl import SFTTrainer
 
@@ -21,6 +23,25 @@ HEAD_BYTES = 4 * 2**30
 
 BYTES_PER_LOGIT = 16
 """bfloat16 logits, float32 copy, log-softmax and gradient of both."""
+
+
+class SeededLengthGroups(LengthGroupedSampler):
+    """Batches of rows of like length, in an order that hangs on seed and epoch alone.
+
+    transformers' sampler draws from the global random state, so that a resumed run would meet other batches.
+    """
+
+    def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
+        super().__init__(batch_size, lengths=lengths)
+        self.seed, self.epoch = seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by accelerate before each pass."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        self.generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        return super().__iter__()
 
 
 class LogBeforeSave(TrainerCallback):
@@ -71,6 +92,15 @@ class CrossinTrainer(SFTTrainer):
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # it counts all processes' tokens, and DDP averages gradients
         return loss
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(train_dataset)
+        lengths = [len(ids) for ids in rows["input_ids"]]
+        at_once = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        return SeededLengthGroups(at_once, lengths, seed)
 
     def _vocabulary(self) -> int:
         config: Any = self.model.config  # type: ignore[union-attr]

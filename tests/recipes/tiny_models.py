@@ -44,7 +44,9 @@ def byte_tokenizer(folder: Path, *, bos: bool = True, eos: bool = False, pad: st
     return out
 
 
-def tiny_model(folder: Path, kind: str = "gemma3_text", *, tied: bool = True, seed: int = 0, width: int = 32, **tokenizer: Any) -> Path:
+def tiny_model(
+    folder: Path, kind: str = "gemma3_text", *, tied: bool = True, seed: int = 0, width: int = 32, **tokenizer: Any
+) -> Path:
     """Write a random two-layer model with its tokenizer; kind: gemma2, gemma3_text, llama or mistral."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
