@@ -63,10 +63,7 @@ def write_report(out: Path, contents: Mapping[str, str | bytes]) -> None:
         (made / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
         made.chmod(0o755)
         if out.is_dir():
-            old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.old."))
-            os.replace(out, old / "report")  # a folder cannot be replaced in one step where it is not empty
-            os.replace(made, out)
-            shutil.rmtree(old)
+            _swap(made, out)
         else:
             os.replace(made, out)
     except OSError as error:
@@ -75,3 +72,22 @@ def write_report(out: Path, contents: Mapping[str, str | bytes]) -> None:
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
+
+
+def _swap(made: Path, out: Path) -> None:
+    """Put a new folder in an old one's place; where that fails the old one stays.
+
+    A folder that is not empty cannot be replaced in one step: the old one is moved aside first.
+    """
+    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.old."))
+    old = aside / out.name
+    try:
+        os.replace(out, old)
+        os.replace(made, out)
+    except BaseException:
+        if old.is_dir() and not out.exists():
+            old.rename(out)
+        if not old.exists():
+            aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
