@@ -61,7 +61,9 @@ def hub_readme(repository: str) -> str:
 
 def _token() -> str:
     from huggingface_hub import get_token
+    from huggingface_hub.utils import logging
 
+    logging.set_verbosity_error()  # its retries are not worth a line each; what fails in the end is said
     token = get_token()
     if not token:
         raise CrossinError("--push needs a token of the hub: set HF_TOKEN, or log in with `hf auth login`")
