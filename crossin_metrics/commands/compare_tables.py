@@ -33,6 +33,8 @@ def comparison_text(
         for match, pair, scores in zip(matches, joined, tested, strict=True)
         for key, one in scores.items()
     ]
+    if len(matches) > 1:
+        words += tallies(tested)
     blocks.append("\n".join(["conclusions", *words]))
     blocks.append(
         f"{n_resamples} resamples of the questions, seed {seed}; decided by approximate randomisation at level "
@@ -122,6 +124,16 @@ def sentence(benchmark: str, key: str, one: Tested, n_questions: int, alpha: flo
     if not math.isfinite(one.detectable):
         return start + text + f"; {_count(n_questions, 'question')} cannot show one"
     return start + text + f"; {n_questions} questions reliably show differences of {one.detectable:.4f} and more"
+
+
+def tallies(tested: Sequence[dict[str, Tested]]) -> list[str]:
+    """A line a score: on how many benchmarks A, B or neither is shown to be higher."""
+    lines = []
+    for key in dict.fromkeys(key for scores in tested for key in scores):
+        found = [scores[key] for scores in tested if key in scores]
+        a, b = (sum(one.significant and sign * one.difference > 0 for one in found) for sign in (1, -1))
+        lines.append(f"all {len(found)}: {key} is higher for A on {a}, for B on {b}, undecided on {len(found) - a - b}")
+    return lines
 
 
 def _count(n: int, noun: str) -> str:

@@ -51,7 +51,8 @@ def section(records: Sequence[Record]) -> str:
             shown = "" if value is None else f"{value:.4f}" + ("" if error is None else f" ± {error:.4f}")
             cells.append(shown)
         lines.append(_row([*cells, str(record.n_questions), ", ".join(record.runs[0].languages)]))
-    lines += ["", "± is the bootstrap standard error over questions. " + _meanings(keys), ""]
+    errors = "± is the bootstrap standard error over questions. " if any(record.errors for record in records) else ""
+    lines += ["", errors + _meanings(keys), ""]
     lines += [f"- `{record.signature}`{_median(record)}" for record in records]
     return "\n".join([*lines, END])
 

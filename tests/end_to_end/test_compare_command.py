@@ -99,6 +99,14 @@ def test_golden_models(shared: Path) -> None:
             for x in ("p_randomization", "p_randomization_holm")
         }
         assert all(after >= before for before, after in zip(*p.values(), strict=True))
+    shown = crossin(
+        "compare", golden, golden, "--run-a", "*|flan_t5_xl|*", "--run-b", "*|flan_ul2|*", "--resamples", 500
+    )
+    for key in ("acc", "consistency", "ac3"):
+        scores = [one["scores"][key] for one in found["comparisons"] if one["scores"][key]["significant"]]
+        a, b = sum(s["difference"] > 0 for s in scores), sum(s["difference"] < 0 for s in scores)
+        line = f"all 5: {key} is higher for A on {a}, for B on {b}, undecided on {5 - a - b}"
+        assert line in shown.stdout.splitlines()
     refused = crossin("compare", golden, golden, "--run-a", "*gemma*", "--run-b", "*flan_ul2*p1")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "shots is 5 and 0; mode is five_shot and zero_shot" in refused.stderr

@@ -299,6 +299,12 @@ def test_a_model_card_from_nothing() -> None:
     assert f"`{record.signature}`" in card.text
 
 
+def test_a_card_of_medians_states_no_errors() -> None:
+    text = model_card(records(*(make_run(i, prompt=f"p{i}") for i in (1, 2, 3))))
+    assert "±" not in text
+    assert "(median of 3 prompts)" in text
+
+
 def test_merging_leaves_the_rest_of_the_readme_alone() -> None:
     from huggingface_hub import ModelCard
 
