@@ -59,7 +59,7 @@ def _inconsistent(entry: Entry) -> str | None:
     if "consistency" not in scores or "acc" not in entry.intervals:
         return None
     low = entry.intervals["acc"][0]
-    if low <= scores["baseline_constant_acc"] or scores["consistency"] >= scores["acc"]:
+    if low <= scores["baseline_constant_acc"] or entry.intervals["consistency"][1] >= scores["acc"]:
         return None
     return (
         f"right in {_percent(scores['acc'])} of answers, but only {_percent(scores['consistency'])} of answers agree "
@@ -169,7 +169,8 @@ def _few(entry: Entry) -> str | None:
 RULES: tuple[Rule, ...] = (
     Rule(
         "right but inconsistent",
-        "the 95% interval of accuracy is above the best constant letter's accuracy, and consistency is below accuracy",
+        "the 95% interval of accuracy is above the best constant letter's accuracy, and that of "
+        "consistency ends below accuracy",
         _inconsistent,
     ),
     Rule(

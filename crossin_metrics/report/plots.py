@@ -26,6 +26,7 @@ INK = "#1b1f24"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MOST_ROWS = 30  # models in a plot, best AC3 first; the page's tables have all
 MOST_HEATMAPS = 6
+DARK_FROM = 68  # percent from which white reads better than black on matplotlib's Blues
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: searchable, and in the page's font
     "font.family": "sans-serif",
@@ -112,7 +113,9 @@ def _svg(canvas: Canvas, name: str) -> str:
         canvas.savefig(stream, format="svg", transparent=True, metadata=empty)
     text = stream.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r'<g id="[^"]*"', "<g", text)  # ids that nothing refers to would be double in a page
+    # Ids that nothing refers to would be double in a page.
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", text)
     return text.replace(INK, "currentColor")
 
 
@@ -204,7 +207,7 @@ def _pairs(groups: Sequence[Group]) -> Canvas | None:
         image = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=100)
         if len(codes) <= 12:
             for i, j in np.argwhere(~np.isnan(matrix)):
-                dark = matrix[i, j] > 55
+                dark = matrix[i, j] > DARK_FROM
                 axes.text(
                     j,
                     i,
@@ -239,7 +242,7 @@ def _languages(groups: Sequence[Group]) -> Canvas | None:
         axes.imshow(matrix, cmap="Blues", vmin=0, vmax=100, aspect="auto")
         if len(codes) <= 16:
             for i, j in np.ndindex(*matrix.shape):
-                colour = "white" if matrix[i, j] > 55 else "#1b1f25"
+                colour = "white" if matrix[i, j] > DARK_FROM else "#1b1f25"
                 axes.text(j, i, f"{matrix[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
         axes.set_xticks(range(len(codes)), codes, rotation=90 if len(codes) > 20 else 0, fontsize=8)
         names = [*(_short(entry.model) for entry in entries), "baseline: constant letter"]

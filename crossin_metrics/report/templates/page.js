@@ -83,18 +83,20 @@
     }
     byId("shown").textContent = `${shown} of ${rows.length} rows`;
   };
-  filters.addEventListener("input", applyFilters);
+  for (const event of ["input", "change"]) filters.addEventListener(event, applyFilters);
   filters.addEventListener("submit", (event) => event.preventDefault());
   applyFilters();
 
   // Languages: accuracy of each, and the share of questions on which two agree.
   const describe = (entry) => [entry.model, entry.benchmark, entry.setup || entry.kind].join(" · ");
   const shade = (value, low, high) => {
-    const t = high > low ? (value - low) / (high - low) : 0.5;
+    const t = (value - low) / (high - low);
     const light = [238, 243, 249];
     const deep = [8, 64, 129];
     const colour = light.map((start, i) => Math.round(start + t * (deep[i] - start)));
-    return [`rgb(${colour.join(",")})`, t > 0.48 ? "#ffffff" : "#10161d"];
+    const [r, g, b] = colour.map((x) => x / 255).map((x) => (x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
+    const luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b; // black and white have the same contrast at 0.179
+    return [`rgb(${colour.join(",")})`, luminance > 0.179 ? "#000000" : "#ffffff"];
   };
   const pairOf = (entry, i, j) => {
     const [a, b] = i < j ? [i, j] : [j, i];
@@ -127,8 +129,9 @@
   const drawPairs = (entry) => {
     if (!entry.pairs.length) return make("p", { class: "muted" }, "No language pairs: one language, or scores without samples.");
     const known = entry.pairs.filter((value) => value !== null);
-    const low = Math.min(...known);
-    const high = Math.max(...known);
+    const [low, high] = [Math.min(...known), Math.max(...known)];
+    const middle = (low + high) / 2; // small differences are not shown as large ones: shades span 20 points at least
+    const [palest, deepest] = [Math.min(low, middle - 0.1), Math.max(high, middle + 0.1)];
     const table = make("table", { class: "heat" });
     table.append(make("caption", {}, `Consistency of language pairs: share of questions with one answer in both, in percent (${percent(low)} to ${percent(high)}).`));
     table.append(make("thead", {}, make("tr", {}, make("td"), ...entry.langs.map((code) => make("th", { scope: "col" }, make("abbr", { title: languageName(code) }, code))))));
@@ -138,7 +141,7 @@
       entry.langs.forEach((other, j) => {
         const value = i === j ? null : pairOf(entry, i, j);
         const cell = make("td", {}, i === j ? "" : percent(value));
-        if (value !== null) [cell.style.background, cell.style.color] = shade(value, low, high);
+        if (value !== null) [cell.style.background, cell.style.color] = shade(value, palest, deepest);
         row.append(cell);
       });
       rowsOf.append(row);
@@ -159,7 +162,7 @@
     byId("pairs").replaceChildren(drawPairs(entry));
   };
   byId("entry-form").hidden = withLanguages.length === 0;
-  chooser.addEventListener("input", drawLanguages);
+  chooser.addEventListener("change", drawLanguages);
   byId("entry-form").addEventListener("submit", (event) => event.preventDefault());
   drawLanguages();
 
@@ -202,7 +205,7 @@
     set.langs.forEach((code, column) => {
       const text = (set.texts[set.ids[question]] || {})[code];
       const article = make("article", { lang: code });
-      article.append(make("h4", { lang: "en" }, `${languageName(code)}: `, make("span", { class: verdict(answers[column], gold) }, said(answers[column], gold))));
+      article.append(make("h3", { lang: "en" }, `${languageName(code)}: `, make("span", { class: verdict(answers[column], gold) }, said(answers[column], gold))));
       if (text) {
         if (text.c) article.append(make("p", { class: "context", dir: "auto", tabindex: "0" }, text.c));
         article.append(make("p", { class: "text", dir: "auto" }, text.q));
@@ -266,9 +269,10 @@
   if (data.sets.length) {
     byId("question-form").hidden = false;
     fill(sets, data.sets.map((set, i) => [i, `${set.benchmark} (${set.langs.join(", ")}; ${set.all})`]));
-    sets.addEventListener("input", restart(drawAnswerers));
-    answerer.addEventListener("input", restart(drawPrompts));
-    for (const control of [prompt, which, contains]) control.addEventListener("input", restart(drawQuestions));
+    sets.addEventListener("change", restart(drawAnswerers));
+    answerer.addEventListener("change", restart(drawPrompts));
+    for (const control of [prompt, which]) control.addEventListener("change", restart(drawQuestions));
+    contains.addEventListener("input", restart(drawQuestions));
     byId("question-form").addEventListener("submit", (event) => event.preventDefault());
     const turn = (step) => () => {
       start += step;
