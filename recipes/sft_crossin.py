@@ -178,15 +178,18 @@ def find_mix(tune: TuneOptions, output: Path, build: bool) -> Path:
             f"mix {tune.mix} does not exist: give a folder made by build_mix.py, a file of rows, or a .yaml"
         )
     if path.suffix not in (".yaml", ".yml"):
+        if tune.mix_options:
+            raise CrossinError(f"mix_options change a mix configuration (.yaml), and mix is {tune.mix}")
         return path
     if build:
         from recipes.build_mix import build as build_mix
         from recipes.mix_config import MixConfig
         from recipes.parsing import parse
 
-        (config,) = parse(
-            MixConfig, ["--config", str(path), "--output_dir", str(output / "mix")], prog="sft_crossin", description=""
-        )
+        arguments = ["--config", str(path), "--output_dir", str(output / "mix")]
+        for name, value in (item.split("=", 1) for item in tune.mix_options):
+            arguments += [f"--{name}", *value.split()]
+        (config,) = parse(MixConfig, arguments, prog="sft_crossin: mix", description="")
         build_mix(config)
     return output / "mix"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +43,15 @@ def check_precision(train: TrainOptions, options: ModelOptions) -> None:
     """Frozen weights in 16 bits need mixed precision: what is trained is float32.
 
     Raises:
-        CrossinError: dtype is a 16-bit one, but bf16 and fp16 are off.
+        CrossinError: dtype is a 16-bit one, but bf16 and fp16 are off, or FSDP is on.
     """
     if options.dtype in ("bfloat16", "float16") and not (train.bf16 or train.fp16):
         raise CrossinError(f"dtype {options.dtype} without mixed precision: add --dtype float32 or --bf16 true")
+    if is_sharded(train) and options.dtype != "float32":
+        raise CrossinError(
+            f"dtype {options.dtype} under FSDP: it shards weights of one dtype, and what is trained is float32. Add "
+            "--dtype float32; computing stays in bf16"
+        )
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,7 @@ def leak(model: Any, bf16: bool = False) -> float:
 
 def is_sharded(train: TrainOptions) -> bool:
     """Whether FSDP splits the model over processes."""
-    return getattr(train, "fsdp_plugin_args", None) is not None or bool(getattr(train, "fsdp", None))
+    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true" or bool(train.fsdp)
 
 
 def _free(train: TrainOptions) -> tuple[float, str]:
@@ -199,6 +205,4 @@ def _free(train: TrainOptions) -> tuple[float, str]:
 
 
 def _local_processes() -> int:
-    import os
-
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -38,6 +38,10 @@ class TuneOptions:
             "which is built into <output_dir>/mix."
         )
     )
+    mix_options: list[str] = field(
+        default_factory=list,
+        metadata=_help("Options that win over a mix configuration's, as name=value: variant=en2x n_samples=200."),
+    )
     frame: Literal["plain", "headers", "space", "chat"] = field(
         default="headers",
         metadata=_help(
@@ -97,6 +101,9 @@ class TuneOptions:
             raise CrossinError(f"global_batch_size: {self.global_batch_size} must be at least 1")
         if self.eval_limit is not None and self.eval_limit < 1:
             raise CrossinError(f"eval_limit: {self.eval_limit} must be at least 1")
+        for item in self.mix_options:
+            if "=" not in item:
+                raise CrossinError(f"mix_options: {item!r} is not name=value")
 
 
 @dataclass
