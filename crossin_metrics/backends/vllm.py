@@ -3,8 +3,9 @@
 The stock model sends the prompt once per option and asks for log-probabilities of the whole prompt, for which vLLM
 takes a log-softmax over the vocabulary at every position and does not read its prefix cache. Here a request asks for
 one token after a prefix and for the log-probabilities of the tokens that matter there
-(`SamplingParams.logprob_token_ids`): all letters of a question are one request, and an option of several tokens is one
-request a token, each finding the prompt in the prefix cache. The greedy token comes with the answer.
+(`SamplingParams.logprob_token_ids`): all letters of a question are one request. An option of several tokens is one
+request a token, each finding the prompt in the prefix cache, or, on CPUs, one request that is made to say the option
+(see `forced`). The greedy token, or the rank of the token said, comes with the answer.
 
 Loading, LoRA adapters, tensor parallelism, data parallelism over Ray, chat templates, generation and perplexity are
 the stock model's. Requests longer than the model's limit, without context or without continuation go the stock way.
@@ -13,6 +14,8 @@ the stock model's. Requests longer than the model's limit, without context or wi
 from __future__ import annotations
 
 import logging
+import math
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -31,13 +34,20 @@ from lm_eval.models.vllm_causallms import VLLM  # noqa: E402  needs the lines ab
 from tqdm import tqdm  # noqa: E402
 from vllm import SamplingParams  # noqa: E402
 
+from crossin_metrics.backends.forced import KEY as FORCED_KEY  # noqa: E402
+from crossin_metrics.backends.forced import NAME as FORCED  # noqa: E402
+
 logger = logging.getLogger(__name__)
 
 Request = tuple[Any, list[int], list[int]]  # (cache key or None, context ids, continuation ids)
 
 MAX_IDS = 128  # vLLM's own limit of logprob_token_ids in one request
 CHUNK = 2048  # one-token requests handed to the engine at once; answers are cached for `--use_cache` after each chunk
-CPU_BLOCK = 32  # tokens in a unit of the prefix cache; vLLM's 128 on CPUs is longer than most prompts
+CPU_BLOCK = 16  # tokens in a unit of the prefix cache, as on GPUs; vLLM's 128 on CPUs is longer than most prompts
+
+Prefix = tuple[int, ...]
+# prefix -> (log-probability of tokens after it, the highest of the whole vocabulary; inf where only known to be higher)
+Read = dict[Prefix, tuple[dict[int, float], float]]
 
 
 class CrossinVLLM(VLLM):
@@ -57,8 +67,14 @@ class CrossinVLLM(VLLM):
         if lora_local_path is not None:
             check_vllm_adapter(lora_local_path, int(kwargs.get("max_lora_rank", 16)))
         kwargs.setdefault("enable_prefix_caching", True)
+        self._forces = False
         if _on_cpu():
             kwargs.setdefault("block_size", CPU_BLOCK)
+            # vLLM keeps a core for its scheduler, which has next to nothing to do here
+            os.environ.setdefault("VLLM_CPU_NUM_OF_RESERVED_CPU", "0")
+            if "logits_processors" not in kwargs and "speculative_config" not in kwargs:
+                kwargs["logits_processors"] = [FORCED]
+                self._forces = True
         with one_line_errors(f"cannot load the model {pretrained}"):
             super().__init__(pretrained, *args, lora_local_path=lora_local_path, **kwargs)
 
@@ -83,18 +99,13 @@ class CrossinVLLM(VLLM):
         self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None], disable_tqdm: bool
     ) -> None:
         """Fill `answers[n]` for n in `numbers`, and hand each to the harness's cache after its chunk."""
-        bar = tqdm(total=len(numbers), disable=disable_tqdm, desc="Running loglikelihood requests (one token each)")
+        bar = tqdm(total=len(numbers), disable=disable_tqdm, desc="Running loglikelihood requests (one pass)")
         # Sorted, prompts that share a prefix follow each other: the first fills the cache, the others find it.
         ordered = sorted(numbers, key=lambda n: (requests[n][1], requests[n][2]))
         # Over Ray every call starts the engines anew, so there everything is one call.
         size = CHUNK if self.data_parallel_size <= 1 else None
         for chunk in _chunks(requests, ordered, size):
-            wanted: dict[tuple[int, ...], set[int]] = {}
-            for n in chunk:
-                _, context, option = requests[n]
-                for i, token in enumerate(option):
-                    wanted.setdefault((*context, *option[:i]), set()).add(token)
-            read = self._one_token_each(wanted)
+            read = self._ask([(tuple(requests[n][1]), tuple(requests[n][2])) for n in chunk])
             for n in chunk:
                 key, context, option = requests[n]
                 total, is_greedy = 0.0, True
@@ -108,35 +119,60 @@ class CrossinVLLM(VLLM):
                 bar.update(1)
         bar.close()
 
-    def _one_token_each(
-        self, wanted: dict[tuple[int, ...], set[int]]
-    ) -> dict[tuple[int, ...], tuple[dict[int, float], float]]:
-        """Prefix -> tokens whose log-probability is wanted there; returns prefix -> (log-probabilities, the highest).
+    def _ask(self, pairs: list[tuple[Prefix, Prefix]]) -> Read:
+        """Log-probabilities of every token of every (context, option), from one call of the engine.
 
-        The log-probabilities are vLLM's raw ones: log-softmax in float32 over the whole vocabulary, no temperature.
+        They are vLLM's raw ones: log-softmax in float32 over the whole vocabulary, before temperature and processors.
         """
-        prompts: list[tuple[int, ...]] = []
-        params: list[SamplingParams] = []
+        wanted: dict[Prefix, set[int]] = {}  # prefix -> tokens to read in one step after it
+        said: dict[tuple[Prefix, Prefix], None] = {}  # options to be said
+        for context, option in pairs:
+            if self._forces and len(option) > 1:
+                said[context, option] = None
+            else:
+                for i, token in enumerate(option):
+                    prefix = context + option[:i]
+                    wanted.setdefault(prefix, set()).add(token)
+        jobs: list[tuple[Prefix, Prefix, SamplingParams]] = []
         for prefix, tokens in wanted.items():
             ids = sorted(tokens)
             for start in range(0, len(ids), MAX_IDS):
-                prompts.append(prefix)
-                params.append(
-                    SamplingParams(
-                        temperature=0.0,
-                        max_tokens=1,
-                        logprob_token_ids=ids[start : start + MAX_IDS],
-                        detokenize=False,
-                    )
-                )
-        outputs = self._model_generate([list(prompt) for prompt in prompts], generate=True, sampling_params=params)
-        read: dict[tuple[int, ...], tuple[dict[int, float], float]] = {}
-        for prefix, output in zip(prompts, outputs, strict=True):
+                jobs.append((prefix, (), _params(1, ids[start : start + MAX_IDS])))
+        for context, option in said:
+            # An id has to be named, and not one of the option's: it would hide the rank of the token said.
+            other = next(token for token in range(len(option) + 1) if token not in option)
+            jobs.append((context, option, _params(len(option), [other], {FORCED_KEY: list(option)})))
+        jobs.sort(key=lambda job: job[:2])
+
+        outputs = self._model_generate(
+            [list(prompt) for prompt, _, _ in jobs], generate=True, sampling_params=[params for _, _, params in jobs]
+        )
+        read: Read = {}
+        for (prompt, option, _), output in zip(jobs, outputs, strict=True):
             completion = output.outputs[0]
-            found = {token: entry.logprob for token, entry in completion.logprobs[0].items()}
-            logprobs, _ = read.get(prefix, ({}, 0.0))
-            read[prefix] = ({**logprobs, **found}, found[completion.token_ids[0]])
+            for i, (token, entries) in enumerate(zip(completion.token_ids, completion.logprobs, strict=True)):
+                prefix = prompt + option[:i]
+                found, highest = read.get(prefix, ({}, math.inf))
+                if not option:
+                    found.update((other, entry.logprob) for other, entry in entries.items())
+                    highest = entries[token].logprob
+                else:
+                    found[token] = entries[token].logprob
+                    if entries[token].rank == 1:
+                        highest = entries[token].logprob
+                read[prefix] = found, highest
         return read
+
+
+def _params(tokens: int, ids: list[int], extra: dict[str, Any] | None = None) -> SamplingParams:
+    return SamplingParams(
+        temperature=0.0,
+        max_tokens=tokens,
+        logprob_token_ids=ids,
+        detokenize=False,
+        ignore_eos=True,
+        extra_args=extra,
+    )
 
 
 def _chunks(requests: list[Request], ordered: list[int], size: int | None) -> list[list[int]]:

@@ -166,8 +166,8 @@ def test_perplexity_and_generation_work(lm):
     text = Instance("loglikelihood_rolling", {}, (PASSAGE,), 0)
     (total,) = lm.loglikelihood_rolling([text], disable_tqdm=True)
     assert -400 < total < -50
-    prompt = Instance("generate_until", {}, ("The capital of France is", {"until": ["\n"], "max_gen_toks": 4}), 0)
-    assert "Paris" in lm.generate_until([prompt], disable_tqdm=True)[0]
+    prompt = Instance("generate_until", {}, ("1, 2, 3, 4, 5, 6, 7,", {"until": ["\n"], "max_gen_toks": 4}), 0)
+    assert "8" in lm.generate_until([prompt], disable_tqdm=True)[0]
 
 
 TASK = """
