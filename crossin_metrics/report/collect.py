@@ -23,7 +23,7 @@ from crossin_metrics.prediction_tables import json_lines, numbered_lines
 from crossin_metrics.predictions import Run, file_kind, read_predictions
 from crossin_metrics.report.signatures import setup_of
 from crossin_metrics.report.write import MARKER
-from crossin_metrics.sample_logs import can_read, task_of
+from crossin_metrics.sample_logs import can_read, settings_of, task_of
 from crossin_metrics.scores import score_questions
 from crossin_metrics.seaeval_logs import is_parallel
 
@@ -179,15 +179,29 @@ def _read_lot(files: list[Path], found: Collection, languages: Sequence[str] | N
                 good.append(path)
             except CrossinError as broken:
                 found.problem(path, f"{broken}; left out")
-        if len(good) == len(files) or not good:
-            if good:
-                found.problem(files[0], f"{error}; the {len(files)} files read with it are left out")
-            return
-        return _read_lot(good, found, languages)
+        if len(good) == len(files):
+            good = _newest(files, found)
+        if len(good) == len(files):
+            found.problem(files[0], f"{error}; the {len(files)} files read with it are left out")
+        elif good:
+            _read_lot(good, found, languages)
+        return
     for run in runs:
         found.runs.append(run)
         for note in run.notes:
             found.problem(run.source_files[0], note)
+
+
+def _newest(files: list[Path], found: Collection) -> list[Path]:
+    """Of logs of one task in one set-up the newest."""
+    newest: dict[tuple[Any, ...], Path] = {}
+    for path in sorted(files, key=lambda path: _time_of(path)):
+        settings = settings_of(path)
+        key = (task_of(path), settings.get("shots"), settings.get("chat_template"))
+        if key in newest:
+            found.problem(newest[key], f"the same task as {path.name}, written earlier; left out")
+        newest[key] = path
+    return list(newest.values())
 
 
 def _drop_duplicates(found: Collection) -> None:
@@ -243,7 +257,11 @@ def _note_limits(found: Collection) -> None:
 
 
 def _written(run: Run) -> str:
-    match = re.search(r"\d{4}-\d\d-\d\dT[\d.:-]+", run.source_files[-1].name)
+    return _time_of(run.source_files[-1])
+
+
+def _time_of(path: Path) -> str:
+    match = re.search(r"\d{4}-\d\d-\d\dT[\d.:-]+", path.name)
     return match[0] if match else ""
 
 
@@ -260,8 +278,8 @@ def _read_results(path: Path, found: Collection) -> None:
     time = match[1] if (match := _TIME.search(path.name)) else ""
     logs = {task_of(log): log for log in path.parent.glob(f"samples_*_{time}.jsonl*")}
     for task, values in loaded["results"].items():
-        if not isinstance(values, dict):
-            continue
+        if not isinstance(values, dict) or (loaded.get("group_subtasks") or {}).get(task):
+            continue  # a group's row is the harness's mean over its tasks
         scores, errors = _stated_scores(values)
         if task in logs:
             _compare(path, task, logs[task], scores, found)

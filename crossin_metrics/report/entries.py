@@ -292,7 +292,7 @@ def _replicates(runs: Sequence[Run], n_resamples: int, seed: int) -> FloatArray:
     for start in range(0, n_resamples, step):
         size = min(step, n_resamples - start)
         drawn = rng.integers(0, n, size=(size, n), dtype=np.int32)
-        drawn += np.arange(size, dtype=np.int32)[:, None] * n if size * n < 2**31 else 0
+        drawn += np.arange(size, dtype=np.int32)[:, None] * n
         counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
         out[start : start + size] = counts @ matrix / n
     return out.reshape(n_resamples, len(runs), 2)

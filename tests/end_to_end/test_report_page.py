@@ -181,6 +181,7 @@ def test_filters(browser: Any, report: Path) -> None:
 
 def test_opens_a_question_and_shows_every_language_side_by_side(browser: Any, report: Path) -> None:
     from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
 
     opened(browser, report)
     choose(browser, "#set", "crossin_mini (ar, en, es, zh; 40)")
@@ -189,7 +190,8 @@ def test_opens_a_question_and_shows_every_language_side_by_side(browser: Any, re
     choose(browser, "#which", "an answer is missing")
     (question,) = browser.find_elements(By.CSS_SELECTOR, "details.question")
     question.find_element(By.TAG_NAME, "summary").click()
-    articles = question.find_elements(By.CSS_SELECTOR, "article")
+    WebDriverWait(browser, 5).until(lambda _: question.find_elements(By.TAG_NAME, "article"))  # a toggle comes later
+    articles = question.find_elements(By.TAG_NAME, "article")
     assert [article.get_attribute("lang") for article in articles] == list(LANGUAGES)
     tops = {article.rect["y"] for article in articles}
     assert len(tops) == 1  # side by side on a desk

@@ -13,6 +13,9 @@ from crossin_metrics.cli import main
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.report.collect import Collection, collect
 
+SCORES = {"acc,none": 0.5, "acc_stderr,none": 0.02, "consistency,none": 0.4, "consistency_stderr,none": "N/A"}
+SCORES |= {"ac3,none": 0.444, "ac3_stderr,none": "N/A", "acc_en,none": 0.6, "n_questions,none": 120}
+
 
 def said(found: Collection, name: str) -> str:
     return " ".join(text for path, text in found.problems if name in path)
@@ -44,10 +47,8 @@ def test_half_written_files(tmp_path: Path) -> None:
 
 
 def test_results_without_samples_are_stated_with_na_errors(tmp_path: Path) -> None:
-    scores = {"acc,none": 0.5, "acc_stderr,none": 0.02, "consistency,none": 0.4, "consistency_stderr,none": "N/A"}
-    scores |= {"ac3,none": 0.444, "ac3_stderr,none": "N/A", "acc_en,none": 0.6, "n_questions,none": 120}
     write_run(tmp_path, *answers_of(0.6), model="org/good")
-    write_run(tmp_path, *answers_of(0.6), model="org/bare", samples=False, scores=scores)
+    write_run(tmp_path, *answers_of(0.6), model="org/bare", samples=False, scores=SCORES)
     write_run(tmp_path, *answers_of(0.6), model="org/other", task="arc_easy", samples=False, scores={"acc,none": 0.5})
     found = collect([tmp_path])
     assert len(found.runs) == 1
@@ -99,9 +100,9 @@ def test_runs_of_one_name_with_other_answers_are_named_by_their_folder(tmp_path:
     assert "named 'adapter_a' by its folder" in said(found, "adapter_a")
 
 
-def test_one_broken_language_leaves_the_others_of_its_family(tmp_path: Path) -> None:
+def write_belebele(folder: Path, time: str = "2026-11-22T02-25-02.946254") -> None:
     for language in ("eng_Latn", "zho_Hans", "vie_Latn"):
-        path = tmp_path / f"samples_belebele_{language}_2026-11-22T02-25-02.946254.jsonl"
+        path = folder / f"samples_belebele_{language}_{time}.jsonl"
         rows = []
         for q in range(5):
             doc = {"link": f"l{q}", "question_number": 1, "correct_answer_num": "1", "dialect": language}
@@ -109,12 +110,41 @@ def test_one_broken_language_leaves_the_others_of_its_family(tmp_path: Path) -> 
             pairs = [["-0.5", "True"], ["-1.5", "False"], ["-2.5", "False"], ["-3.5", "False"]]
             rows.append(json.dumps({"doc": doc, "filtered_resps": pairs, "acc": 1.0, "target": "0"}))
         path.write_text("\n".join(rows), encoding="utf-8")
+
+
+def test_one_broken_language_leaves_the_others_of_its_family(tmp_path: Path) -> None:
+    write_belebele(tmp_path)
     broken = tmp_path / "samples_belebele_vie_Latn_2026-11-22T02-25-02.946254.jsonl"
     broken.write_text(broken.read_text(encoding="utf-8")[:-30], encoding="utf-8")
     found = collect([tmp_path])
     (run,) = found.runs
     assert run.languages == ("en", "zh")
     assert "not a whole JSON object" in said(found, "vie_Latn")
+
+
+def test_a_family_run_twice_in_one_folder_counts_once(tmp_path: Path) -> None:
+    write_belebele(tmp_path)
+    write_belebele(tmp_path, "2026-11-23T02-25-02.946254")
+    found = collect([tmp_path])
+    (run,) = found.runs
+    assert run.languages == ("en", "vi", "zh")
+    assert all("2026-11-23" in path.name for path in run.source_files)
+    assert sum("written earlier" in text for _, text in found.problems) == 3
+
+
+def test_one_language_and_mixed_published_rows_are_reported(tmp_path: Path) -> None:
+    answers, gold = answers_of(0.6, n_languages=1)
+    write_run(tmp_path / "in", answers, gold, languages=("en",), model="org/one")
+    write_run(tmp_path / "in", *answers_of(0.6), model="org/two")
+    write_run(tmp_path / "in", *answers_of(0.6), model="org/bare", samples=False, scores=SCORES)
+    published = tmp_path / "p.csv"
+    published.write_text("base,system,benchmark,acc,consistency,ac3\na,b,crossin_mini,60,50,54.5\n", encoding="utf-8")
+    for extra in ([], ["--mix-signatures"], ["--languages", "en"]):
+        arguments = ["report", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--resamples", "200", *extra]
+        assert main([*arguments, "--published", str(published)]) == 0
+        page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+        assert all(name in page for name in ("org/one", "org/two", "org/bare", "published"))
+        assert ("Signatures are mixed" in page) == (extra == ["--mix-signatures"])
 
 
 def test_foreign_files_are_passed_over(tmp_path: Path) -> None:
