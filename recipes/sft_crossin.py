@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from recipes.tuning.merge import merge, remove_leftovers
 
             remove_leftovers(output / "merged")
-            facts = merge(output / "adapter", output / "merged", base=base, vllm=tune.eval_backend == "vllm")
+            facts = merge(output / "adapter", output / "merged", base=base, vllm="vllm" in tune.eval_backend)
             difference = facts["after_merging"]["logit_difference"]
             say(f"merged: {output / 'merged'}, logits differ by {difference:.1e} of their size")
         if tune.eval_tasks and not any((output / "eval").rglob("results_*.json")):
@@ -72,6 +72,7 @@ def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
         base, tune.frame, revision=model.model_revision, trust_remote_code=train.trust_remote_code
     )
     plan = models.plan_adapter(config, tokenizer, tune, model)
+    checks.check_evaluation(tune, plan)
     with train.main_process_first(desc="the mix"):
         rows = labels.load_rows(find_mix(tune, output, train.should_save))
         rows, report = labels.label_rows(

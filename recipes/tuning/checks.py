@@ -54,6 +54,20 @@ def check_precision(train: TrainOptions, options: ModelOptions) -> None:
         )
 
 
+def check_evaluation(tune: TuneOptions, plan: AdapterPlan) -> None:
+    """Refuse before training what evaluation would refuse after it.
+
+    Raises:
+        CrossinError: eval_tasks without merge, for an adapter that has to be merged first; or merge for a model that
+            vLLM is to evaluate and cannot load.
+    """
+    from recipes.tuning.merge import why_merge
+
+    reason = why_merge(plan.config.to_dict())
+    if tune.eval_tasks and not tune.merge and reason:
+        raise CrossinError(f"eval_tasks: {reason}")
+
+
 @dataclass(frozen=True)
 class MemoryEstimate:
     """Bytes a process needs, by purpose. Within about a third of what is measured; not a promise."""

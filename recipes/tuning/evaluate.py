@@ -1,4 +1,4 @@
-"""The harness on the tuned model, as a process of its own: `lm_eval` as a person would call it."""
+"""The harness on the tuned model, as a process of its own: `crossin eval` as a person would call it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
-from recipes.tuning.merge import read_adapter, servable_by_vllm
+from recipes.tuning.merge import read_adapter, why_merge
 from recipes.tuning.options import TuneOptions
 
 REPO = Path(__file__).resolve().parents[2]
@@ -51,23 +51,24 @@ def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
     """Run `eval_tasks` on the merged model where there is one, else on base and adapter; results go to `<run>/eval`.
 
     Raises:
-        CrossinError: the harness failed, or vLLM cannot serve the adapter unmerged.
+        CrossinError: the harness failed, or cannot load the adapter unmerged.
     """
     merged, adapter, output = run / "merged", run / "adapter", run / "eval"
     if (merged / "config.json").is_file():
         arguments = f"pretrained={merged},dtype=auto"
-    elif tune.eval_backend == "hf":
-        arguments = f"pretrained={base},peft={adapter},tokenizer={adapter},dtype=auto"
     else:
         settings = read_adapter(adapter)
-        reason = servable_by_vllm(settings)
+        reason = why_merge(settings)
         if reason:
             raise CrossinError(reason)
+        arguments = f"pretrained={base},peft={adapter},tokenizer={adapter},dtype=auto"
+    if "vllm" in tune.eval_backend and not (merged / "config.json").is_file():
         arguments = (
             f"pretrained={base},tokenizer={adapter},lora_local_path={adapter},enable_lora=True,"
             f"max_lora_rank={settings['r']},dtype=auto,gpu_memory_utilization=0.8"
         )
-    command = [sys.executable, "-m", "lm_eval", "--model", tune.eval_backend, "--model_args", arguments]
+    command = [sys.executable, "-m", "crossin_metrics.cli", "eval", "--model", tune.eval_backend]
+    command += ["--model_args", arguments]
     command += ["--tasks", str(tune.eval_tasks), "--batch_size", str(tune.eval_batch_size)]
     if include_path() is not None:
         command += ["--include_path", str(TASKS)]
@@ -87,6 +88,6 @@ def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
     finished = subprocess.run(command, env=environment, cwd=REPO, check=False)
     if finished.returncode:
         raise CrossinError(
-            f"evaluation failed (lm_eval exit code {finished.returncode}, see above); the adapter in {adapter} is whole"
+            f"evaluation failed (exit code {finished.returncode}, see above); the adapter in {adapter} is whole"
         )
     return output

@@ -169,11 +169,15 @@ def unties(settings: dict[str, Any]) -> bool:
     return bool(saved & {"embed_tokens", "lm_head"}) and not settings.get("ensure_weight_tying", False)
 
 
-def servable_by_vllm(settings: dict[str, Any]) -> str | None:
-    """Why vLLM cannot serve the adapter beside its base model; None if it can."""
+def why_merge(settings: dict[str, Any]) -> str | None:
+    """Why vLLM and the harness cannot load the adapter beside its base model; None if they can.
+
+    vLLM serves LoRA matrices only; the harness (0.4.13) ties the weights of a loaded adapter again, which fails where
+    PEFT has wrapped the embedding.
+    """
     for key in ("modules_to_save", "trainable_token_indices", "use_dora"):
         if settings.get(key):
-            return f"vLLM serves LoRA matrices only, and this adapter has {key}: merge it first (merge: true)"
+            return f"vLLM and the harness load LoRA matrices only, and this adapter has {key}: add --merge true"
     return None
 
 

@@ -78,8 +78,9 @@ class TuneOptions:
     eval_tasks: str | None = field(
         default=None, metadata=_help("After training, the harness tasks to run, separated by commas: crossin_mini,...")
     )
-    eval_backend: Literal["hf", "vllm"] = field(
-        default="hf", metadata=_help("Harness backend of eval_tasks; vllm needs merge, or an adapter of LoRA alone.")
+    eval_backend: Literal["hf", "crossin-hf", "vllm", "crossin-vllm"] = field(
+        default="hf",
+        metadata=_help("Model class of eval_tasks (crossin eval --model). Without merge, adapters of LoRA alone only."),
     )
     eval_chat: bool = field(
         default=False, metadata=_help("Show evaluation questions in the frame of training (--apply_chat_template).")

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import rotate_checkpoints
 from trl import SFTTrainer
 
+from crossin_metrics.errors import CrossinError
 from recipes.tuning.checkpoints import seal
 
 STAGING = ".unfinished"
@@ -118,14 +120,21 @@ class CrossinTrainer(SFTTrainer):
             staging.mkdir(parents=True)
         self.accelerator.wait_for_everyone()
         self._staging = str(staging)
+        name = f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                seal(staging / name)
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as a RuntimeError
+            shutil.rmtree(staging, ignore_errors=True)
+            raise CrossinError(
+                f"{output / name} could not be written ({str(error).strip().splitlines()[0]}); earlier checkpoints are "
+                "whole: make room, and the same command goes on"
+            ) from error
         finally:
             self._staging = None
-        self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            name = f"checkpoint-{self.state.global_step}"
-            seal(staging / name)
             shutil.rmtree(output / name, ignore_errors=True)  # a half one of an older run
             os.replace(staging / name, output / name)
             shutil.rmtree(staging, ignore_errors=True)

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from crossin_metrics.errors import CrossinError
 from recipes.merge_adapter import main
 from recipes.sft_crossin import main as tune
-from recipes.tuning.merge import agreement, merge, remove_leftovers, sample_logits, servable_by_vllm
+from recipes.tuning.merge import agreement, merge, remove_leftovers, sample_logits, why_merge
 from tests.recipes.tiny_models import arguments, tiny_model, write_mix
 
 VARIANTS: dict[str, tuple[str, bool, dict[str, Any]]] = {
@@ -120,11 +120,11 @@ def test_leftovers_of_a_killed_merge_are_removed(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [".other"]
 
 
-def test_what_vllm_serves_unmerged() -> None:
-    assert servable_by_vllm({"r": 64, "modules_to_save": None}) is None
-    reason = servable_by_vllm({"r": 64, "modules_to_save": ["lm_head"]})
+def test_what_can_be_served_unmerged() -> None:
+    assert why_merge({"r": 64, "modules_to_save": None}) is None
+    reason = why_merge({"r": 64, "modules_to_save": ["lm_head"]})
     assert reason is not None
-    assert "merge it first" in reason
+    assert "--merge true" in reason
 
 
 def test_as_a_command(run: Path, tmp_path: Path, repo: Path) -> None:

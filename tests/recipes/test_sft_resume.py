@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from crossin_metrics.errors import CrossinError
 from recipes.sft_crossin import main
 from recipes.tuning.checkpoints import SEAL, is_whole, last_whole, seal
 from tests.recipes.tiny_models import arguments, read_log, tiny_model, write_mix
@@ -75,6 +76,32 @@ def test_killed_at_every_kind_of_moment(tmp_path: Path, model: Path, mix: Path, 
     for moment in ("step:1", "write:1", "seal:1", "rename:2", "rotate:2", "step:7", "step:12", "write:2", "step:18"):
         kill(moment, options, repo)
     assert main(options) == 0
+    same_end(run, undisturbed)
+
+
+def test_a_full_disk_is_said_and_the_last_checkpoint_stays(
+    tmp_path: Path, model: Path, mix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No room while the second checkpoint's optimizer is written; later there is, and the run ends as undisturbed."""
+    undisturbed, run = tmp_path / "undisturbed", tmp_path / "run"
+    assert main(arguments(undisturbed, model, mix, **OPTIONS)) == 0
+    original, count = torch.save, 0
+
+    def full(content: Any, path: Any, *args: Any, **kwargs: Any) -> None:
+        nonlocal count
+        if str(path).endswith("optimizer.pt"):
+            count += 1
+            if count == 2:
+                Path(path).write_bytes(b"half")
+                raise OSError(28, "No space left on device")
+        original(content, path, *args, **kwargs)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CrossinError, match=r"checkpoint-4 could not be written .*No space left on device"):
+        main(arguments(run, model, mix, **OPTIONS))
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["checkpoint-2", "sessions.json"]
+    monkeypatch.setattr(torch, "save", original)
+    assert main(arguments(run, model, mix, **OPTIONS)) == 0
     same_end(run, undisturbed)
 
 
