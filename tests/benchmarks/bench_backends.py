@@ -4,8 +4,9 @@
     python tests/benchmarks/bench_backends.py --tasks cross_xquad_spans_cf --limit 40 --metadata data_dir=../shared/data
 
 Each model runs in a process of its own: it loads, answers a few rows to warm up, then `loglikelihood` of all rows is
-timed. Rounds alternate between the models, so that a busy machine slows all alike; the table shows each one's best
-round. Memory is the highest sum of the resident sizes of the process and its children.
+timed; the table shows the best round. One model at a time: two engines side by side share cores and memory. The rate
+of the machine is measured before and after each, and its spread is printed: if it is wide, the machine was busy.
+Memory is the highest sum of the resident sizes of the process and its children.
 
 The floor is 2 x (weights of linear layers) operations for each node of the prefix tree of all inputs, plus 2 x (weights
 of the head) for each place where a log-probability is read, over the rate at which this machine multiplies 2048 x 2048
@@ -43,15 +44,21 @@ def child(args: argparse.Namespace) -> None:
     from lm_eval.api.registry import get_model
 
     from crossin_metrics.backends import register
+    from crossin_metrics.backends.distribution import name_vllm
 
     register()
+    name_vllm()  # the stock model asks for it as well
     metadata = dict(pair.split("=", 1) for pair in args.metadata)
     requests = harness_requests(args.tasks[0], args.limit, metadata)
     started = time.perf_counter()
     common = {"pretrained": args.model, "dtype": args.dtype}
     if args.child.endswith("vllm"):
         lm = get_model(args.child)(
-            **common, batch_size="auto", max_model_len=args.max_length, enforce_eager=True, gpu_memory_utilization=0.5
+            **common,
+            batch_size="auto",
+            max_model_len=args.max_length,
+            enforce_eager=args.eager,
+            gpu_memory_utilization=0.5,
         )
     else:
         lm = get_model(args.child)(**common, batch_size=args.batch_size, device="cpu", max_length=args.max_length)
@@ -185,6 +192,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=8, help="of the hf models (default: %(default)s)")
     parser.add_argument("--max_length", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--eager", action="store_true", help="vLLM without torch.compile: starts a minute sooner")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--answers", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -203,24 +211,24 @@ def table(args: argparse.Namespace, task: str) -> None:
     """Run the models on one task and print the table."""
     shown = ["--tasks", task, "--limit", str(args.limit), "--model", args.model, "--dtype", args.dtype,
              "--batch_size", str(args.batch_size), "--max_length", str(args.max_length),
-             "--metadata", *args.metadata]  # fmt: skip
+             "--metadata", *args.metadata, *(["--eager"] if args.eager else [])]  # fmt: skip
     requests = harness_requests(task, args.limit, dict(pair.split("=", 1) for pair in args.metadata))
     rows = len({request.doc_id for request in requests})
     tokens, places, operations = floor_operations(args, requests)
     with tempfile.TemporaryDirectory() as scratch:
-        runs = [Run(name, shown, Path(scratch)) for name in args.models]
-        rates = [matrix_rate(args.dtype)]
-        for _ in range(args.rounds):
-            for run in runs:
-                run.round()
-                rates.append(matrix_rate(args.dtype))
-        for run in runs:
-            run.close()
+        runs, rates = [], [matrix_rate(args.dtype)]
+        for name in args.models:
+            runs.append(Run(name, shown, Path(scratch)))
+            for _ in range(args.rounds):
+                runs[-1].round()
+            runs[-1].close()
+            rates.append(matrix_rate(args.dtype))
         floor = operations / max(rates)
         print(
             f"\n{task}: {rows} rows, {len(requests)} requests, {tokens} tokens in the prefix tree, {places} places read"
         )
-        print(f"floor: {floor:.2f} s = {operations / 1e12:.3f} T operations at {max(rates) / 1e9:.0f} G a second\n")
+        print(f"floor: {floor:.2f} s = {operations / 1e12:.3f} T operations at {max(rates) / 1e9:.0f} G a second")
+        print(f"rates measured between the models: {', '.join(f'{rate / 1e9:.0f}' for rate in rates)} G a second\n")
         print("| model | seconds | rows/s | x stock | x floor | peak GB | loading s | predictions unlike stock |")
         print("|---|---|---|---|---|---|---|---|")
         print(f"| floor | {floor:.2f} | {rows / floor:.1f} | | 1 | | | |")
