@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from crossin_metrics import __version__
 from crossin_metrics.languages import LANGUAGES
@@ -81,6 +81,7 @@ def render(content: Content) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
+    environment.filters["breakable"] = breakable
     # Drawn by matplotlib, which escapes every text that it is given.
     environment.filters["drawing"] = Markup
     entries = list(content.entries)
@@ -112,6 +113,12 @@ def embedded_json(value: Any) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def breakable(text: str) -> Markup:
+    """The escaped text, with places to break a line after underscores and slashes."""
+    escaped = str(escape(text))
+    return Markup(escaped.replace("_", "_<wbr>").replace("/", "/<wbr>"))  # neither occurs in an entity
 
 
 def percent(value: float | None, digits: int = 1) -> str:
