@@ -105,7 +105,7 @@ def test_latex_compiles(tmp_path: Path) -> None:
     write_run(tmp_path / "in", *answers_of(0.5), model="org/a_b")
     body = text_of(report_of(tmp_path / "in"), "tables.tex")
     document = (
-        "\\documentclass{article}\\usepackage{booktabs,graphicx,amssymb}\\begin{document}" + body + "\\end{document}"
+        "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}" + body + "\\end{document}"
     )
     (tmp_path / "t.tex").write_text(document, encoding="utf-8")
     done = subprocess.run(
