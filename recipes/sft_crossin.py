@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             facts = merge(output / "adapter", output / "merged", base=base, vllm="vllm" in tune.eval_backend)
             difference = facts["after_merging"]["logit_difference"]
             say(f"merged: {output / 'merged'}, logits differ by {difference:.1e} of their size")
-        if tune.eval_tasks and not any((output / "eval").rglob("results_*.json")):
+        if tune.eval_tasks:
             from recipes.tuning.evaluate import evaluate
 
             say(f"evaluated: {evaluate(output, base, tune)}")
@@ -55,6 +55,8 @@ def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
     Raises:
         CrossinError: anything that can be known to fail before training starts; see `recipes.tuning.checks`.
     """
+    from accelerate import PartialState
+
     from recipes.tuning import checks, labels, run_folder
     from recipes.tuning import model as models
     from recipes.tuning.evaluate import check_tasks
@@ -72,7 +74,7 @@ def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
         base, tune.frame, revision=model.model_revision, trust_remote_code=train.trust_remote_code
     )
     plan = models.plan_adapter(config, tokenizer, tune, model)
-    checks.check_evaluation(tune, plan)
+    checks.check_evaluation(tune, plan, config)
     with train.main_process_first(desc="the mix"):
         rows = labels.load_rows(find_mix(tune, output, train.should_save))
         rows, report = labels.label_rows(
@@ -102,7 +104,8 @@ def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
         tune, train, model, run_folder.identify_weights(base, config), run_folder.tokens_sha256(rows)
     )
     if train.should_save:
-        run_folder.claim(output, settings)
+        run_folder.claim(output, settings, tune.overwrite)
+    PartialState().wait_for_everyone()
     if (output / run_folder.MANIFEST).is_file():
         say(f"{output / 'adapter'} is there already")
         return base
@@ -125,7 +128,7 @@ def fit(
     """Train, from the last whole checkpoint if there is one; write adapter, log and manifest."""
     from transformers import set_seed
 
-    from recipes.tuning import checks, labels, manifest, run_folder
+    from recipes.tuning import cards, checks, labels, manifest, run_folder
     from recipes.tuning import model as models
     from recipes.tuning.checkpoints import last_whole
     from recipes.tuning.trainer import CrossinTrainer, LogBeforeSave, save_adapter
@@ -157,6 +160,7 @@ def fit(
     facts = manifest.collect(trainer, meter, tune, train, model, report, plan, settings)
     if train.should_save:
         run_folder.write_log(output, trainer.state.log_history)
+        run_folder.write_text(output / "adapter" / "README.md", cards.adapter_card(facts))
         run_folder.write_json(output / run_folder.MANIFEST, facts)
         say(
             f"adapter: {output / 'adapter'}; {facts['steps']:,} steps, loss {facts['first_loss']:.3f} -> "
@@ -187,7 +191,7 @@ def find_mix(tune: TuneOptions, output: Path, build: bool) -> Path:
         from recipes.mix_config import MixConfig
         from recipes.parsing import parse
 
-        arguments = ["--config", str(path), "--output_dir", str(output / "mix")]
+        arguments = ["--config", str(path), "--output_dir", str(output / "mix"), "--overwrite", str(tune.overwrite)]
         for name, value in (item.split("=", 1) for item in tune.mix_options):
             arguments += [f"--{name}", *value.split()]
         (config,) = parse(MixConfig, arguments, prog="sft_crossin: mix", description="")

@@ -2,5 +2,5 @@
 
 `options` what can be set; `labels` from mix rows to labelled tokens; `model` tokenizer, model and adapter; `checks`
 what is refused before training; `run_folder` whose folder it is; `trainer` TRL's trainer with whole `checkpoints`;
-`manifest` what a run says about itself; `merge` and `evaluate` what follows.
+`manifest` and `cards` what a run says about itself; `merge` and `evaluate` what follows.
 """

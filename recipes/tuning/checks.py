@@ -54,18 +54,24 @@ def check_precision(train: TrainOptions, options: ModelOptions) -> None:
         )
 
 
-def check_evaluation(tune: TuneOptions, plan: AdapterPlan) -> None:
+def check_evaluation(tune: TuneOptions, plan: AdapterPlan, config: PretrainedConfig) -> None:
     """Refuse before training what evaluation would refuse after it.
 
     Raises:
         CrossinError: eval_tasks without merge, for an adapter that has to be merged first; or merge for a model that
             vLLM is to evaluate and cannot load.
     """
-    from recipes.tuning.merge import why_merge
+    from recipes.tuning.merge import VLLM_TIED_ONLY, unties, why_merge
 
-    reason = why_merge(plan.config.to_dict())
+    settings = plan.config.to_dict()
+    reason = why_merge(settings)
     if tune.eval_tasks and not tune.merge and reason:
         raise CrossinError(f"eval_tasks: {reason}")
+    architecture = (config.architectures or [""])[0]
+    if tune.merge and "vllm" in tune.eval_backend and plan.tied and unties(settings) and architecture in VLLM_TIED_ONLY:
+        raise CrossinError(
+            f"untied: vLLM cannot load an untied {architecture}; leave it out, or evaluate with eval_backend: hf"
+        )
 
 
 @dataclass(frozen=True)

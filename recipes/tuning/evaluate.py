@@ -11,9 +11,12 @@ from pathlib import Path
 from crossin_metrics.errors import CrossinError
 from recipes.tuning.merge import read_adapter, why_merge
 from recipes.tuning.options import TuneOptions
+from recipes.tuning.run_folder import read_json, write_json
 
 REPO = Path(__file__).resolve().parents[2]
 TASKS = REPO / "lm_eval_tasks"
+DONE = "asked.json"
+"""What was evaluated; written when all of it was, so that the same command does not repeat it."""
 
 
 def check_tasks(names: str) -> list[str]:
@@ -54,6 +57,9 @@ def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
         CrossinError: the harness failed, or cannot load the adapter unmerged.
     """
     merged, adapter, output = run / "merged", run / "adapter", run / "eval"
+    asked = {name: getattr(tune, name) for name in ("eval_tasks", "eval_backend", "eval_chat", "eval_limit", "merge")}
+    if read_json(output / DONE) == asked:
+        return output
     if (merged / "config.json").is_file():
         arguments = f"pretrained={merged},dtype=auto"
     else:
@@ -85,9 +91,11 @@ def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
         if name not in launcher and not name.startswith(("ACCELERATE_", "TORCHELASTIC_", "FSDP_"))
     }
     output.mkdir(parents=True, exist_ok=True)
+    (output / DONE).unlink(missing_ok=True)
     finished = subprocess.run(command, env=environment, cwd=REPO, check=False)
     if finished.returncode:
         raise CrossinError(
             f"evaluation failed (exit code {finished.returncode}, see above); the adapter in {adapter} is whole"
         )
+    write_json(output / DONE, asked)
     return output

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
+from recipes.tuning.cards import model_card
 from recipes.tuning.run_folder import write_json
 
 if TYPE_CHECKING:
@@ -214,47 +215,6 @@ def agreement(before: list[torch.Tensor], after: list[torch.Tensor]) -> Agreemen
     q = torch.cat(after).log_softmax(-1)
     kl = (p.exp() * (p - q)).sum(-1).mean().item()
     return Agreement(difference, kl, (p.argmax(-1) == q.argmax(-1)).float().mean().item())
-
-
-def model_card(adapter: Path, facts: dict[str, Any]) -> str:
-    """Markdown with the hub's YAML header; figures of the run where its manifest lies beside the adapter."""
-    from recipes.tuning.run_folder import MANIFEST, read_json
-
-    run = read_json(adapter.parent / MANIFEST) or {}
-    mix = run.get("mix", {}).get("parts", {})
-    lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: text-generation",
-        f"base_model: {facts['base']}",
-        "base_model_relation: finetune",
-        "tags: [crossin, cross-lingual, lora, sft]",
-        "license: other",
-        "license_name: that-of-the-base-model-and-data",
-        "---",
-        "",
-        f"# {facts['base']} tuned on a CrossIn mix",
-        "",
-        f"The adapter merged into {facts['base']}, as {facts['dtype']}, {facts['parameters']:,} parameters, embedding "
-        f"and output head {'tied' if facts['tied'] else 'not tied'}.",
-        "Method: Lin et al., CrossIn, arXiv 2404.11932.",
-        "",
-        "The tokenizer's chat template is the frame of training.",
-        "",
-        f"Checked on {facts['prompts']} prompts: logits before and after merging differ by at most "
-        f"{facts['after_merging']['logit_difference']:.1e} of their size; loaded back, KL "
-        f"{facts['after_loading_back']['kl']:.1e} nats, same most likely token at "
-        f"{facts['after_loading_back']['top1']:.0%} of positions.",
-    ]
-    if mix:
-        lines += ["", "| part of the mix | rows | tokens with loss |", "|---|---|---|"]
-        lines += [f"| {name} | {part['kept']:,} | {part['label_tokens']:,} |" for name, part in mix.items()]
-    if run:
-        lines += [
-            "",
-            f"Trained for {run['steps']:,} steps; last loss {run['last_loss']:.4f}; commit {run.get('git_commit')}.",
-        ]
-    return "\n".join(lines) + "\n"
 
 
 def remove_leftovers(target: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 RUN, CONFIG, MANIFEST, LOG = "run.json", "config.yaml", "manifest.json", "train_log.jsonl"
-OURS = (RUN, CONFIG, MANIFEST, LOG, "mix", "checkpoints", "adapter", "merged", "eval", "report", "logs")
+OURS = (CONFIG, MANIFEST, LOG, "checkpoints", "adapter", "merged", "eval", "report", RUN)  # run.json goes last
 
 # What changes the trained weights. Everything else (logging, saving, evaluation) may differ when a run goes on.
 DECISIVE = (
@@ -60,7 +60,7 @@ DECISIVE_TUNE = ("frame", "long_rows", "global_batch_size", "untied", "trainable
 
 
 def check_folder(output: Path, overwrite: bool) -> None:
-    """Refuse a folder that holds something else; empty it of an older run where that is asked for.
+    """Refuse a folder that holds something else.
 
     Raises:
         CrossinError: the path is a file, is not writable, or holds files that no run of this recipe wrote.
@@ -80,28 +80,27 @@ def check_folder(output: Path, overwrite: bool) -> None:
             f"output_dir {output} holds files of something else ({foreign}): choose another folder"
             + (" (--overwrite replaces runs only)" if overwrite else "")
         )
-    if overwrite:
-        for name in OURS:
-            path = output / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
 
 
-def claim(output: Path, settings: dict[str, Any]) -> None:
-    """Write `run.json` into a new folder, or find the same run in it.
+def claim(output: Path, settings: dict[str, Any], overwrite: bool = False) -> None:
+    """Write `run.json` into a new folder, or find the same run in it; another run's files go where that is asked for.
 
     Raises:
         CrossinError: the folder holds a run with other settings; the first that differs is named.
     """
     path = output / RUN
     settings = json.loads(json.dumps(settings))
+    old = read_json(path)
+    if path.is_file() and old is None and not overwrite:
+        raise CrossinError(f"{path} is damaged: choose another output_dir, or add --overwrite")
+    if path.is_file() and overwrite and old != settings:
+        for name in OURS:
+            if (output / name).is_dir():
+                shutil.rmtree(output / name)
+            else:
+                (output / name).unlink(missing_ok=True)
     if path.is_file():
-        try:
-            old = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise CrossinError(f"{path} is damaged: choose another output_dir, or add --overwrite") from error
+        old = old or {}
         differing = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
         if differing:
             key = differing[0]

@@ -40,6 +40,10 @@ def test_the_harness_runs_on_base_and_adapter(tmp_path: Path) -> None:
     shown = first["arguments"]["gen_args_0"]["arg_0"]
     assert shown.startswith("### Instruction:\n")  # the frame of training, carried by the adapter's tokenizer
     assert "\n\n### Response:\n" in shown
+    written = samples.stat().st_mtime_ns
+    assert main(["--config", str(config), *arguments(tmp_path / "run", model, mix, **options)]) == 0
+    (again,) = (tmp_path / "run" / "eval").rglob("samples_crossin_mini_*.jsonl")
+    assert again.stat().st_mtime_ns == written  # the same command does not evaluate again
 
 
 def test_whole_modules_have_to_be_merged_first_and_this_is_said_before_training(tmp_path: Path) -> None:

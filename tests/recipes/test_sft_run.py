@@ -39,6 +39,9 @@ def test_the_loss_falls_and_the_folder_is_complete(tied_run: Path) -> None:
     names = {path.name for path in tied_run.iterdir()}
     assert names == {"run.json", "config.yaml", "checkpoints", "adapter", "train_log.jsonl", "manifest.json"}
     assert not (tied_run / "adapter" / "training_args.bin").exists()
+    card = (tied_run / "adapter" / "README.md").read_text(encoding="utf-8")
+    assert "base_model: gemma\n" in card
+    assert "Learning rate 0.01, cosine, global batch 4, rank 4" in card
 
 
 def test_the_manifest_says_what_was_done(tied_run: Path) -> None:
@@ -110,6 +113,17 @@ def test_a_second_start_does_nothing(
 def test_another_run_in_the_same_folder_is_refused(tied_run: Path, gemma: Path, mix: Path) -> None:
     with pytest.raises(CrossinError, match=r"another run: learning_rate was 0\.01, now 0\.02"):
         main(arguments(tied_run, gemma, mix, save_steps=2, learning_rate=2e-2))
+
+
+def test_overwriting_replaces_another_run_and_goes_on_with_the_same(tmp_path: Path, gemma: Path, mix: Path) -> None:
+    run = tmp_path / "run"
+    assert main(arguments(run, gemma, mix, max_steps=2)) == 0
+    assert main(arguments(run, gemma, mix, max_steps=3, overwrite=True)) == 0
+    facts = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    assert [(s["from_step"], s["to_step"]) for s in facts["sessions"]] == [(0, 3)]
+    before = (run / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns
+    assert main(arguments(run, gemma, mix, max_steps=3, overwrite=True)) == 0
+    assert (run / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns == before
 
 
 def test_the_written_config_starts_the_same_run(tied_run: Path) -> None:

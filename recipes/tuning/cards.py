@@ -1,0 +1,82 @@
+"""Model cards: what a hub page or a colleague needs to know about an adapter or a merged model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from recipes.tuning.run_folder import MANIFEST, read_json
+
+
+def adapter_card(facts: dict[str, Any]) -> str:
+    """Markdown with the hub's YAML header, from a run's manifest."""
+    base = facts["model"]["id"]
+    trained = facts["parameters"]
+    lines = [
+        "---",
+        "library_name: peft",
+        "pipeline_tag: text-generation",
+        f"base_model: {base}",
+        "base_model_relation: adapter",
+        "tags: [crossin, cross-lingual, lora, sft]",
+        "license: other",
+        "license_name: that-of-the-base-model-and-data",
+        "---",
+        "",
+        f"# LoRA adapter of {base}, tuned on a CrossIn mix",
+        "",
+        "Method: Lin et al., CrossIn, arXiv 2404.11932. Loss on completions only; the tokenizer's chat template is the",
+        "frame of training.",
+        "",
+        f"{trained['trained']:,} parameters trained ({trained['lora']:,} LoRA, {trained['whole_modules']:,} whole "
+        f"modules, {trained['single_embeddings']:,} single embeddings), {facts['steps']:,} steps, "
+        f"{facts['tokens_seen']:,} tokens, seed {facts['seeds']['seed']}.",
+        "",
+        "Learning rate {learning_rate}, {lr_scheduler_type}, global batch {global_batch_size}, rank {lora_r}, alpha "
+        "{lora_alpha}, dropout {lora_dropout}.".format(**facts["options"]),
+        *_mix_table(facts["mix"]["parts"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def model_card(adapter: Path, facts: dict[str, Any]) -> str:
+    """Markdown with the hub's YAML header; figures of the run where its manifest lies beside the adapter."""
+    run = read_json(adapter.parent / MANIFEST) or {}
+    mix = run.get("mix", {}).get("parts", {})
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        f"base_model: {facts['base']}",
+        "base_model_relation: finetune",
+        "tags: [crossin, cross-lingual, lora, sft]",
+        "license: other",
+        "license_name: that-of-the-base-model-and-data",
+        "---",
+        "",
+        f"# {facts['base']} tuned on a CrossIn mix",
+        "",
+        f"The adapter merged into {facts['base']}, as {facts['dtype']}, {facts['parameters']:,} parameters, embedding "
+        f"and output head {'tied' if facts['tied'] else 'not tied'}.",
+        "Method: Lin et al., CrossIn, arXiv 2404.11932.",
+        "",
+        "The tokenizer's chat template is the frame of training.",
+        "",
+        f"Checked on {facts['prompts']} prompts: logits before and after merging differ by at most "
+        f"{facts['after_merging']['logit_difference']:.1e} of their size; loaded back, KL "
+        f"{facts['after_loading_back']['kl']:.1e} nats, same most likely token at "
+        f"{facts['after_loading_back']['top1']:.0%} of positions.",
+    ]
+    if mix:
+        lines += _mix_table(mix)
+    if run:
+        lines += [
+            "",
+            f"Trained for {run['steps']:,} steps; last loss {run['last_loss']:.4f}; commit {run.get('git_commit')}.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _mix_table(parts: dict[str, Any]) -> list[str]:
+    lines = ["", "| part of the mix | rows | tokens with loss |", "|---|---|---|"]
+    return lines + [f"| {name} | {part['kept']:,} | {part['label_tokens']:,} |" for name, part in parts.items()]
