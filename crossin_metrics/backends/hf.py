@@ -82,6 +82,15 @@ class CrossinHF(HFLM):
                 answers[n] = answer
         return answers  # type: ignore[return-value]
 
+    def _batch_scheduler(self, pos: int, n_reordered_requests: Any) -> int:
+        """As the stock model's, which divides by zero where fewer requests are left to it than `auto:N` counts on."""
+        schedule = self.batch_schedule
+        self.batch_schedule = min(schedule, len(n_reordered_requests))
+        try:
+            return super()._batch_scheduler(pos, n_reordered_requests)
+        finally:
+            self.batch_schedule = schedule
+
     def _score_packed(
         self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None], disable_tqdm: bool
     ) -> None:
