@@ -84,7 +84,7 @@ class CrossinHF(HFLM):
 
     def _batch_scheduler(self, pos: int, n_reordered_requests: Any) -> int:
         """As the stock model's, which divides by zero where fewer requests are left to it than `auto:N` counts on."""
-        schedule = self.batch_schedule
+        schedule: Any = self.batch_schedule  # type: ignore[has-type]
         self.batch_schedule = min(schedule, len(n_reordered_requests))
         try:
             return super()._batch_scheduler(pos, n_reordered_requests)
