@@ -252,8 +252,9 @@ def compare_vllm(folder: Path) -> tuple[int, int]:
     )
     lines = [line for line in finished.stdout.splitlines() if line.startswith("[")]
     if finished.returncode or not lines:
-        last = [line for line in finished.stderr.splitlines() if "Error" in line][-1:] or ["see its log"]
-        raise CrossinError(f"vLLM does not load {folder}: {last[0].strip()}")
+        said = (finished.stdout + finished.stderr).splitlines()
+        causes = [line for line in said if "Error: " in line and "Engine core" not in line]
+        raise CrossinError(f"vLLM does not load {folder}: {causes[-1].strip() if causes else 'its log names no error'}")
     theirs = json.loads(lines[-1])
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     ours = [logits[-1].log_softmax(-1) for logits in sample_logits(model, AutoTokenizer.from_pretrained(folder))]

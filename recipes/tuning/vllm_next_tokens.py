@@ -6,12 +6,16 @@ A process of its own, because vLLM's workers start by importing the main module 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
 
 def main(folder: str) -> None:
     """Load the model in `folder` and print a list of token ids, one a prompt."""
+    # On CPUs vLLM would otherwise reserve half of the memory and one of the cores; GPUs do not read these.
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    os.environ.setdefault("VLLM_CPU_NUM_OF_RESERVED_CPU", "0")
     from transformers import AutoTokenizer
     from vllm import LLM, SamplingParams
 
