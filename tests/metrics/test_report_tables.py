@@ -104,9 +104,7 @@ def test_latex_compiles(tmp_path: Path) -> None:
         pytest.skip("no pdflatex here: that the tables compile is not checked")
     write_run(tmp_path / "in", *answers_of(0.5), model="org/a_b")
     body = text_of(report_of(tmp_path / "in"), "tables.tex")
-    document = (
-        "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}" + body + "\\end{document}"
-    )
+    document = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}" + body + "\\end{document}"
     (tmp_path / "t.tex").write_text(document, encoding="utf-8")
     done = subprocess.run(
         ["pdflatex", "-interaction=batchmode", "t.tex"], cwd=tmp_path, capture_output=True, timeout=120
