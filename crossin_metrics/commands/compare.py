@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from crossin_metrics.commands.arguments import add_reading_arguments, count
+
 if TYPE_CHECKING:
     from crossin_metrics.comparison import Joined, Match, Tested
     from crossin_metrics.predictions import Run
@@ -41,7 +43,6 @@ Exit code: 0 whatever the outcome of a valid comparison, 2 a mistake in the inpu
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options; nothing heavy is imported."""
-    from crossin_metrics.commands.score import _count
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
@@ -62,23 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resamples", metavar="N", type=_resamples, default=10_000, help="of either test (default: 10000)"
     )
-    parser.add_argument("--seed", metavar="N", type=_count, default=0, help="seed of the tests (default: 0)")
+    parser.add_argument("--seed", metavar="N", type=count, default=0, help="seed of the tests (default: 0)")
     parser.add_argument("--json", action="store_true", help="print a JSON object alone")
-    parser.add_argument(
-        "--skip-mismatched",
-        action="store_true",
-        help="leave out questions whose gold or number of choices differs between languages, instead of stopping",
-    )
-    parser.add_argument(
-        "--unanswered",
-        choices=("none", "random"),
-        default="none",
-        help="an answer that cannot be read is none, or a random pick by --seed (default: none)",
-    )
-    logs = parser.add_argument_group("sample logs of other tasks, one task a language")
-    logs.add_argument("--id-field", metavar="PATH", help="field that is the question's id, as doc.link or doc.a+doc.b")
-    logs.add_argument("--language-from", metavar="REGEX", help="searched in the task's name; its group is the language")
-    logs.add_argument("--gold-field", metavar="PATH", help="field of the right option (index from 0, or letter)")
+    add_reading_arguments(parser)
 
 
 def _level(text: str) -> float:

@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crossin_metrics.commands.arguments import count, resamples
+
 if TYPE_CHECKING:
     from crossin_metrics.exports.records import Record
 
@@ -49,8 +51,6 @@ Exit code: 0 done, 2 a mistake in the input.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options; nothing heavy is imported."""
-    from crossin_metrics.commands.score import _count, _resamples
-
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help=", ".join(FORMATS))
@@ -62,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keys", metavar="K,K", help="scores (default: acc,consistency,ac3; every-eval-ever: all)")
     parser.add_argument("--languages", metavar="L,L", help="codes or names to score (default: all)")
     parser.add_argument("--allow-partial", action="store_true", help="export runs of a part of their questions")
-    parser.add_argument("--bootstrap", metavar="N", type=_resamples, default=1000, help="resamples (default: 1000)")
-    parser.add_argument("--seed", metavar="N", type=_count, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--bootstrap", metavar="N", type=resamples, default=1000, help="resamples (default: 1000)")
+    parser.add_argument("--seed", metavar="N", type=count, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--source-url", metavar="URL", help="where logs or a paper can be seen (hf-eval-results)")
     parser.add_argument("--source-name", metavar="TEXT", help="how that link is named")
     parser.add_argument("--eval-yaml", action="store_true", help="also write the data set's eval.yaml")

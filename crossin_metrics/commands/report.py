@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from crossin_metrics.commands.arguments import count
+
 _EPILOG = """\
 RESULTS may be folders of `lm_eval --output_path D --log_samples`, sample logs, or prediction tables (JSON Lines, .gz,
 CSV, Parquet: columns id, language, answer, gold and optionally task, model, mode, prompt). A file that cannot be used
@@ -54,26 +56,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resamples", metavar="N", type=_resamples, default=10_000, help="of questions, for intervals and tests"
     )
-    parser.add_argument("--seed", metavar="N", type=_count, default=0, help="seed of the resampling (default: 0)")
+    parser.add_argument("--seed", metavar="N", type=count, default=0, help="seed of the resampling (default: 0)")
     parser.add_argument(
         "--max-questions",
         metavar="N",
-        type=_count,
+        type=count,
         default=200,
         help="questions of each set in the page (default: 200)",
     )
     parser.add_argument("--no-plots", action="store_true", help="leave out the plots (matplotlib is not needed then)")
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return number
-
-
 def _resamples(text: str) -> int:
-    number = _count(text)
+    number = count(text)
     if number < 100:
         raise argparse.ArgumentTypeError("must be 100 or more: the tests' p-values go in steps of 1 / (N + 1)")
     return number

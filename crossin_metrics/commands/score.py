@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crossin_metrics.commands.arguments import add_reading_arguments, count, resamples
+
 if TYPE_CHECKING:
     from crossin_metrics.predictions import Run
 
@@ -54,46 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bootstrap",
         metavar="N",
-        type=_resamples,
+        type=resamples,
         default=1000,
         help="resamples of the questions for standard errors; 0: none",
     )
     parser.add_argument(
         "--seed",
         metavar="N",
-        type=_count,
+        type=count,
         default=0,
         help="seed of the bootstrap and of --unanswered random (default: 0)",
     )
-    parser.add_argument(
-        "--skip-mismatched",
-        action="store_true",
-        help="leave out questions whose gold or number of choices differs between languages, instead of stopping",
-    )
-    parser.add_argument(
-        "--unanswered",
-        choices=("none", "random"),
-        default="none",
-        help="an answer that cannot be read is none, or a random pick by --seed (default: none)",
-    )
-    logs = parser.add_argument_group("sample logs of other tasks, one task a language")
-    logs.add_argument("--id-field", metavar="PATH", help="field that is the question's id, as doc.link or doc.a+doc.b")
-    logs.add_argument("--language-from", metavar="REGEX", help="searched in the task's name; its group is the language")
-    logs.add_argument("--gold-field", metavar="PATH", help="field of the right option (index from 0, or letter)")
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return number
-
-
-def _resamples(text: str) -> int:
-    number = _count(text)
-    if number == 1:
-        raise argparse.ArgumentTypeError("must be 0, or 2 and more")
-    return number
+    add_reading_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
