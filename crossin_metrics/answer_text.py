@@ -34,6 +34,7 @@ END = " \t\n.。!?,;:、؟۔।\"'`”“’‘«»「」『』"
 
 @lru_cache(maxsize=65536)
 def options_of(choices: tuple[str, ...]) -> Options:
+    """Prepare options for matching, cached; raises CrossinError unless there are 2 to 10."""
     if not 2 <= len(choices) <= len(LETTERS):
         raise CrossinError(f"{len(choices)} choices given; an answer can be read among 2 to {len(LETTERS)}")
     texts = [clean(choice) for choice in choices]
@@ -105,6 +106,7 @@ def clean(text: str) -> str:
 
 
 def fold(text: str) -> str:
+    """Return the text without differences of case, end punctuation and white space."""
     return " ".join(text.casefold().strip(END).split())
 
 
@@ -113,6 +115,7 @@ _SQUEEZED_OUT = re.compile(rf"(?<!\d){_DROPPED}|{_DROPPED}(?!\d|[\s×·⋅*^_(){
 
 
 def squeeze(text: str) -> str:
+    """Return the text in lower case without punctuation and spaces, except those between two digits."""
     return _SQUEEZED_OUT.sub("", text.casefold())
 
 
@@ -199,6 +202,7 @@ _NEXT_ENTRY = re.compile(rf"[\s,;.。!?\"'|]*{OPEN}([A-J]){CLOSE}")
 
 
 def skip(text: str, position: int) -> int:
+    """Return the position behind a separator that begins at `position`, or `position`."""
     match = _SEPARATOR.match(text, position)
     return match.end() if match else position
 
