@@ -1,0 +1,168 @@
+"""What the stages of a build hand to each other: one item a question, in all its languages, as JSON Lines.
+
+A build's folder holds `config.yaml`, `calls/` (every reply of the model, see `recipes.translation.store`), one
+`<stage>/items.jsonl` for each finished stage, `review/` (page, table), `decisions/` (what people said) and `release/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+
+N_CHOICES = 4  # Cross-XQuAD: the answer and three wrong options (arXiv 2404.11932)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a check found.
+
+    Attributes:
+        code: the reason, one of `recipes.cross_xquad.checks.REASONS`, e.g. `not_in_passage`.
+        language: where it was found; None for the item as a whole.
+        choice: index of the option in `Version.choices`; None for the version as a whole.
+        detail: one sentence for the reviewer, naming what was compared with what.
+    """
+
+    code: str
+    language: str | None
+    choice: int | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """An item in one language; `choices[i]` means the same thing in every language."""
+
+    context: str
+    question: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person decided.
+
+    Attributes:
+        verdict: `accept` (as it stands, or with `edits`), `reject` (the question leaves the set) or `redo` (the model
+            writes it again).
+        reviewer: initials.
+        note: free text.
+        edits: language -> index of the option -> its new text. The right option may not be edited.
+        sha256: `Item.sha256()` of what the person saw; a decision on another content is not applied.
+    """
+
+    verdict: str
+    reviewer: str
+    note: str = ""
+    edits: dict[str, dict[int, str]] = field(default_factory=dict)
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of the set.
+
+    Attributes:
+        id: the source's id.
+        article, passage: positions in the source, from 0.
+        gold: index of the right option, the same in every language.
+        versions: language -> version. A language that the model could not write is absent, with a finding.
+        findings: of the last attempt; an item with any goes to review, never straight into the set.
+        attempts: how often the model was asked for this item.
+        decision: None until a person has decided.
+    """
+
+    id: str
+    article: int
+    passage: int
+    gold: int
+    versions: dict[str, Version]
+    findings: tuple[Finding, ...] = ()
+    attempts: int = 1
+    decision: Decision | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and dicts; `from_json` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Item:
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: a field is missing or has another shape.
+        """
+        versions = {
+            code: Version(str(v["context"]), str(v["question"]), tuple(map(str, v["choices"])))
+            for code, v in raw["versions"].items()
+        }
+        decision = raw.get("decision")
+        if decision is not None:
+            edits = {lang: {int(k): str(t) for k, t in by.items()} for lang, by in decision["edits"].items()}
+            decision = Decision(**{**decision, "edits": edits})
+        findings = tuple(Finding(**one) for one in raw["findings"])
+        return cls(
+            id=str(raw["id"]),
+            article=int(raw["article"]),
+            passage=int(raw["passage"]),
+            gold=int(raw["gold"]),
+            versions=versions,
+            findings=findings,
+            attempts=int(raw["attempts"]),
+            decision=decision,
+        )
+
+    def sha256(self) -> str:
+        """Hash of what a reviewer sees: versions and gold, not findings or decisions."""
+        import hashlib
+
+        seen = json.dumps([self.id, self.gold, asdict(self)["versions"]], ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(seen.encode()).hexdigest()
+
+
+def write_items(path: Path, items: Iterable[Item]) -> int:
+    """Write one item a line, to a temporary name first; returns how many.
+
+    Raises:
+        CrossinError: the file cannot be written; an older one is then still there.
+    """
+    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+    n = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+            for item in items:
+                file.write(json.dumps(item.to_json(), ensure_ascii=False, sort_keys=True) + "\n")
+                n += 1
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return n
+
+
+def read_items(path: Path) -> list[Item]:
+    """Read a file that `write_items` wrote.
+
+    Raises:
+        CrossinError: missing, unreadable, or a damaged line (file and line are named).
+    """
+    out: list[Item] = []
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CrossinError(f"cannot read {path}: {error}; run the stage before this one again") from error
+    for number, line in enumerate(lines, 1):
+        if line:
+            try:
+                out.append(Item.from_json(json.loads(line)))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise CrossinError(f"{path}, line {number}: not an item ({type(error).__name__}: {error})") from error
+    return out
