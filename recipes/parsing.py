@@ -18,6 +18,14 @@ from typing import Any, NoReturn
 from crossin_metrics.errors import CrossinError
 
 
+def option(help: str, default: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field with its help text; a list as default is copied for each instance."""
+    text = help.replace("%", "%%")  # argparse formats help with %
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata={"help": text})
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
 def parse(
     dataclass_types: Sequence[Any] | type, argv: Sequence[str] | None = None, *, prog: str, description: str
 ) -> tuple[Any, ...]:

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossin_metrics.errors import CrossinError
+from recipes.openai_client import retry_after
 from recipes.translation import gates, masking
 from recipes.translation.engines.base import FormatError, make_request, read_reply
-from recipes.translation.engines.openai_endpoint import retry_after
 from recipes.translation.kinds import is_code, untranslatable
 from recipes.translation.store import ReplyStore
 
