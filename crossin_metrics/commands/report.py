@@ -15,12 +15,16 @@ is named, with the reason, on standard error and in the report; the others are r
 
 --labels FILE.csv|.yaml: one row a model, columns
   run          the model's name, or a pattern (*x2x_5000*) that its name or a result file's path matches
-  name, base, system, arm (en2x, x2en, x2x ...), n_samples, translation (yes, no): all optional
+  name, base, system, arm (en2x, x2en, x2x ...), n_samples, translation (yes, no), tag: all optional
+  seed         of the training run; rows that differ in it alone are replicates of one arm, reported together with
+               intervals over questions and seeds. A row that no result belongs to is named as missing
+  tokens, seconds, peak_memory_gb, trained_parameters: what the run cost
 Names such as x2x_trans_5000 in a model's name are understood without it.
 
 examples:
   crossin report out/ --out report
   crossin report runs/*/eval --out report --labels runs.csv --published paper_table3.csv
+  crossin report runs/ --out report --labels seeds.csv --baseline base --compare "x2x with tag=x2x"
   crossin report predictions_cross_mmlu.jsonl.gz --questions cross_mmlu.jsonl --out report
 """
 
@@ -34,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="DIR", type=Path, required=True, help="folder to write (an old report is replaced)"
     )
     parser.add_argument("--languages", metavar="L,L", help="codes or names to score, comma-separated (default: all)")
-    parser.add_argument(
-        "--labels", metavar="FILE", type=Path, help="what each run is: base, system, arm, n_samples ..."
-    )
+    parser.add_argument("--labels", metavar="FILE", type=Path, help="what each run is: base, system, arm, seed ...")
     parser.add_argument(
         "--published",
         metavar="[NAME=]FILE",
@@ -50,6 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="a parallel set whose texts the question browser shows, where the results hold none",
+    )
+    parser.add_argument(
+        "--baseline", metavar="ARM", help="test every arm against this one: its name, system or arm in the labels file"
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="ARM=ARM",
+        action="append",
+        default=[],
+        help="test one arm against another, too; may be repeated",
     )
     parser.add_argument("--mix-signatures", action="store_true", help="rank scores together whose signatures differ")
     parser.add_argument("--title", default="Cross-lingual consistency", help="title of the page")
@@ -86,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
     options = Options(
         languages=languages,
         labels=args.labels,
+        baseline=args.baseline,
+        compare=tuple(args.compare),
         published=tuple(args.published),
         questions=tuple(args.questions),
         mix=args.mix_signatures,

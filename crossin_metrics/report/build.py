@@ -23,6 +23,8 @@ class Options:
 
     languages: Sequence[str] | None = None
     labels: Path | None = None
+    baseline: str | None = None
+    compare: Sequence[str] = ()
     published: Sequence[str] = ()
     questions: Sequence[str] = ()
     mix: bool = False

@@ -1,22 +1,28 @@
-"""Labels: which base model a run's model was tuned from, by which system, on which data.
+"""Labels: which base model a run's model was tuned from, by which system, on which data, with which seed.
 
 A labels file is a table, CSV or YAML (a list of mappings), with the column `run` and any of the others:
 
     run             the model's name in the report or in its results file, or a shell pattern (`*x2x_5000*`) that the
                     name or the path of a result file matches; the first row that matches counts
-    name            how the model is shown
+    name            how the model is shown; of an arm, the same for all its seeds
     base            the model it was tuned from (`Gemma-2B`): rows of a table are put together by it
     system          what was done to it (`Alpaca`, `CrossIn x2x`): the row's name in a table
     arm             formulation of the data: `en2x`, `x2en`, `x2x` ... (the bars by data formulation)
     n_samples       cross-lingual samples in the mix (AC3 against data quantity)
     translation     yes or no: whether translation pairs were in the mix
+    tag             whatever else sets arms apart, e.g. yes or no for an output-language tag
+    seed            of the training run, a whole number; rows that differ in it alone are replicates of one arm
+    tokens, seconds, peak_memory_gb, trained_parameters
+                    what the run cost: numbers, 0 or more (the table of efficiency)
 
-Without a row, the names of this project's own mixes are read: `x2x_trans_5000` is arm x2x, 5000 samples, translation.
+A row without `seed` is an arm of one run that nothing random was done to (an untuned model). Without a row, the names
+of this project's own mixes are read: `x2x_trans_5000` is arm x2x, 5000 samples, translation.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +33,19 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.prediction_tables import open_text
 
-COLUMNS = ("run", "name", "base", "system", "arm", "n_samples", "translation")
+COSTS = ("tokens", "seconds", "peak_memory_gb", "trained_parameters")
+COLUMNS = ("run", "name", "base", "system", "arm", "n_samples", "translation", "tag", "seed", *COSTS)
 _MIX = re.compile(r"(?<![a-z0-9])(en2x|x2en|x2x)(_trans|_T)?(?:_(\d+))?(?![a-z0-9])")
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
 
 
 @dataclass(frozen=True)
 class Label:
-    """What is known of one model; "" and None where it is not."""
+    """What is known of one model; "" and None where it is not.
+
+    Attributes:
+        tokens, seconds, peak_memory_gb, trained_parameters: of its training, >= 0.
+    """
 
     name: str = ""
     base: str = ""
@@ -42,18 +53,30 @@ class Label:
     arm: str = ""
     n_samples: int | None = None
     translation: bool | None = None
+    tag: str = ""
+    seed: int | None = None
+    tokens: float | None = None
+    seconds: float | None = None
+    peak_memory_gb: float | None = None
+    trained_parameters: float | None = None
+
+    @property
+    def arm_key(self) -> tuple[Any, ...]:
+        """What the replicates of one arm share; the name where nothing else is known."""
+        key = (self.base, self.system, self.arm, self.n_samples, self.translation, self.tag)
+        return key if any(part not in ("", None) for part in key) else (self.name,)
 
 
 class Labels:
-    """The rows of a labels file."""
+    """The rows of a labels file, each a pattern and its label, in the file's order."""
 
     def __init__(self, rows: Sequence[tuple[str, Label]] = ()) -> None:
-        self._rows = list(rows)
+        self.rows = list(rows)
         self._used: set[str] = set()
 
     def of(self, *names: str) -> Label:
         """The label of the first row that one of a run's names matches, else what the first name itself says."""
-        for pattern, label in self._rows:
+        for pattern, label in self.rows:
             if any(name == pattern or fnmatchcase(name, pattern) for name in names):
                 self._used.add(pattern)
                 return label
@@ -61,7 +84,12 @@ class Labels:
 
     def unused(self) -> list[str]:
         """Rows that no run matched, probably misspelt."""
-        return [pattern for pattern, _ in self._rows if pattern not in self._used]
+        return [pattern for pattern, _ in self.rows if pattern not in self._used]
+
+    @property
+    def seeded(self) -> bool:
+        """Whether any row is one of several training runs of an arm."""
+        return any(label.seed is not None for _, label in self.rows)
 
 
 def label_of_name(name: str) -> Label:
@@ -86,7 +114,8 @@ def read_labels(path: Path) -> Labels:
     """Read a labels file.
 
     Raises:
-        CrossinError: it is missing or broken, has an unknown column, a row without `run`, or a value of the wrong kind.
+        CrossinError: it is missing or broken, has an unknown column, a row without `run`, a value of the wrong kind, or
+            a seed without anything that tells its arm.
     """
     rows = []
     for place, record in _yaml_rows(path) if path.suffix in (".yaml", ".yml") else _csv_rows(path):
@@ -101,19 +130,45 @@ def read_labels(path: Path) -> Labels:
 
 
 def _label(values: dict[str, str], place: str) -> Label:
-    number, translation = values.get("n_samples", ""), values.get("translation", "").lower()
-    if number and not number.isdigit():
-        raise CrossinError(f"{place}: n_samples {number!r} is no whole number")
+    translation = values.get("translation", "").lower()
     if translation not in ("", *_YES, *_NO):
         raise CrossinError(f"{place}: translation {translation!r} is neither yes nor no")
-    return Label(
+    label = Label(
         name=values.get("name", ""),
         base=values.get("base", ""),
         system=values.get("system", ""),
         arm=values.get("arm", ""),
-        n_samples=int(number) if number else None,
+        n_samples=_whole(values, "n_samples", place),
         translation=None if not translation else translation in _YES,
+        tag={"true": "yes", "false": "no"}.get(values.get("tag", "").lower(), values.get("tag", "")),
+        seed=_whole(values, "seed", place),
+        **{column: _cost(values, column, place) for column in COSTS},
     )
+    if label.seed is not None and label.arm_key == ("",):
+        raise CrossinError(f"{place}: seed {label.seed} of no arm; fill in name, system or arm")
+    return label
+
+
+def _whole(values: dict[str, str], column: str, place: str) -> int | None:
+    text = values.get(column, "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise CrossinError(f"{place}: {column} {text!r} is no whole number")
+    return int(text)
+
+
+def _cost(values: dict[str, str], column: str, place: str) -> float | None:
+    text = values.get(column, "")
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0.0):
+        raise CrossinError(f"{place}: {column} {text!r} is no number of 0 or more")
+    return number
 
 
 def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
