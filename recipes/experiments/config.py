@@ -1,0 +1,216 @@
+"""What an experiment is: its arms, seeds, data, training and evaluation, and how it is run."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from crossin_metrics.errors import CrossinError
+from recipes.parsing import check_types
+
+REPO = Path(__file__).resolve().parents[2]
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+
+ARM_KEYS = ("mix_config", "mix", "train_config", "train", "tune", "label", "seeds")
+EVALUATION_KEYS = (
+    "tasks",
+    "model",
+    "model_args",
+    "metadata",
+    "batch_size",
+    "num_fewshot",
+    "limit",
+    "apply_chat_template",
+)
+LABEL_KEYS = ("name", "base", "system", "arm", "n_samples", "translation", "tag")
+DATA_KEYS = ("recipe", "options", "outputs", "data_dir")
+
+
+def _help(text: str) -> dict[str, str]:
+    return {"help": text.replace("%", "%%")}
+
+
+@dataclass
+class ExperimentOptions:
+    """One experiment, from a YAML file (`--config`); flags win over it.
+
+    `{data}` in a mix option stands for the folder that the data stage fills.
+    """
+
+    name: str = field(metadata=_help("Short name of the experiment, and of its folder."))
+    arms: dict = field(
+        metadata=_help(
+            "Arm -> {mix_config, mix, train_config, train, label, seeds}: what differs from the common options; "
+            "tune: false evaluates the model as it is."
+        )
+    )
+    evaluate: dict = field(
+        metadata=_help("Name -> {tasks, model, model_args, metadata, batch_size, ...}: what is measured on each run.")
+    )
+    output_dir: str | None = field(default=None, metadata=_help("The experiment's folder. Default: runs/<name>."))
+    title: str = field(default="", metadata=_help("Title of the report."))
+    seeds: list[int] = field(
+        default_factory=lambda: [0], metadata=_help("Each arm is run once a seed; it draws the mix and the training.")
+    )
+    data: dict = field(
+        default_factory=dict,
+        metadata=_help("{recipe, options, outputs, data_dir}: a recipe that is run once and fills {data}."),
+    )
+    mix_config: str | None = field(default=None, metadata=_help("Mix configuration of all arms that name none."))
+    mix: dict = field(default_factory=dict, metadata=_help("Mix options of all arms."))
+    train_config: str | None = field(default=None, metadata=_help("Tuning configuration of all arms that name none."))
+    train: dict = field(default_factory=dict, metadata=_help("Tuning options of all arms."))
+    launcher: list[str] = field(
+        default_factory=list,
+        metadata=_help("What starts a training, e.g. accelerate launch -q --num_processes 4. Default: one process."),
+    )
+    merge: bool = field(default=False, metadata=_help("Merge each adapter and evaluate the merged model."))
+    label: dict = field(default_factory=dict, metadata=_help("Label columns of all arms: base, system, ..."))
+    baseline: str | None = field(default=None, metadata=_help("Arm that the report compares all others with."))
+    compare: list[str] = field(
+        default_factory=list, metadata=_help("Further comparisons, as arm=arm: x2x=same_language.")
+    )
+    small: dict = field(
+        default_factory=dict,
+        metadata=_help("Options that win with --smoke: the same path in minutes. arms: a list of those to run."),
+    )
+    smoke: bool = field(default=False, metadata=_help("Run the small version, in <output_dir>-smoke."))
+
+    only: list[str] = field(
+        default_factory=list, metadata=_help("Run these arms, or arm/seed pairs (x2x, x2x/0); the others wait.")
+    )
+    jobs: int = field(default=1, metadata=_help("Runs at a time on this machine; CPU threads or GPUs are shared out."))
+    executor: Literal["local", "slurm"] = field(default="local", metadata=_help("Where runs are done."))
+    slurm: dict = field(default_factory=dict, metadata=_help("Options of the Slurm executor (submitit's names)."))
+    dry_run: bool = field(default=False, metadata=_help("Print the plan with estimated cost, and run nothing."))
+    status: bool = field(default=False, metadata=_help("Print how far the experiment is, and run nothing."))
+    keep_checkpoints: bool = field(default=False, metadata=_help("Keep the trainers' checkpoints of finished runs."))
+    min_free_gb: float = field(default=2.0, metadata=_help("No stage is started with less free disk than this, in GB."))
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if not _NAME.fullmatch(self.name):
+            raise CrossinError(f"name: {self.name!r} must be of a-z 0-9 _ . -")
+        if self.smoke:
+            self._shrink()
+        if not self.arms:
+            raise CrossinError("arms: name at least one")
+        if not self.evaluate:
+            raise CrossinError("evaluate: name at least one evaluation, or there is nothing to report")
+        if self.jobs < 1:
+            raise CrossinError(f"jobs: {self.jobs} must be at least 1")
+        _check_seeds(self.seeds, "seeds")
+        _known(self.data, DATA_KEYS, "data")
+        _known(self.label, LABEL_KEYS, "label")
+        self.arms = {str(name): self._arm(str(name), value) for name, value in self.arms.items()}
+        for name, value in self.evaluate.items():
+            if not isinstance(value, dict) or not value.get("tasks"):
+                raise CrossinError(f"evaluate: {name}: needs at least tasks: {{tasks: cross_mmlu}}")
+            _known(value, EVALUATION_KEYS, f"evaluate: {name}")
+        for pair in self.compare:
+            for arm in pair.split("="):
+                self.check_arm(arm, "compare")
+            if pair.count("=") != 1:
+                raise CrossinError(f"compare: {pair!r} is not arm=arm")
+        if self.baseline is not None:
+            self.check_arm(self.baseline, "baseline")
+        for item in self.only:
+            arm, _, seed = item.partition("/")
+            self.check_arm(arm, "only")
+            if seed and seed not in map(str, self.seeds_of(arm)):
+                raise CrossinError(f"only: {item}: arm {arm} has the seeds {', '.join(map(str, self.seeds_of(arm)))}")
+
+    @property
+    def folder(self) -> Path:
+        """The experiment's folder, absolute."""
+        path = Path(self.output_dir or f"runs/{self.name}").expanduser().absolute()
+        return path.with_name(path.name + "-smoke") if self.smoke else path
+
+    def seeds_of(self, arm: str) -> list[int]:
+        """The seeds of an arm; an arm that is not tuned has one run, seed 0."""
+        if not self.arms[arm].get("tune", True):
+            return [0]
+        return list(self.arms[arm].get("seeds", self.seeds))
+
+    def wants(self, arm: str, seed: int) -> bool:
+        """Whether `only` lets this run through."""
+        return not self.only or arm in self.only or f"{arm}/{seed}" in self.only
+
+    def check_arm(self, arm: str, where: str) -> None:
+        """Raises:
+        CrossinError: there is no such arm; the closest name is said.
+        """
+        if arm not in self.arms:
+            close = difflib.get_close_matches(arm, list(self.arms), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise CrossinError(f"{where}: no arm {arm!r}{hint}; there are {', '.join(self.arms)}")
+
+    def _arm(self, name: str, value: Any) -> dict[str, Any]:
+        if not _NAME.fullmatch(name):
+            raise CrossinError(f"arms: {name!r} must be of a-z 0-9 _ . -")
+        value = {} if value is None else value
+        if not isinstance(value, dict):
+            raise CrossinError(f"arms: {name}: {value!r} must be a mapping of {', '.join(ARM_KEYS)}")
+        _known(value, ARM_KEYS, f"arms: {name}")
+        for key in ("mix", "train", "label"):
+            if not isinstance(value.get(key, {}), dict):
+                raise CrossinError(f"arms: {name}: {key} must be a mapping of options")
+        if not isinstance(value.get("tune", True), bool):
+            raise CrossinError(f"arms: {name}: tune must be true or false")
+        _known(value.get("label", {}), LABEL_KEYS, f"arms: {name}: label")
+        if "seeds" in value:
+            _check_seeds(value["seeds"], f"arms: {name}: seeds")
+        if value.get("tune", True):
+            for key, common in (("mix_config", self.mix_config), ("train_config", self.train_config)):
+                if not value.get(key, common):
+                    raise CrossinError(f"arms: {name}: no {key}, here or for all arms")
+        elif set(value) - {"tune", "label"}:
+            raise CrossinError(f"arms: {name}: an arm that is not tuned takes a label only")
+        return dict(value)
+
+    def _shrink(self) -> None:
+        small = dict(self.small)
+        if not small:
+            raise CrossinError("smoke: this experiment says nothing under `small`")
+        arms = small.pop("arms", list(self.arms))
+        for arm in arms:
+            self.check_arm(str(arm), "small: arms")
+        self.arms = {name: self.arms[name] for name in arms}
+        for key, value in small.items():
+            if key in ("mix", "train"):
+                setattr(self, key, {**getattr(self, key), **value})
+                for arm in self.arms:  # an arm's own numbers are the full ones
+                    own = self.arms[arm] or {}
+                    self.arms[arm] = (
+                        {**own, key: {k: value.get(k, v) if v else v for k, v in own[key].items()}}
+                        if own.get(key)
+                        else own
+                    )
+            elif key == "evaluate":
+                self.evaluate = {name: {**one, **value} for name, one in self.evaluate.items()}
+            elif key == "seeds":
+                self.seeds = value
+            else:
+                raise CrossinError(f"small: {key!r} is none of arms, seeds, mix, train, evaluate")
+        self.compare = [pair for pair in self.compare if all(arm in self.arms for arm in pair.split("="))]
+        self.baseline = self.baseline if self.baseline in self.arms else None
+
+
+def _known(value: Any, keys: tuple[str, ...], where: str) -> None:
+    if not isinstance(value, dict):
+        raise CrossinError(f"{where}: {value!r} must be a mapping")
+    for key in value:
+        if key not in keys:
+            close = difflib.get_close_matches(str(key), keys, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise CrossinError(f"{where}: unknown key {key!r}{hint}; there are {', '.join(keys)}")
+
+
+def _check_seeds(seeds: Any, where: str) -> None:
+    if not isinstance(seeds, list) or not seeds or not all(isinstance(s, int) and s >= 0 for s in seeds):
+        raise CrossinError(f"{where}: {seeds!r} must be one or more whole numbers, none negative")
+    if len(set(seeds)) < len(seeds):
+        raise CrossinError(f"{where}: {seeds} names one seed twice")

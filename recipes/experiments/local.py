@@ -1,0 +1,245 @@
+"""Stages as processes of this machine: several runs at a time, each stage logged, stopped and gone on with safely."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.experiments.config import REPO, ExperimentOptions
+from recipes.experiments.plan import Plan, Run
+from recipes.experiments.records import Records, Stage
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Outcome:
+    """What became of an experiment's stages.
+
+    Attributes:
+        done, skipped: names of stages that ran, and that had nothing to do.
+        failed: stage -> what it said last.
+        stopped: why no further stage was started; "" where nothing stopped it.
+    """
+
+    done: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    stopped: str = ""
+
+
+@contextlib.contextmanager
+def experiment_lock(folder: Path) -> Iterator[None]:
+    """Hold an experiment's folder: one process at a time.
+
+    Raises:
+        CrossinError: another process runs this experiment, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("a")
+    except OSError as error:
+        raise CrossinError(f"{folder} cannot be written: {error.strerror or error}") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CrossinError(
+                f"{folder}: another process runs this experiment; --status true shows how far it is"
+            ) from error
+        yield
+
+
+class LocalExecutor:
+    """Runs stages as processes; `jobs` runs at a time.
+
+    Each stage's process holds a lock on `<stage>.running`, which it inherits: a new executor finds one that outlived a
+    killed experiment, ends it, and goes on from what it had saved.
+    """
+
+    def __init__(self, options: ExperimentOptions, records: Records, say: Say) -> None:
+        self.options = options
+        self.records = records
+        self.say = say
+        self.outcome = Outcome()
+        self._stop = threading.Event()
+        self._guard = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._slots = list(range(options.jobs))
+
+    def execute(self, plan: Plan) -> Outcome:
+        """Run every stage whose record does not hold; what a failed stage was needed for is left out."""
+        try:
+            for stage in plan.data:
+                if not self._stage(stage, 0):
+                    return self.outcome
+            with ThreadPoolExecutor(self.options.jobs) as pool:
+                futures = [pool.submit(self._run, run) for run in plan.runs if self.options.wants(run.arm, run.seed)]
+                try:
+                    for future in futures:
+                        future.result()
+                except BaseException:
+                    self.stop("stopped")
+                    raise
+        finally:
+            self.stop(self.outcome.stopped)
+        return self.outcome
+
+    def stop(self, why: str) -> None:
+        """Start nothing more and end what runs; its saved work stays."""
+        self._stop.set()
+        with self._guard:
+            self.outcome.stopped = self.outcome.stopped or why
+            processes = list(self._processes)
+        for process in processes:
+            end_group(process.pid)
+
+    def _run(self, run: Run) -> None:
+        with self._guard:
+            slot = self._slots.pop(0)
+        try:
+            for stage in run.stages:
+                if self._stop.is_set() or not self._stage(stage, slot):
+                    return
+            if not self.options.keep_checkpoints:
+                shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+        finally:
+            with self._guard:
+                self._slots.append(slot)
+
+    def _stage(self, stage: Stage, slot: int) -> bool:
+        """Do one stage, unless its record holds; returns whether the next one can follow."""
+        try:
+            why = self.records.why_stale(stage)
+            if not why:
+                with self._guard:
+                    self.outcome.skipped.append(stage.name)
+                return True
+            free = shutil.disk_usage(self.records.folder).free / 1e9
+            if free < self.options.min_free_gb:
+                self._fail(stage, f"disk: {free:.1f} GB free, min_free_gb is {self.options.min_free_gb:g}")
+                self.stop("the disk is full")
+                return False
+            self.say(f"{stage.name}: begins ({why})")
+            inputs = self.records.inputs(stage)
+            started = time.time()
+            code = self._process(stage, slot)
+            if self._stop.is_set() and code:
+                return False
+            seconds = time.time() - started
+            if code:
+                self._fail(
+                    stage, f"{last_words(self.records.log(stage))} (exit code {code}, {self.records.log(stage)})"
+                )
+                return False
+            facts = {"seconds": round(seconds, 2), "started": round(started, 1), "command": list(stage.command)}
+            self.records.write(stage, inputs, facts)
+        except (CrossinError, OSError) as error:
+            self._fail(stage, str(error))
+            return False
+        with self._guard:
+            self.outcome.done.append(stage.name)
+        self.say(f"{stage.name}: done in {seconds:.0f} s")
+        return True
+
+    def _process(self, stage: Stage, slot: int) -> int:
+        log, running = self.records.log(stage), self.records.path(stage).with_suffix(".running")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.records.path(stage).unlink(missing_ok=True)
+        with running.open("a+") as lock:
+            take_over(lock, running)
+            for folder in stage.clear:
+                shutil.rmtree(folder, ignore_errors=True)
+            with log.open("ab") as output:
+                process = subprocess.Popen(
+                    stage.command,
+                    cwd=REPO,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment(self.options.jobs, slot),
+                    pass_fds=[lock.fileno()],
+                    start_new_session=True,
+                )
+            with self._guard:
+                self._processes.add(process)
+            lock.seek(0)
+            lock.truncate()
+            lock.write(str(process.pid))
+            lock.flush()
+            if self._stop.is_set():
+                end_group(process.pid)
+            code = process.wait()
+            with self._guard:
+                self._processes.discard(process)
+        if not code or not self._stop.is_set():
+            running.unlink(missing_ok=True)
+        return code
+
+    def _fail(self, stage: Stage, message: str) -> None:
+        with self._guard:
+            self.outcome.failed[stage.name] = message
+        self.say(f"{stage.name}: FAILED: {message}")
+
+
+def environment(jobs: int, slot: int) -> dict[str, str]:
+    """The environment of a stage: its share of the CPU's threads, or of the GPUs, where the user has set neither."""
+    out = dict(os.environ)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    out.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))
+    out.setdefault("TOKENIZERS_PARALLELISM", "false")
+    visible = [gpu for gpu in out.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+    if jobs > 1 and len(visible) >= jobs:
+        share = len(visible) // jobs
+        out["CUDA_VISIBLE_DEVICES"] = ",".join(visible[slot * share : (slot + 1) * share])
+    return out
+
+
+def take_over(lock: Any, path: Path) -> None:
+    """Lock a stage; a process of it that outlived its experiment is ended first.
+
+    Raises:
+        CrossinError: it does not end.
+    """
+    for attempt in range(100):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            lock.seek(0)
+            written = lock.read().strip()
+            if written.isdigit():
+                end_group(int(written), signal.SIGTERM if attempt < 50 else signal.SIGKILL)
+            time.sleep(0.2)
+    raise CrossinError(f"{path}: an earlier process of this stage is still running and does not end")
+
+
+def end_group(pid: int, how: signal.Signals = signal.SIGTERM) -> None:
+    """Send a signal to a stage's process and all it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, how)
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log that says something, without progress bars."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 20_000))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return "no output"
+    lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
+    said = [line for line in lines if line and "it/s]" not in line and "s/it]" not in line]
+    return said[-1][:400] if said else "no output"

@@ -1,0 +1,354 @@
+"""From an experiment's options to its stages, in the order in which they can run."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.experiments.config import REPO, ExperimentOptions
+from recipes.experiments.records import Stage
+from recipes.tuning.run_folder import write_text
+
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of the grid: an arm with a seed.
+
+    Attributes:
+        folder: `<experiment>/arms/<arm>/seed<seed>`, the folder of `sft_crossin.py` with `mix/` and `eval/` in it.
+        stages: in their order, each needs the one before.
+    """
+
+    arm: str
+    seed: int
+    folder: Path
+    stages: tuple[Stage, ...]
+
+    @property
+    def name(self) -> str:
+        """`<arm>/<seed>`."""
+        return f"{self.arm}/{self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All stages of an experiment; `data` comes before all runs."""
+
+    data: tuple[Stage, ...]
+    runs: tuple[Run, ...]
+
+
+def make_plan(options: ExperimentOptions) -> Plan:
+    """Lay out the grid, seed by seed so that a stopped experiment has whole comparisons.
+
+    Raises:
+        CrossinError: a configuration is missing or broken, or holds an option that does not exist.
+    """
+    from recipes.tuning.evaluate import check_tasks
+
+    for name, one in options.evaluate.items():
+        try:
+            check_tasks(str(one["tasks"]))
+        except CrossinError as error:
+            raise CrossinError(f"evaluate: {name}: {error}") from error
+    data = _data_stage(options)
+    cells = [(arm, seed) for arm in options.arms for seed in options.seeds_of(arm)]
+    order = {seed: k for k, seed in enumerate(dict.fromkeys(seed for _, seed in cells))}
+    cells.sort(key=lambda cell: order[cell[1]])
+    return Plan(data, tuple(_run(options, arm, seed) for arm, seed in cells))
+
+
+def write_configs(options: ExperimentOptions) -> None:
+    """Write each run's merged configurations to `<experiment>/stages/<arm>/<seed>/{mix,train}.yaml`."""
+    import yaml
+
+    for arm, value in options.arms.items():
+        if not value.get("tune", True):
+            continue
+        for seed in options.seeds_of(arm):
+            place = options.folder / "stages" / arm / str(seed)
+            place.mkdir(parents=True, exist_ok=True)
+            for name, content in (
+                ("mix", mix_options(options, arm, seed)),
+                ("train", train_options(options, arm, seed)),
+            ):
+                text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+                path = place / f"{name}.yaml"
+                if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                    write_text(path, text)
+
+
+def run_folder(options: ExperimentOptions, arm: str, seed: int) -> Path:
+    """The folder of one run."""
+    return options.folder / "arms" / arm / f"seed{seed}"
+
+
+def mix_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, Any]:
+    """The merged mix options of one run: configuration file < common < arm < seed."""
+    own = options.arms[arm]
+    merged = {
+        **read_yaml(own.get("mix_config") or options.mix_config),
+        **options.mix,
+        **own.get("mix", {}),
+        "seed": seed,
+        "output_dir": str(run_folder(options, arm, seed) / "mix"),
+        "overwrite": True,
+    }
+    data = str(options.folder / "data")
+    return {k: v.replace("{data}", data) if isinstance(v, str) else v for k, v in merged.items()}
+
+
+def train_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, Any]:
+    """The merged tuning options of one run; merging and evaluating are stages of their own."""
+    own = options.arms[arm]
+    folder = run_folder(options, arm, seed)
+    return {
+        **read_yaml(own.get("train_config") or options.train_config),
+        **options.train,
+        **own.get("train", {}),
+        "seed": seed,
+        "output_dir": str(folder),
+        "mix": str(folder / "mix"),
+        "mix_options": [],
+        "merge": False,
+        "eval_tasks": None,
+        "overwrite": True,
+    }
+
+
+def model_of(options: ExperimentOptions, arm: str) -> str:
+    """The base model's name; that of the first tuned arm for one that is not tuned."""
+    if not options.arms[arm].get("tune", True):
+        arm = next((name for name, value in options.arms.items() if value.get("tune", True)), arm)
+    merged = {
+        **read_yaml(options.arms[arm].get("train_config") or options.train_config),
+        **options.train,
+        **options.arms[arm].get("train", {}),
+    }
+    model = merged.get("model_name_or_path")
+    if not model:
+        raise CrossinError(f"arms: {arm}: no model_name_or_path in its tuning configuration")
+    return str(model)
+
+
+def read_yaml(name: str | None) -> dict[str, Any]:
+    """A configuration file of the checkout or of the user, as a mapping.
+
+    Raises:
+        CrossinError: it is missing, or is no mapping.
+    """
+    import yaml
+
+    if name is None:
+        raise CrossinError("no configuration file is named for an arm that is tuned")
+    path = Path(name).expanduser()
+    if not path.is_file() and (REPO / path).is_file():
+        path = REPO / path
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CrossinError(f"cannot read the configuration {name}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CrossinError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise CrossinError(f"{name} must be a YAML mapping of options")
+    return content
+
+
+def check_options(options: ExperimentOptions) -> None:
+    """Read every run's merged options as the recipes will, before anything is run.
+
+    Raises:
+        CrossinError: names the arm, and what its recipe says against the options.
+    """
+    import contextlib
+    import io
+
+    from recipes.mix_config import MixConfig
+    from recipes.parsing import parse
+    from recipes.tuning.options import parse_options
+
+    write_configs(options)
+    for arm, value in options.arms.items():
+        if value.get("tune", True):
+            seed = options.seeds_of(arm)[0]
+            place = options.folder / "stages" / arm / str(seed)
+            try:
+                parse(MixConfig, ["--config", str(place / "mix.yaml")], prog="build_mix", description="")
+                with contextlib.redirect_stderr(io.StringIO()):  # accelerate's remarks, once an arm
+                    parse_options(["--config", str(place / "train.yaml")])
+            except CrossinError as error:
+                raise CrossinError(f"arms: {arm}: {error}") from error
+
+
+def _data_stage(options: ExperimentOptions) -> tuple[Stage, ...]:
+    data = options.data
+    if not data.get("recipe"):
+        return ()
+    recipe = REPO / str(data["recipe"])
+    if not recipe.is_file():
+        raise CrossinError(f"data: there is no recipe {data['recipe']}")
+    folder = options.folder / "data"
+    command = [PYTHON, str(recipe), "--output_dir", str(folder)]
+    for key, value in (data.get("options") or {}).items():
+        command += [f"--{key}", *map(str, value if isinstance(value, list) else [value])]
+    outputs = tuple(folder / name for name in data.get("outputs") or ())
+    if not outputs:
+        raise CrossinError("data: outputs: name the files that the recipe writes")
+    files = _xquad_files() if recipe.name == "xquad.py" else ()
+    return (
+        Stage("data", tuple(command), {"recipe": str(data["recipe"]), **(data.get("options") or {})}, files, outputs),
+    )
+
+
+def _run(options: ExperimentOptions, arm: str, seed: int) -> Run:
+    folder = run_folder(options, arm, seed)
+    place = options.folder / "stages" / arm / str(seed)
+    if not options.arms[arm].get("tune", True):
+        return Run(arm, seed, folder, tuple(_evaluations(options, arm, seed, folder, None)))
+    mix, train = mix_options(options, arm, seed), train_options(options, arm, seed)
+    sources = tuple(Path(mix[k]) for k in ("base_set", "seed_set") if str(mix.get(k, "")).startswith("/"))
+    rows, adapter = folder / "mix" / "train.parquet", folder / "adapter"
+    weights = adapter / "adapter_model.safetensors"
+    launch = _launcher(options)
+    stages = [
+        Stage(
+            f"{arm}/{seed}/mix",
+            (PYTHON, str(REPO / "recipes/build_mix.py"), "--config", str(place / "mix.yaml")),
+            _decisive(mix),
+            tuple(path for path in sources if path.suffix),
+            (rows,),
+        ),
+        Stage(
+            f"{arm}/{seed}/train",
+            (*launch, str(REPO / "recipes/sft_crossin.py"), "--config", str(place / "train.yaml")),
+            {**_decisive(train), "launcher": list(options.launcher)},
+            (rows,),
+            (weights, adapter / "adapter_config.json", folder / "manifest.json"),
+        ),
+    ]
+    if options.merge:
+        merged = folder / "merged"
+        stages.append(
+            Stage(
+                f"{arm}/{seed}/merge",
+                (
+                    PYTHON,
+                    str(REPO / "recipes/merge_adapter.py"),
+                    "--adapter",
+                    str(adapter),
+                    "--output_dir",
+                    str(merged),
+                ),
+                {},
+                (weights,),
+                (merged / "merge.json",),
+                clear=(merged,),
+            )
+        )
+    tuned = folder / "merged" / "merge.json" if options.merge else weights
+    return Run(arm, seed, folder, (*stages, *_evaluations(options, arm, seed, folder, tuned)))
+
+
+def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, tuned: Path | None) -> list[Stage]:
+    from recipes.tuning.evaluate import TASKS, include_path
+
+    out = []
+    for name, one in options.evaluate.items():
+        target = folder / "eval" / name
+        command = [PYTHON, str(REPO / "recipes/experiments/evaluate_run.py"), "--model", str(one.get("model", "hf"))]
+        arguments = {**one.get("model_args", {})}
+        base = model_of(options, arm)
+        if tuned is None:
+            arguments = {"pretrained": base, **arguments}
+        elif options.merge:
+            arguments = {"pretrained": str(folder / "merged"), **arguments}
+        elif "vllm" in str(one.get("model", "hf")):
+            adapter = str(folder / "adapter")
+            arguments = {
+                "pretrained": base,
+                "tokenizer": adapter,
+                "lora_local_path": adapter,
+                "enable_lora": True,
+                "max_lora_rank": 64,
+                **arguments,
+            }
+        else:
+            adapter = str(folder / "adapter")
+            arguments = {"pretrained": base, "peft": adapter, "tokenizer": adapter, **arguments}
+        command += ["--model_args", ",".join(f"{k}={v}" for k, v in arguments.items())]
+        command += ["--tasks", str(one["tasks"]), "--output_path", str(target), "--log_samples"]
+        if one.get("metadata"):
+            import json
+
+            command += ["--metadata", json.dumps(one["metadata"], ensure_ascii=False)]
+        for key in ("batch_size", "num_fewshot", "limit"):
+            if one.get(key) is not None:
+                command += [f"--{key}", str(one[key])]
+        if one.get("apply_chat_template"):
+            command.append("--apply_chat_template")
+        if include_path() is not None:
+            command += ["--include_path", str(TASKS)]
+        files = (*((tuned,) if tuned is not None else ()), *_task_files(one))
+        out.append(
+            Stage(
+                f"{arm}/{seed}/eval-{name}",
+                tuple(command),
+                {**one, "base": base},
+                files,
+                (target / "done.json",),
+                clear=(target,),
+            )
+        )
+    return out
+
+
+def _launcher(options: ExperimentOptions) -> tuple[str, ...]:
+    if not options.launcher:
+        return (PYTHON,)
+    if options.launcher[:2] == ["accelerate", "launch"]:
+        return (PYTHON, "-m", "accelerate.commands.launch", *options.launcher[2:])
+    return tuple(options.launcher)
+
+
+def _decisive(options: dict[str, Any]) -> dict[str, Any]:
+    """Options without those that only say where things lie."""
+    return {k: v for k, v in options.items() if k not in ("output_dir", "overwrite", "mix", "base_set", "seed_set")} | {
+        k: Path(str(options[k])).name for k in ("base_set", "seed_set") if k in options
+    }
+
+
+def _task_files(one: dict[str, Any]) -> tuple[Path, ...]:
+    """Local files that the evaluation's tasks read, as far as they are of this project."""
+    import os
+
+    from crossin_metrics.parallel import find_file
+    from crossin_metrics.parallel_files import DATA_DIR_VARIABLE
+
+    place = one.get("metadata", {}).get("data_dir") or os.environ.get(DATA_DIR_VARIABLE)
+    if not place:
+        return ()
+    files: list[Path] = []
+    for task in str(one["tasks"]).split(","):
+        name = task.strip().removesuffix("_cf").removesuffix("_gen")
+        if name == "cross_xquad_spans":
+            files += _xquad_files(place)
+        elif name.startswith("cross"):
+            found = find_file(Path(place), name.removesuffix("_sea"), optional=True)
+            files += [found] if found else []
+    return tuple(files)
+
+
+def _xquad_files(place: str | None = None) -> tuple[Path, ...]:
+    import os
+
+    from crossin_metrics.parallel_files import DATA_DIR_VARIABLE
+    from crossin_metrics.xquad import find_files
+
+    place = place or os.environ.get(DATA_DIR_VARIABLE)
+    return tuple(find_files(Path(place).expanduser()).values()) if place else ()
