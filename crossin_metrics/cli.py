@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("crossin_metrics.commands.compare", "is A better than B: paired tests over questions"),
     "report": ("crossin_metrics.commands.report", "tables, plots and one page from result folders"),
     "export": ("crossin_metrics.commands.export", "scores as hub evaluation results, Every Eval Ever, model card"),
+    "artefacts": ("crossin_metrics.commands.artefacts", "what finds the answers of a set without understanding it"),
     "demo-model": ("crossin_metrics.commands.demo_model", "print the folder of a small real model, made on first use"),
     "tasks-path": ("crossin_metrics.commands.tasks_path", "print the folder of the harness task files"),
 }
