@@ -62,7 +62,7 @@ class XQuAD:
 
 
 # One language as read: articles > passages > (context, [(id, span)])
-_Flat = list[list[tuple[str, list[tuple[str, Span]]]]]
+Flat = list[list[tuple[str, list[tuple[str, Span]]]]]
 
 
 def load_xquad(
@@ -85,7 +85,7 @@ def load_xquad(
         if code not in XQUAD_LANGUAGES:
             raise CrossinError(f"XQuAD has no language {code}; it has {', '.join(XQUAD_LANGUAGES)}")
     folder = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE) or None
-    read: dict[str, tuple[str, _Flat]] = {}
+    read: dict[str, tuple[str, Flat]] = {}
     if folder is not None:
         files = find_files(Path(folder).expanduser())
         for code in codes or tuple(files):
@@ -93,7 +93,7 @@ def load_xquad(
                 raise CrossinError(
                     f"{folder}: no xquad.{code}.json; there are {', '.join(files)}; add it or leave it out"
                 )
-            read[code] = str(files[code]), _read_squad(files[code])
+            read[code] = str(files[code]), read_squad(files[code])
         source = "file:xquad"
     else:
         for code in codes or XQUAD_LANGUAGES:
@@ -129,7 +129,12 @@ def article_halves(data: XQuAD) -> tuple[Half, ...]:
     return tuple("train" if article in train else "test" for article in sorted(first))
 
 
-def _read_squad(path: Path) -> _Flat:
+def read_squad(path: Path) -> Flat:
+    """Read one language's file of SQuAD shape: XQuAD's, MLQA's, and others. The first answer of a question is taken.
+
+    Raises:
+        CrossinError: missing, no JSON, another shape, or an answer that is not in its passage (file and id are named).
+    """
     try:
         raw = json.loads(read_text(path))
     except (json.JSONDecodeError, RecursionError) as error:
@@ -158,7 +163,7 @@ def _read_squad(path: Path) -> _Flat:
         ) from error
 
 
-def _from_hub(rows: Sequence[Located]) -> _Flat:
+def _from_hub(rows: Sequence[Located]) -> Flat:
     """Restore passages (runs of equal contexts) and articles (five passages each) from the hub's flat rows."""
     passages = []
     for context, run in groupby(rows, key=lambda row: row.value["context"]):
@@ -191,7 +196,7 @@ def _span(context: str, question: str, answer: dict[str, Any], at: str) -> Span:
     return Span(question.strip(), text, start)
 
 
-def _align(read: dict[str, tuple[str, _Flat]], source: str) -> XQuAD:
+def _align(read: dict[str, tuple[str, Flat]], source: str) -> XQuAD:
     """Join the languages on the question's id, after checking that all have the same articles, passages and ids."""
     languages = tuple(sorted(read))
     lead = "en" if "en" in read else languages[0]
@@ -216,7 +221,7 @@ def _align(read: dict[str, tuple[str, _Flat]], source: str) -> XQuAD:
     return XQuAD(languages, tuple(passages), source)
 
 
-def _same_shape(place: str, articles: _Flat, other_place: str, others: _Flat) -> None:
+def _same_shape(place: str, articles: Flat, other_place: str, others: Flat) -> None:
     remedy = "take all languages from one version of XQuAD"
     if len(articles) != len(others):
         raise CrossinError(f"{other_place}: {len(others)} articles where {place} has {len(articles)}; {remedy}")

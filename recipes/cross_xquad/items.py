@@ -126,6 +126,15 @@ class Item:
         return hashlib.sha256(seen.encode()).hexdigest()
 
 
+def accepted(items: Iterable[Item]) -> list[Item]:
+    """The items that belong into the set: accepted by a person, or without findings and not decided against."""
+    return [
+        item
+        for item in items
+        if (item.decision.verdict == "accept" if item.decision is not None else not item.findings)
+    ]
+
+
 def write_items(path: Path, items: Iterable[Item]) -> int:
     """Write one item a line, to a temporary name first; returns how many.
 
@@ -138,7 +147,7 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("w", encoding="utf-8", newline="\n") as file:
             for item in items:
-                file.write(json.dumps(item.to_json(), ensure_ascii=False, sort_keys=True) + "\n")
+                file.write(json.dumps(item.to_json(), ensure_ascii=False) + "\n")  # languages stay in their order
                 n += 1
         os.replace(unfinished, path)
     except OSError as error:

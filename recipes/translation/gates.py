@@ -202,7 +202,7 @@ def _letter_patterns(language: str) -> tuple[Any, Any]:
     return regex.compile("[" + "".join(rf"\p{{Script={name}}}" for name in scripts) + "]"), regex.compile(r"\p{L}")
 
 
-def _script_share(text: str, language: str) -> tuple[float, float]:
+def script_share(text: str, language: str) -> tuple[float, float]:
     """Share of letters in the language's script, and number of letters, both in English-sized letters."""
     own_letter, letter = _letter_patterns(language)
     own = len([found for found in own_letter.findall(text) if found.isalpha()])
@@ -218,7 +218,7 @@ def gate_script(pairs: list[Pair]) -> Finding | None:
     language = pairs[0].target_language
     whole = ("row", "\n".join(pair.target_words for pair in pairs), SCRIPT_ROW_SHARE)
     for name, text, least in [whole, *((pair.field, pair.target_words, SCRIPT_FIELD_SHARE) for pair in pairs)]:
-        share, letters = _script_share(text, language)
+        share, letters = script_share(text, language)
         if letters >= SCRIPT_MIN_LETTERS * (1 if name == "row" else 3) and share < least:
             return Finding("script", name, f"{share:.0%} of its letters are {LANGUAGES[language].script}")
     return None
@@ -254,7 +254,7 @@ class LanguageGate:
         texts = [("row", "\n".join(pair.target_words for pair in pairs))]
         texts += [(pair.field, pair.target_words) for pair in pairs if len(pairs) > 1]
         for name, text in texts:
-            _, letters = _script_share(text, pairs[0].target_language)
+            _, letters = script_share(text, pairs[0].target_language)
             if letters < (LANGUAGE_MIN_LETTERS if name == "row" else LANGUAGE_SURE_LETTERS):
                 continue
             finding = self._judge(name, text, pairs[0].target_language, letters)

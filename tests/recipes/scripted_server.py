@@ -1,5 +1,7 @@
 """A real HTTP server that speaks the OpenAI interface, translates out of a small word list, and misbehaves on demand.
 
+Another world than translation is plugged in by `ScriptedServer.read` and `ScriptedServer.reply`.
+
 Its "translations" are nonsense of the right language, length, numbers and marks, always the same for the same text, so
 that they pass the gates and two runs can be compared. What goes wrong is scripted by a function of the request.
 """
@@ -72,9 +74,14 @@ Script = Callable[[Seen], str]
 
 @dataclass
 class ScriptedServer:
-    """What the server does and saw. `script` names a behaviour for each request; see `_Handler` for them."""
+    """What the server does and saw. `script` names a behaviour for each request; see `_Handler` for them.
+
+    `read` takes a prompt apart into fields and a language; `reply` gives a behaviour's content, or None for those here.
+    """
 
     script: Script = lambda seen: "perfect"
+    read: Callable[[str], tuple[dict[str, str], str]] = lambda prompt: read_prompt(prompt)
+    reply: Callable[[Seen, str], str | None] = lambda seen, behaviour: None
     delay: float = 0.0
     model: str = "scripted"
     seen: list[Seen] = field(default_factory=list)
@@ -128,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers["Content-Length"])).decode("utf-8")
         body = json.loads(raw)
         prompt = body["messages"][0]["content"] if "messages" in body else body["prompt"]
-        fields, language = read_prompt(prompt)
+        fields, language = state.read(prompt)
         key = json.dumps(body, sort_keys=True)
         with state.lock:
             state.asked[key] += 1
@@ -149,7 +156,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, seen: Seen, key: str, behaviour: str) -> None:
         finish_reason = "stop"
-        translated = {name: fake_translation(text, seen.language) for name, text in seen.fields.items()}
+        content = self.state.reply(seen, behaviour)
+        if content is not None:
+            return self._content(seen, key, content, "length" if behaviour == "truncated" else "stop")
+        translated = {}
+        if seen.language in WORDS:
+            translated = {name: fake_translation(text, seen.language) for name, text in seen.fields.items()}
         if behaviour == "slow":
             time.sleep(1.0)
         elif behaviour.startswith("429"):  # 429 or 429:seconds
@@ -199,6 +211,9 @@ class _Handler(BaseHTTPRequestHandler):
         content = json.dumps(translated, ensure_ascii=False) if "text" not in translated else translated["text"]
         if behaviour in ("malformed", "truncated"):
             content = content[: len(content) // 2]
+        return self._content(seen, key, content, finish_reason)
+
+    def _content(self, seen: Seen, key: str, content: str, finish_reason: str) -> None:
         with self.state.lock:
             self.state.replied[key] = content
         message = (

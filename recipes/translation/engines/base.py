@@ -151,6 +151,8 @@ def _read_object(request: Request, text: str) -> dict[str, str]:
         value = json.loads(fenced.group(1) if fenced else text)
     except json.JSONDecodeError as error:
         raise FormatError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise FormatError("not JSON that can be read: nested too deep") from None
     if not isinstance(value, dict):
         raise FormatError(f"a JSON {type(value).__name__}, not an object")
     missing = [name for name in request.fields if name not in value]

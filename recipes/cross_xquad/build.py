@@ -1,0 +1,268 @@
+"""The five stages in their order, each run only when what it is made from has changed."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.cross_xquad.calls import Caller, open_calls
+from recipes.cross_xquad.checks import CHECKS_VERSION, Checker, gold_balance
+from recipes.cross_xquad.config import STAGES, CheckOptions, ModelOptions, SetOptions
+from recipes.cross_xquad.folders import StageFolder, fingerprint, folder_sha256, write_text
+from recipes.cross_xquad.items import Item, accepted
+from recipes.cross_xquad.mending import Mender
+from recipes.cross_xquad.model_checks import build_model_checks
+from recipes.cross_xquad.prompts import PROMPT_VERSION
+from recipes.cross_xquad.sources import Source, load_source
+from recipes.cross_xquad.writing import write_distractors, write_parallel
+
+MOST_REDOS = 20  # how often an item may come back from people; a guard, not a limit anybody should meet
+_PLACES = ("output_dir", "calls_dir", "stages", "push_to_hub", "dry_run")  # not part of what is built
+
+
+@dataclass
+class Build:
+    """One build: its options, its source, and its stages' folders."""
+
+    options: SetOptions
+    model: ModelOptions
+    checks: CheckOptions
+    source: Source
+    say: Callable[[str], None]
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.options.output_dir)
+
+    @property
+    def decisions(self) -> Path:
+        return Path(self.options.decisions_dir or self.folder / "decisions")
+
+    def stage(self, name: str) -> StageFolder:
+        """The folder of a stage."""
+        return StageFolder(name, self.folder / name)
+
+    def inputs(self, name: str) -> dict[str, Any]:
+        """Everything that a stage's items depend on, as hashes; earlier stages must be finished.
+
+        Raises:
+            CrossinError: an earlier stage is not finished, or was made from something else.
+        """
+        before = STAGES[STAGES.index(name) - 1] if name != STAGES[0] else None
+        made: dict[str, Any] = {} if before is None else {before: self.stage(before).require(self.inputs(before), name)}
+        settings = {
+            key: getattr(self.model, key)
+            for key in ("temperature", "retry_temperature", "seed", "max_tokens", "api", "answer_format", "extra_body")
+        }
+        model = {"model": self.model.model, "model_settings": fingerprint(settings), "prompts": PROMPT_VERSION}
+        if name == "distractors":
+            return {"source": self.source.sha256(), "gold_seed": self.options.gold_seed, **model}
+        if name == "parallel":
+            return {**made, "languages": list(self.source.languages), **model}
+        if name == "check":
+            return {**made, "check_options": fingerprint(asdict(self.checks)), "checks": CHECKS_VERSION, **model}
+        return {**made, "decisions": folder_sha256(self.decisions), "review_all": self.options.review_all}
+
+
+def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, say: Callable[[str], None]) -> int:
+    """Run the stages asked for.
+
+    Args:
+        options, model, checks: what, by whom, how strictly.
+        say: shows one line to the user.
+
+    Returns:
+        0; the set may be empty or small when everything waits for people, which is said.
+
+    Raises:
+        CrossinError: unreadable source, unreachable model, an earlier stage that is missing, or a failing write.
+            Replies stored so far stay, and finished stages stay finished.
+    """
+    build = Build(options, model, checks, load_source(options), say)
+    n_passages = len({question.passage for question in build.source.questions})
+    left_out = f", {len(build.source.left_out)} left out for want of a language" if build.source.left_out else ""
+    languages = " ".join(build.source.languages)
+    say(f"{len(build.source.questions)} questions on {n_passages} passages, {languages}{left_out}")
+    for name in options.stages:
+        if name == "release":
+            _release(build)
+            continue
+        inputs = build.inputs(name)
+        if build.stage(name).is_done(inputs):
+            say(f"{name}: done before")
+            continue
+        with open_calls(Path(options.calls_dir or build.folder / "calls")) as store:
+            for line in store.cut:
+                say(line)
+            caller = Caller(model, store, proven=name != STAGES[0])
+            items, facts = _RUN[name](build, caller)
+            build.stage(name).finish(items, inputs, facts)
+            if caller.usage.replies:
+                say(f"{name}: {caller.usage}")
+        _write_config(build)
+    return 0
+
+
+def _distractors(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
+    items = write_distractors(build.source, caller, build.options.gold_seed)
+    return items, _counts(items)
+
+
+def _parallel(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
+    items = write_parallel(build.stage("distractors").read(), build.source, caller)
+    return items, _counts(items)
+
+
+def _check(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
+    items = _mender(build, caller).check(build.stage("parallel").read())
+    facts = _counts(items)
+    for finding in gold_balance(items):
+        facts["gold_balance"] = finding.detail
+        build.say(f"check: gold_balance: {finding.detail}")
+    clean = len(accepted(items))
+    reasons = ", ".join(f"{code} {count}" for code, count in _reasons(items).most_common())
+    build.say(f"check: {clean} of {len(items)} questions without findings; questions with: {reasons or 'none'}")
+    return items, facts
+
+
+def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
+    """Write what people look at, apply what they decided, and have written again what they sent back."""
+    from recipes.cross_xquad.review import apply_decisions, write_review
+
+    shown = build.stage("check").read()
+    mender = _mender(build, caller)
+    for number in range(1, MOST_REDOS + 1):
+        decided, remarks = apply_decisions(shown, build.decisions)
+        back = [
+            item
+            for item in decided
+            if item.decision is not None and item.decision.verdict == "redo" and item.decision.sha256 == item.sha256()
+        ]
+        if not back:
+            break
+        notes = {item.id: item.decision.note for item in back if item.decision is not None}
+        again = {item.id: item for item in mender.redo(back, notes, number)}
+        for item in back:
+            if again[item.id].sha256() == item.sha256():
+                build.say(f"review: {item.id}: the model wrote the same again; edit it or reject it")
+        # the old decision stays on the new content, which it does not fit: people must look at it once more
+        kept = {item.id: item.decision for item in back if again[item.id].sha256() != item.sha256()}
+        if not kept:
+            break
+        shown = [replace(again[one.id], decision=kept[one.id]) if one.id in kept else one for one in shown]
+    for remark in remarks:
+        build.say(f"review: {remark}")
+    verdicts = {item.id: item.decision for item in decided}
+    wanted = [
+        replace(item, decision=verdicts[item.id])
+        for item in shown
+        if build.options.review_all or item.findings or verdicts[item.id] is not None
+    ]
+    page = build.folder / "review"
+    write_review(wanted, page, title=f"Review of {build.source.name}, {' '.join(build.source.languages)}")
+    waiting = sum(item.decision is None or item.decision.verdict == "redo" for item in wanted)
+    if waiting:
+        build.say(
+            f"review: {waiting} questions wait for people: open {page / 'index.html'}, save into {build.decisions}"
+        )
+    return decided, _counts(decided)
+
+
+def _mender(build: Build, caller: Caller) -> Mender:
+    checker = Checker(build.source, build.checks.off_passage)
+    return Mender(build.source, caller, checker, build_model_checks(build.checks, caller), build.checks.regenerate)
+
+
+def _release(build: Build) -> None:
+    from recipes.cross_xquad.release import release
+
+    build.stage("review").require(build.inputs("review"), "release")
+    items = build.stage("review").read()
+    if not accepted(items):
+        raise CrossinError(
+            f"release: none of {len(items)} questions is without findings or accepted by a person; decide on them in "
+            f"{build.folder / 'review' / 'index.html'}, save into {build.decisions}, and run --stages review release"
+        )
+    options = build.options
+    made = release(
+        items, build.folder / "release", release_facts(build), push_to_hub=options.push_to_hub, dry_run=options.dry_run
+    )
+    build.say(f"release: {len(accepted(items))} of {len(items)} questions in {build.folder / 'release'}")
+    for key, value in made.items():
+        if isinstance(value, (str, int)):
+            build.say(f"release: {key}: {value}")
+
+
+def release_facts(build: Build) -> dict[str, Any]:
+    """What the card and the manifest of a release say about how it was made; JSON types, no paths, no times."""
+    from crossin_metrics import __version__
+
+    stages = {name: build.stage(name).record() or {} for name in STAGES[:-1]}
+    return {
+        "source": build.source.name,
+        "source_licence": build.source.licence,
+        "source_sha256": build.source.sha256(),
+        "languages": list(build.source.languages),
+        "n_questions": len(build.source.questions),
+        "n_passages": len({question.passage for question in build.source.questions}),
+        "n_left_out": len(build.source.left_out),
+        "model": build.model.model,
+        "model_licence": build.model.licence,
+        "model_settings": {
+            key: getattr(build.model, key)
+            for key in ("temperature", "retry_temperature", "seed", "max_tokens", "api", "answer_format", "extra_body")
+        },
+        "prompt_version": PROMPT_VERSION,
+        "checks_version": CHECKS_VERSION,
+        "checks": asdict(build.checks),
+        "gold_seed": build.options.gold_seed,
+        "stages": stages,
+        "crossin_version": __version__,
+    }
+
+
+def _counts(items: Sequence[Item]) -> dict[str, Any]:
+    """Counts for a stage's record: items, attempts, findings by reason and language."""
+    findings: dict[str, Counter[str]] = {}
+    for item in items:
+        for finding in item.findings:
+            findings.setdefault(finding.code, Counter())[finding.language or "set"] += 1
+    return {
+        "without_findings": sum(not item.findings for item in items),
+        "accepted": len(accepted(items)),
+        "attempts": dict(sorted(Counter(str(item.attempts) for item in items).items())),
+        "decisions": dict(Counter(item.decision.verdict for item in items if item.decision is not None)),
+        "findings": {code: dict(sorted(by.items())) for code, by in sorted(findings.items())},
+        "questions_with": dict(sorted(_reasons(items).items())),
+    }
+
+
+def _reasons(items: Sequence[Item]) -> Counter[str]:
+    """Reason -> number of items that have it."""
+    return Counter(code for item in items for code in {finding.code for finding in item.findings})
+
+
+def _write_config(build: Build) -> None:
+    import yaml
+
+    merged = {**asdict(build.options), **asdict(build.model), **asdict(build.checks)}
+    kept = {key: value for key, value in merged.items() if key not in _PLACES}
+    write_text(build.folder / "config.yaml", yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
+
+
+_RUN: Mapping[str, Callable[[Build, Caller], tuple[list[Item], dict[str, Any]]]] = {
+    "distractors": _distractors,
+    "parallel": _parallel,
+    "check": _check,
+    "review": _review,
+}
+
+
+def to_stderr(prog: str) -> Callable[[str], None]:
+    """A `say` that prints to standard error."""
+    return lambda line: print(f"{prog}: {line}", file=sys.stderr)

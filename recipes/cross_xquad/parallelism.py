@@ -1,0 +1,69 @@
+"""Whether an option says in another language what the English one says, as far as texts alone can tell.
+
+Two things are certain without a model: numbers are kept; and where an English wrong option is the human answer to
+another question on the same passage, people have said what it is in every language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recipes.cross_xquad.items import Finding, Version
+from recipes.cross_xquad.sources import PIVOT, SourceQuestion
+from recipes.cross_xquad.texts import contains, same, share_in
+from recipes.translation.gates import Pair, gate_numbers
+
+LIKE = 0.5  # share of words (pairs of signs in Chinese, Japanese, Thai) from which two texts may be the same thing
+
+
+def check_parallel(
+    neighbours: Sequence[SourceQuestion], language: str, english: Version, version: Version, gold: int
+) -> list[Finding]:
+    """Findings `options_not_parallel` of one language.
+
+    Args:
+        neighbours: the other questions on the passage.
+        language: another one than English.
+        english: the English version, options in the same order.
+        version: what is looked at.
+        gold: index of the right option.
+    """
+    found: list[Finding] = []
+    if len(english.choices) != len(version.choices):
+        detail = f"{len(version.choices)} options where English has {len(english.choices)}"
+        return [Finding("options_not_parallel", language, None, detail)]
+    for index, (theirs, ours) in enumerate(zip(english.choices, version.choices, strict=True)):
+        if index == gold:
+            continue
+        why = _numbers(theirs, ours, language) or _human(neighbours, theirs, ours, language)
+        if why is not None:
+            found.append(Finding("options_not_parallel", language, index, why))
+    return found
+
+
+def _numbers(english: str, text: str, language: str) -> str | None:
+    lost = gate_numbers([Pair("option", english, text, english, text, PIVOT, language)])
+    if lost is not None:
+        return f"{lost.detail}: English has {english!r}"
+    new = gate_numbers([Pair("option", text, english, text, english, language, PIVOT)])
+    if new is not None and any(c.isdigit() for c in english):  # a number in words there may be in digits here
+        return f"{new.detail.removesuffix(' is lost')} is not in the English option, {english!r}"
+    return None
+
+
+def _human(neighbours: Sequence[SourceQuestion], english: str, text: str, language: str) -> str | None:
+    """Compare with people's translations of the same words of the passage."""
+    said = [other.spans[language].answer for other in neighbours if same(other.spans[PIVOT].answer, english, PIVOT)]
+    if said and not any(_like(text, answer, language) for answer in said):
+        return f"people translated {english!r} as {said[0]!r} on this passage"
+    for other in neighbours:
+        answer, original = other.spans[language].answer, other.spans[PIVOT].answer
+        if same(answer, text, language) and not _like(english, original, PIVOT):
+            return f"is how people translated {original!r} on this passage, not {english!r}"
+    return None
+
+
+def _like(a: str, b: str, language: str) -> bool:
+    if contains(a, b, language) or contains(b, a, language):
+        return True
+    return max(share_in(a, b, language), share_in(b, a, language)) >= LIKE
