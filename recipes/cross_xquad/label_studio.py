@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,15 @@ def labelling_config(items: Sequence[Item]) -> str:
         choices = _add(view, "Choices", "verdict", first, choice="single-radio", required="true", showInLine="true")
         for word in VERDICTS:
             ET.SubElement(choices, "Choice", value=word, hint=_HINTS[word])
-        _add(view, "TextArea", "reviewer", first, maxSubmissions="1", rows="1", placeholder="your initials")
+        _add(
+            view,
+            "TextArea",
+            "reviewer",
+            first,
+            maxSubmissions="1",
+            rows="1",
+            placeholder="your initials (once is enough)",
+        )
         _add(view, "TextArea", "note", first, maxSubmissions="1", rows="2", placeholder="note")
     side = ET.SubElement(view, "View", style="display: flex; flex-wrap: wrap; gap: 1em")
     for language in languages:
@@ -77,6 +86,7 @@ def labelling_config(items: Sequence[Item]) -> str:
             _add(column, "TextArea", f"{name}_new_{number}", wrong, maxSubmissions="1", rows="1", placeholder="instead")
         ET.SubElement(column, "Header", value="Findings", size="5")
         _text(column, f"{name}_findings")
+        ET.SubElement(column, "Header", value="Passage", size="5")
         _text(column, f"{name}_passage")
     ET.indent(view)
     return ET.tostring(view, encoding="unicode") + "\n"
@@ -85,7 +95,8 @@ def labelling_config(items: Sequence[Item]) -> str:
 def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> list[Said]:
     """Read Label Studio's JSON export; skipped (cancelled) annotations count as none.
 
-    Initials come from the field of that name, else from the user's name or e-mail address, else `LS<user>`.
+    Initials come from the field of that name; where it is empty, from the same user's other annotations, else from the
+    user's name or e-mail address, else they are `LS<user>`.
 
     Args:
         path: for messages.
@@ -95,7 +106,7 @@ def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> li
     Raises:
         CrossinError: another export format, a task that is not ours, a bad verdict.
     """
-    out = []
+    found: list[tuple[Any, str | None, Said]] = []  # user, initials as typed, what was said
     for number, task in enumerate(raw, 1):
         where = f"{path}, task {number}"
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
@@ -116,20 +127,20 @@ def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> li
             except (AttributeError, KeyError, TypeError) as error:
                 raise CrossinError(f"{where}: a broken annotation ({type(error).__name__}: {error})") from error
             item = known.get(data["sha256"])
-            out.append(
-                Said(
-                    id=data["id"],
-                    sha256=data["sha256"],
-                    verdict=verdict(values["verdict"], where) if values.get("verdict") else None,
-                    reviewer=initials(values.get("reviewer") or _user(annotation.get("completed_by")), where),
-                    file=str(path),
-                    place=place,
-                    note=values.get("note", ""),
-                    edits=_edits(values, item) if item else {},
-                    at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
-                )
+            typed = initials(values["reviewer"], where) if values.get("reviewer") else None
+            said = Said(
+                id=data["id"],
+                sha256=data["sha256"],
+                verdict=verdict(values["verdict"], where) if values.get("verdict") else None,
+                reviewer=typed or _user(annotation.get("completed_by")),
+                file=str(path),
+                place=place,
+                note=values.get("note", ""),
+                edits=_edits(values, item) if item else {},
+                at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
             )
-    return out
+            found.append((annotation.get("completed_by"), typed, said))
+    return [replace(said, reviewer=typed or _once(user, found) or said.reviewer) for user, typed, said in found]
 
 
 def _shape(items: Iterable[Item]) -> tuple[list[str], int]:
@@ -172,10 +183,16 @@ def _edits(values: Mapping[str, str], item: Item) -> dict[str, dict[int, str]]:
     return edits
 
 
+def _once(user: Any, found: Sequence[tuple[Any, str | None, Said]]) -> str | None:
+    """The initials that a user gave on other tasks, if always the same."""
+    names = {typed for other, typed, _ in found if typed and other == user}
+    return names.pop() if len(names) == 1 else None
+
+
 def _user(user: Any) -> str:
     """Initials of who completed an annotation: Label Studio gives a number or a record."""
     if isinstance(user, dict):
         names = [str(user.get(key) or "") for key in ("first_name", "last_name")]
         short = "".join(name[:1] for name in names) or str(user.get("email") or "").partition("@")[0]
-        return re.sub(r"[^\w.\-]", "", short).lstrip("_.-")[:16] or f"LS{user.get('id', '')}"
-    return f"LS{user}" if user is not None else ""
+        return re.sub(r"[^\w.\-]", "", short).lstrip("_.-")[:16].upper() or f"LS{user.get('id', '')}"
+    return "LS" if user is None else f"LS{user}"

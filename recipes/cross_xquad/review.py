@@ -91,8 +91,8 @@ def apply_decisions(items: Sequence[Item], decisions_folder: Path) -> tuple[list
         if one.sha256 in known:
             current.setdefault(known[one.sha256].id, []).append(one)
         elif one.sha256 not in applied_before and one.verdict is not None:
-            why = "another content than the question has now" if one.id in by_id else "a question not under review"
-            stale.setdefault(f"{one.file}: not applied, as made on {why}", []).append(one.id)
+            reason = "another content than the question has now" if one.id in by_id else "a question not under review"
+            stale.setdefault(f"{one.file}: not applied, as made on {reason}", []).append(one.id)
     remarks += [f"{reason}: {_named(ids)}" for reason, ids in stale.items()]
 
     expected = {code for item in items for code in (*item.versions, *(f.language for f in item.findings)) if code}

@@ -56,6 +56,8 @@ def page_data(items: Sequence[Item]) -> dict[str, Any]:
 
     `review` names these very contents, so that what a browser kept for another review is not mixed in.
     """
+    from recipes.cross_xquad.checks import REASONS
+
     languages = _languages(items)
     numbers: dict[str, dict[str, int]] = {code: {} for code in languages}
     rows = []
@@ -76,6 +78,7 @@ def page_data(items: Sequence[Item]) -> dict[str, Any]:
         "version": VERSION,
         "review": hashlib.sha256(contents.encode()).hexdigest()[:16],
         "languages": {code: _language(code) for code in languages},
+        "reasons": REASONS,
         "passages": {code: list(numbers[code]) for code in languages},
         "items": rows,
     }

@@ -183,7 +183,7 @@
   // ending, any place.
   const sought = (text, code, passage) => {
     if (!text.trim() || text.length > LONGEST_SOUGHT) return null;
-    const plain = text.trim().replace(/[\\^$.*+?()[\]{}|\/-]/g, "\\$&");
+    const plain = text.trim().replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
     const spaced = data.languages[code] ? data.languages[code][3] : true;
     const edge = (char) => (/\p{N}/u.test(char) ? "\\p{N}" : spaced && /[\p{L}\p{M}]/u.test(char) ? "\\p{L}\\p{M}" : "");
     const [first, last] = [edge([...text.trim()][0]), edge([...text.trim()].pop())];
@@ -215,7 +215,7 @@
   const findingList = (item, test) => {
     const found = item.f.filter(test);
     if (!found.length) return [];
-    return [make("ul", { class: "findings", lang: "en", dir: "ltr" }, ...found.map(([code, , , detail]) => make("li", {}, make("strong", {}, code.replaceAll("_", " ")), " ", make("bdi", { dir: "auto" }, detail))))];
+    return [make("ul", { class: "findings", lang: "en", dir: "ltr" }, ...found.map(([code, , , detail]) => make("li", {}, make("strong", { title: data.reasons[code] }, code.replaceAll("_", " ")), " ", make("bdi", { dir: "auto" }, detail))))];
   };
   const problem = (item, record, code, k) => {
     const text = newText(record, code, k);
@@ -256,16 +256,18 @@
         drawTally();
       });
       line.append(field);
-    } else if (changed === undefined) line.append(make("bdi", { class: "words" }, old));
-    else line.append(make("span", { class: "words" }, make("del", {}, old), " ", make("ins", {}, changed)));
+    } else if (changed === undefined) line.append(make("span", { class: "words" }, make("bdi", {}, old)));
+    else line.append(make("span", { class: "words" }, make("del", {}, make("bdi", {}, old)), " ", make("ins", {}, make("bdi", {}, changed))));
     if (right) line.append(make("span", { class: "tag", lang: "en" }, "✓ right"));
     node.append(line, error, ...findingList(item, ([, language, choice]) => language === code && choice === k));
     return node;
   };
   const versionNode = (item, code) => {
+    const options = item.v[code] ? item.v[code][2].length : 1;
     const article = make("article", { lang: code, "data-language": code, "aria-label": english(code) });
+    article.style.setProperty("--options", options);
     const own = data.languages[code][1];
-    const head = make("div", { class: "head" }, make("h3", { lang: "en", dir: "ltr" }, english(code), own && own !== english(code) ? make("bdi", { lang: code, class: "own" }, ` ${own}`) : ""));
+    const head = make("div", { class: "head" }, make("h3", { lang: "en", dir: "ltr" }, english(code), " ", own && own !== english(code) ? make("bdi", { lang: code, class: "own" }, own) : ""));
     article.append(head);
     const version = item.v[code];
     if (!version) {
@@ -305,7 +307,7 @@
     if (!view.includes(current)) title.append(" ", make("span", { class: "chip" }, "outside the filter"));
     const parts = [title];
     const told = [];
-    if (item.attempts > 1) told.push(`written ${item.attempts} times`);
+    if (item.attempts > 1) told.push(`the model was asked ${item.attempts} times`);
     if (item.before) told.push(`decided before: ${item.before[0]} by ${item.before[1]}${item.before[2] ? ` (${item.before[2]})` : ""}`);
     if (told.length) parts.push(make("p", { class: "muted" }, told.join("; ")));
     parts.push(...findingList(item, ([, language]) => language === null || !(language in data.languages)));
@@ -503,6 +505,9 @@
   const reasons = new Map();
   for (const item of items) for (const code of new Set(item.f.map(([reason]) => reason))) reasons.set(code, (reasons.get(code) || 0) + 1);
   for (const [code, n] of [...reasons].sort(([a], [b]) => (a < b ? -1 : 1))) controls.reason.append(make("option", { value: code }, `${code.replaceAll("_", " ")} (${n})`));
+  for (const code of [...reasons.keys()].sort()) {
+    if (data.reasons[code]) byId("reasons").append(make("dt", {}, code.replaceAll("_", " ")), make("dd", {}, data.reasons[code]));
+  }
   for (const code of codes) {
     controls.language.append(make("option", { value: code }, english(code)));
     const box = make("input", { type: "checkbox", value: code });
