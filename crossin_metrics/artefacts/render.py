@@ -77,7 +77,8 @@ def markdown(report: Report, *, figure: str | None = None, level: int = 1) -> st
 
 
 def escape(value: str) -> str:
-    """Text of a data set (names, ids) that Markdown and HTML show as it is."""
+    """Text of a data set (names, ids) that Markdown and HTML show as it is, on one line."""
+    value = " ".join(value.split())
     for sign, instead in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         value = value.replace(sign, instead)
     return "".join(f"\\{c}" if c in "\\`*[]|" else c for c in value)
