@@ -6,6 +6,7 @@ the build's folder `decisions/`; or fills in a copy of `review/items.csv`; or ex
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections import Counter
@@ -59,7 +60,8 @@ def write_review(items: Sequence[Item], folder: Path, *, title: str) -> None:
         except (OSError, UnicodeEncodeError) as error:
             raise CrossinError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
         finally:
-            unfinished.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
 
 
 def apply_decisions(items: Sequence[Item], decisions_folder: Path) -> tuple[list[Item], list[str]]:

@@ -23,6 +23,7 @@ _LONGEST = 32_000
 # The characters that start a formula, in the full-width forms that CJK spreadsheets take, too, after any blanks
 # (OWASP, "CSV Injection"). Each line of a cell, as some readers split cells at line breaks.
 _FORMULA = re.compile(r"^(?=[^\S\n]*[\u200b\ufeff]*[=+\-@＝＋－＠]|\t)", re.MULTILINE)
+_LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -47,9 +48,9 @@ def safe_cell(text: str) -> str:
     >>> safe_cell("=1+1"), safe_cell("-5 degrees"), safe_cell("1990")
     ("'=1+1", "'-5 degrees", '1990')
     """
-    lines = "\n".join(text.splitlines()) if len(text) <= _LONGEST else text
+    lines = _LINE_ENDS.sub("\n", text[:_LONGEST])
     plain = _FORMULA.sub("'", _CONTROL.sub("\ufffd", lines))
-    return plain if len(plain) <= _LONGEST else plain[:_LONGEST] + " [cut; index.html has all of it]"
+    return plain if len(text) <= _LONGEST else plain + " [cut; index.html has all of it]"
 
 
 def findings_text(findings: Sequence[Finding], language: str | None, gold: int) -> str:
@@ -141,9 +142,12 @@ def _said(path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], i
     """What one reviewer said in the rows of one question; None where they are not filled in."""
     given: dict[str, str] = {}
     place = f"row {rows[0][0]}, id {rows[0][1]['id']}"
+    notes: list[str] = []
     for number, row in rows:
-        for name in _ASKED:
-            value = _typed(row[name])
+        if (note := _typed(row["note"])) and note not in notes:
+            notes.append(note)
+        for name in ("verdict", "reviewer"):
+            value = _typed(row[name]).lower()
             if value and given.setdefault(name, value) != value:
                 raise CrossinError(
                     f"{path}, row {number}, id {row['id']}: {name} {value!r}, but {given[name]!r} in another row of "
@@ -166,7 +170,7 @@ def _said(path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], i
                 raise CrossinError(f"{path}, row {number}, id {row['id']}: {name}, but there are {len(wrong)} of them")
             if text:
                 edits.setdefault(language, {})[wrong[position - 1]] = text
-    if not given:
+    if not given and not notes:
         return None
     return Said(
         id=rows[0][1]["id"].strip(),
@@ -175,7 +179,7 @@ def _said(path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], i
         reviewer=initials(given.get("reviewer"), f"{path}, {place}"),
         file=str(path),
         place=place,
-        note=given.get("note", ""),
+        note="; ".join(notes),
         edits=edits,
     )
 
