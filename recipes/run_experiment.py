@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -21,23 +21,62 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
 from recipes.experiments.config import ExperimentOptions
 from recipes.parsing import parse, run
 
+if TYPE_CHECKING:
+    from recipes.experiments.local import Outcome
+    from recipes.experiments.plan import Plan
+    from recipes.experiments.records import Records
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the options, run what is not done, report; returns 0, or 1 where a stage failed."""
+    """Parse the options, run what is not done, report; returns 0, or 1 where something failed or is missing."""
     (options,) = parse(ExperimentOptions, argv, prog="run_experiment", description="Run a grid of tuning experiments.")
+    from recipes.experiments import overview
     from recipes.experiments.local import LocalExecutor, experiment_lock
     from recipes.experiments.plan import check_options, make_plan
     from recipes.experiments.records import Records
 
     plan = make_plan(options)
     records = Records(options.folder)
+    if options.status:
+        print(overview.text(plan, records, {}, options.jobs, thorough=True))
+        return 0
     with experiment_lock(options.folder):
         check_options(options)
-        executor = LocalExecutor(options, records, say)
+
+        def renew(*, ended: bool = False) -> None:
+            failed = executor.outcome.failed
+            overview.write_page(plan, records, failed, options.jobs, options.title or options.name, ended=ended)
+
+        def tell(message: str) -> None:
+            say(message)
+            renew()
+
+        executor = LocalExecutor(options, records, tell)
+        say(f"{overview.summary(plan, records, options.jobs)}; live: {options.folder / overview.PAGE}")
         signal.signal(signal.SIGTERM, _interrupt)
-        outcome = executor.execute(plan)
-    say(f"{len(outcome.done)} stages done, {len(outcome.skipped)} were, {len(outcome.failed)} failed")
-    return 1 if outcome.failed or outcome.stopped else 0
+        try:
+            outcome = executor.execute(plan)
+        finally:
+            renew(ended=True)
+        return conclude(options, plan, records, outcome)
+
+
+def conclude(options: ExperimentOptions, plan: Plan, records: Records, outcome: Outcome) -> int:
+    """Print the table, make the report of what there is, and say what is missing; returns the exit code."""
+    from recipes.experiments import overview
+    from recipes.experiments.finish import REPORT, finish
+
+    print(overview.text(plan, records, outcome.failed, options.jobs), file=sys.stderr)
+    for stage, message in outcome.failed.items():
+        say(f"failed: {stage}: {message}")
+    if outcome.stopped:
+        say(f"stopped: {outcome.stopped}; the same command goes on")
+        return 1
+    missing = finish(options, plan, records, outcome.failed)
+    say(f"report: {options.folder / REPORT / 'index.html'}")
+    if missing:
+        say(f"missing, and named so in the report: {', '.join(missing)}")
+    return 1 if outcome.failed else 0
 
 
 def say(message: str) -> None:

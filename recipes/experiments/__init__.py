@@ -1,1 +1,1 @@
-"""An experiment is a grid of runs (arms x seeds), each mixed, trained, evaluated; the stages behind `run_experiment.py`."""
+"""An experiment is a grid of runs (arms x seeds), each mixed, trained and evaluated; stages of `run_experiment.py`."""

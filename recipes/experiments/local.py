@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -148,6 +149,8 @@ class LocalExecutor:
             self.records.write(stage, inputs, facts)
         except (CrossinError, OSError) as error:
             self._fail(stage, str(error))
+            if disk_is_full(error):
+                self.stop("the disk is full")
             return False
         with self._guard:
             self.outcome.done.append(stage.name)
@@ -155,9 +158,10 @@ class LocalExecutor:
         return True
 
     def _process(self, stage: Stage, slot: int) -> int:
-        log, running = self.records.log(stage), self.records.path(stage).with_suffix(".running")
+        log, running = self.records.log(stage), self.records.running(stage)
         log.parent.mkdir(parents=True, exist_ok=True)
         self.records.path(stage).unlink(missing_ok=True)
+        self.records.failure(stage).unlink(missing_ok=True)
         with running.open("a+") as lock:
             take_over(lock, running)
             for folder in stage.clear:
@@ -191,7 +195,14 @@ class LocalExecutor:
     def _fail(self, stage: Stage, message: str) -> None:
         with self._guard:
             self.outcome.failed[stage.name] = message
+        with contextlib.suppress(OSError):
+            self.records.failure(stage).write_text(message + "\n", encoding="utf-8")
         self.say(f"{stage.name}: FAILED: {message}")
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error, or the one behind it, says that no space is left."""
+    return any(isinstance(one, OSError) and one.errno == errno.ENOSPC for one in (error, error.__cause__))
 
 
 def environment(jobs: int, slot: int) -> dict[str, str]:

@@ -76,6 +76,14 @@ class Records:
         """Where the stage's output goes."""
         return self.folder / "stages" / f"{stage.name}.log"
 
+    def running(self, stage: Stage) -> Path:
+        """A file that the stage's process holds a lock on."""
+        return self.folder / "stages" / f"{stage.name}.running"
+
+    def failure(self, stage: Stage) -> Path:
+        """What the stage said when it failed; absent where it did not, or was begun again."""
+        return self.folder / "stages" / f"{stage.name}.failed"
+
     def read(self, stage: Stage) -> dict[str, Any] | None:
         """The record, None where the stage has not succeeded yet."""
         return read_json(self.path(stage))

@@ -1,0 +1,183 @@
+"""The end of an experiment: labels of its runs, one report, and small files that hold the result without the models."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.experiments.config import REPO, ExperimentOptions
+from recipes.experiments.plan import PYTHON, Plan, Run, model_of
+from recipes.experiments.records import Records, Stage
+from recipes.tuning.run_folder import read_json, write_json, write_text
+
+LABELS, PREDICTIONS, MANIFEST, REPORT = "labels.csv", "predictions.csv.gz", "experiment.json", "report"
+_COLUMNS = (
+    "run",
+    "name",
+    "base",
+    "system",
+    "arm",
+    "n_samples",
+    "translation",
+    "seed",
+    "tag",
+    "tokens",
+    "seconds",
+    "peak_memory_gb",
+    "trained_parameters",
+)
+
+
+def finish(options: ExperimentOptions, plan: Plan, records: Records, failed: dict[str, str]) -> list[str]:
+    """Write labels, manifest, predictions and report into the experiment's folder.
+
+    Returns:
+        Runs without a whole evaluation, as `<arm>/<seed>`; the report names them as missing.
+
+    Raises:
+        CrossinError: nothing was evaluated, or the report cannot be made.
+    """
+    evaluated = [str(run.folder / "eval") for run in plan.runs if any(map(records.read, evaluations(run)))]
+    whole = {run.name for run in plan.runs if all(records.read(stage) for stage in run.stages)}
+    missing = [run.name for run in plan.runs if run.name not in whole]
+    write_text(records.folder / LABELS, labels(options, plan))
+    write_json(records.folder / MANIFEST, manifest(options, plan, records, failed))
+    if not evaluated:
+        raise CrossinError("no run was evaluated, so there is nothing to report; see what failed above")
+    write_predictions(records.folder / PREDICTIONS, [run for run in plan.runs if run.name in whole])
+    command = [PYTHON, "-m", "crossin_metrics.cli", "report", *evaluated]
+    command += ["--out", str(records.folder / REPORT), "--labels", str(records.folder / LABELS)]
+    command += ["--title", options.title or options.name]
+    if options.baseline is not None:
+        command += ["--baseline", options.baseline]
+    for pair in options.compare:
+        command += ["--compare", pair]
+    finished = subprocess.run(
+        command, cwd=REPO, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    if finished.returncode:
+        raise CrossinError(f"the report failed: {finished.stderr.strip().splitlines()[-1:]}")
+    return missing
+
+
+def labels(options: ExperimentOptions, plan: Plan) -> str:
+    """What each run is, as the table that `crossin report --labels` reads; runs still missing stand in it too."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for run in plan.runs:
+        value = options.arms[run.arm]
+        label: dict[str, Any] = {"name": run.arm, "system": run.arm, **options.label, **value.get("label", {})}
+        row = {key: _yes_or_no(label.get(key, "")) for key in _COLUMNS}
+        tuned = value.get("tune", True)  # nothing random was done to the other: no seed
+        row |= {"run": f"*{model_name(run)}*", "seed": run.seed if tuned else "", **costs(run)}
+        writer.writerow(row)
+    return out.getvalue()
+
+
+def _yes_or_no(value: Any) -> Any:
+    """YAML reads yes and no as truth values; the labels want the words."""
+    return ("yes" if value else "no") if isinstance(value, bool) else value
+
+
+def model_name(run: Run) -> str:
+    """The run's name in the table of predictions; with a star before it, a pattern for its result files too."""
+    return f"arms/{run.arm}/seed{run.seed}/"
+
+
+def evaluations(run: Run) -> list[Stage]:
+    """The stages of a run that evaluate it."""
+    return [stage for stage in run.stages if stage.kind == "eval"]
+
+
+def costs(run: Run) -> dict[str, Any]:
+    """Tokens seen, seconds, peak memory (GB) and trained parameters of a run's training; empty where there was none."""
+    facts = read_json(run.folder / "manifest.json")
+    if facts is None:
+        return {}
+    memory = facts["peak_memory_bytes"].get("gpu") or facts["peak_memory_bytes"]["resident"]
+    return {
+        "tokens": facts["tokens_seen"],
+        "seconds": facts["seconds"],
+        "peak_memory_gb": round(sum(memory) / 1e9, 2),
+        "trained_parameters": facts["parameters"]["trained"],
+    }
+
+
+def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: dict[str, str]) -> dict[str, Any]:
+    """Options, versions, data hashes; of each run its stages' seconds and hashes, tokens and peak memory."""
+    from recipes.tuning.manifest import git_commit, hardware, versions
+
+    runs = {}
+    for run in plan.runs:
+        stages = {}
+        for stage in run.stages:
+            record = records.read(stage)
+            if record is not None:
+                files = {**record["inputs"]["files"], **record["outputs"]}
+                stages[stage.kind if stage.kind != "eval" else stage.name.rpartition("/")[2]] = {
+                    "seconds": record["seconds"],
+                    "sha256": {name.rpartition("/")[2]: digest for name, digest in files.items()},
+                }
+        facts = read_json(run.folder / "manifest.json") or {}
+        short = {key: facts[key] for key in ("steps", "tokens_seen", "first_loss", "last_loss") if key in facts}
+        parts = {part: one["rows"] for part, one in (facts.get("mix") or {}).get("parts", {}).items()}
+        runs[run.name] = {"stages": stages, **short, **({"rows": parts} if parts else {}), **costs(run)}
+    chosen = {
+        key: getattr(options, key)
+        for key in ("name", "title", "seeds", "arms", "data", "mix_config", "mix", "train_config", "train", "launcher")
+    }
+    chosen |= {key: getattr(options, key) for key in ("merge", "evaluate", "label", "baseline", "compare", "jobs")}
+    return {
+        "format": 1,
+        "experiment": chosen,
+        "model": model_of(options, next(iter(options.arms))),
+        "versions": versions(),
+        "git_commit": git_commit(REPO),
+        "hardware": hardware(),
+        "data": {stage.name: record["outputs"] for stage in plan.data if (record := records.read(stage)) is not None},
+        "runs": runs,
+        "failed": failed,
+    }
+
+
+def write_predictions(path: Path, runs: list[Run]) -> None:
+    """All answers of all runs as one prediction table: ids and option numbers, no texts.
+
+    Raises:
+        CrossinError: a sample log is missing or broken, or the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with gzip.GzipFile(temporary, "wb", compresslevel=9, mtime=0) as packed:
+            file = io.TextIOWrapper(packed, encoding="utf-8", newline="")
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["task", "model", "mode", "prompt", "id", "language", "answer", "gold", "n_choices"])
+            for run in runs:
+                _write_run(writer, run)
+            file.flush()
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_run(writer: Any, run: Run) -> None:
+    from crossin_metrics.predictions import read_predictions
+
+    for one in read_predictions([run.folder / "eval"]):
+        mode = f"{one.mode}-{one.variant}" if one.variant else one.mode
+        for k, identifier in enumerate(one.ids):
+            n_choices = "" if one.n_choices is None else int(one.n_choices[k])
+            for m, language in enumerate(one.languages):
+                answer, gold = int(one.answers[k, m]), int(one.gold[k])
+                writer.writerow(
+                    [one.task, model_name(run), mode, one.prompt, identifier, language, answer, gold, n_choices]
+                )
