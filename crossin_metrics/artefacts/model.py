@@ -43,7 +43,8 @@ def passage_free_scores(
         model_args: as `--model_args` of `crossin eval --model crossin-hf`.
 
     Returns:
-        Rule -> `[len(numbers), n_languages, most options]`, -inf behind a question's last option.
+        Rule -> `[len(numbers), n_languages, most options]`, -inf behind a question's last option. Questions without a
+        passage are not asked by the rules of `SHOW_QUESTION`: -inf throughout.
 
     Raises:
         CrossinError: no such model or prompt, or a question with more options than there are letters.
@@ -70,11 +71,12 @@ def passage_free_scores(
             asked = prompts[code]
             bare = dataclasses.replace(asked, question="")
             contexts = {
-                "model_question": asked.render(None, item.question, item.choices, "cf"),
                 "model_options": bare.render(None, "", item.choices, "cf"),
-                "model_letter": asked.render(None, item.question, item.choices, "letter"),
                 "model_letter_options": bare.render(None, "", item.choices, "letter"),
             }
+            if item.context is not None:
+                contexts["model_question"] = asked.render(None, item.question, item.choices, "cf")
+                contexts["model_letter"] = asked.render(None, item.question, item.choices, "letter")
             for name, context in contexts.items():
                 words = LETTERS if "letter" in name else item.choices
                 for option, text in enumerate(item.choices):
