@@ -99,12 +99,13 @@
         stale += 1;
         continue;
       }
-      const verdict = entry.verdict in PAST && isText(entry.verdict) ? entry.verdict : null;
+      const verdict = isText(entry.verdict) && Object.hasOwn(PAST, entry.verdict) ? entry.verdict : null;
       const edits = {};
       for (const [code, version] of Object.entries(item.v)) {
-        for (const [k, text] of Object.entries((entry.edits || {})[code] || {})) {
-          if (version[2][k] !== undefined && Number(k) !== item.gold && isText(text)) (edits[code] ||= {})[k] = text;
-        }
+        const by = (entry.edits || {})[code];
+        version[2].forEach((_, k) => {
+          if (k !== item.gold && by && isText(by[k]) && !isText(by)) (edits[code] ||= {})[k] = by[k];
+        });
       }
       const languages = Array.isArray(entry.languages) ? entry.languages.filter((code) => codes.includes(code)) : [];
       found.set(item.sha, { verdict, note: isText(entry.note) ? entry.note : "", edits, at: isText(entry.at) ? entry.at : "", languages });
@@ -180,16 +181,18 @@
   };
 
   // Where the options stand in a passage. Whole words first; in scripts without spaces, and where a word carries an
-  // ending, any place.
+  // ending, any place; a number never inside a longer one.
   const sought = (text, code, passage) => {
     if (!text.trim() || text.length > LONGEST_SOUGHT) return null;
     const plain = text.trim().replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
     const spaced = data.languages[code] ? data.languages[code][3] : true;
-    const edge = (char) => (/\p{N}/u.test(char) ? "\\p{N}" : spaced && /[\p{L}\p{M}]/u.test(char) ? "\\p{L}\\p{M}" : "");
-    const [first, last] = [edge([...text.trim()][0]), edge([...text.trim()].pop())];
-    const whole = `${first && `(?<![${first}])`}${plain}${last && `(?![${last}])`}`;
+    const edge = (char, words) => (/\p{N}/u.test(char) ? "\\p{N}" : words && /[\p{L}\p{M}]/u.test(char) ? "\\p{L}\\p{M}" : "");
+    const within = (words) => {
+      const [first, last] = [edge([...text.trim()][0], words), edge([...text.trim()].pop(), words)];
+      return `${first && `(?<![${first}])`}${plain}${last && `(?![${last}])`}`;
+    };
     try {
-      return [whole, plain].find((pattern) => new RegExp(pattern, "iu").test(passage)) || null;
+      return [within(spaced), within(false)].find((pattern) => new RegExp(pattern, "iu").test(passage)) || null;
     } catch {
       return null; // an odd character, or too large for the engine
     }
@@ -437,7 +440,10 @@
     n: () => byId("note").focus(),
     u: undo,
     s: save,
-    "?": () => byId("manual").showModal(),
+    "?": () => {
+      byId("manual").showModal();
+      byId("manual-title").focus();
+    },
   };
   // On a Cyrillic, Greek or Arabic keyboard the key in the place of `a` decides as `a` does.
   const keyOf = (event) => (/^Key[A-Z]$/.test(event.code) && !/^[a-z]$/i.test(event.key) ? event.code[3].toLowerCase() : event.key.toLowerCase());
