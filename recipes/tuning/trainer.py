@@ -17,6 +17,7 @@ from trl import SFTTrainer
 
 from crossin_metrics.errors import CrossinError
 from recipes.tuning.checkpoints import seal
+from recipes.tuning.row_attention import by_rows
 
 STAGING = ".unfinished"
 
@@ -88,7 +89,11 @@ class CrossinTrainer(SFTTrainer):
         if len(keep) * self._vocabulary() * BYTES_PER_LOGIT > HEAD_BYTES:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         rest = {name: value for name, value in inputs.items() if name != "labels"}
-        logits = model(**rest, use_cache=False, logits_to_keep=keep).logits[0].float()
+        # a layer that is computed again during the backward pass would not find its rows
+        config: Any = self.model.config  # type: ignore[union-attr]
+        rows = None if self.args.gradient_checkpointing else rest.get("position_ids")
+        with by_rows(config, rows):
+            logits = model(**rest, use_cache=False, logits_to_keep=keep).logits[0].float()
         loss = torch.nn.functional.cross_entropy(logits, targets[keep], reduction="sum")
         loss = loss / (len(keep) if num_items_in_batch is None else num_items_in_batch)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
