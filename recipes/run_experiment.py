@@ -8,8 +8,10 @@ a change does only what the change touches.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from crossin_metrics.errors import CrossinError
 from recipes.experiments.config import ExperimentOptions
 from recipes.parsing import parse, run
 
@@ -42,10 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     with experiment_lock(options.folder):
         check_options(options)
+        guard = threading.Lock()  # runs report from threads of their own
 
         def renew(*, ended: bool = False) -> None:
-            failed = executor.outcome.failed
-            overview.write_page(plan, records, failed, options.jobs, options.title or options.name, ended=ended)
+            failed, title = executor.outcome.failed, options.title or options.name
+            with guard, contextlib.suppress(CrossinError):  # a full disk: the stages themselves will say so
+                overview.write_page(plan, records, failed, options.jobs, title, ended=ended)
 
         def tell(message: str) -> None:
             say(message)

@@ -1,7 +1,7 @@
 """Attention over rows that stand behind each other without padding, row by row.
 
-SDPA has no kernel on CPUs for rows of different lengths: given a mask that keeps them apart it multiplies the empty part
-of the mask too, which with four rows is three quarters of it. Here each row is a call of its own, with the same result.
+SDPA has no kernel on CPUs for rows of different lengths: under a mask that keeps them apart it multiplies the empty
+part of the mask too, with four rows three quarters of it. Here each row is a call of its own, with the same result.
 """
 
 from __future__ import annotations
