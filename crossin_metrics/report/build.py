@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.report.arm_tables import (
+    arm_grids,
+    arms_csv,
+    arms_latex,
+    arms_markdown,
+    comparisons_csv,
+    cost_grid,
+    costs_csv,
+    legend,
+)
+from crossin_metrics.report.arms import DEFAULT_RESAMPLES as ARM_RESAMPLES
+from crossin_metrics.report.arms import averaged, make_studies, missing_runs
+from crossin_metrics.report.arms import costs as arm_costs
 from crossin_metrics.report.browser import MAX_BYTES, MAX_QUESTIONS, question_sets, read_question_texts
 from crossin_metrics.report.collect import collect
 from crossin_metrics.report.diagnosis import RULES, Finding, diagnose
 from crossin_metrics.report.entries import DEFAULT_RESAMPLES, Entry, group_entries, make_entries, rank_and_test
 from crossin_metrics.report.labels import Labels, read_labels
-from crossin_metrics.report.page import Content, render
+from crossin_metrics.report.page import ArmSection, Content, render
 from crossin_metrics.report.published import read_published
 from crossin_metrics.report.tables import build_tables, latex, markdown, prompts_csv, scores_csv, text_of_findings
 
@@ -60,10 +74,19 @@ def build_report(
     labels = Labels() if options.labels is None else read_labels(options.labels)
     published = [entry for given in options.published for entry in read_published(given)]
     texts = read_question_texts(options.questions)
-    found = collect(paths, options.languages, progress=progress)
+    found = collect(paths, options.languages, labels=labels, progress=progress)
     entries = make_entries(found.runs, found.stated, labels)
     groups = group_entries([*entries, *published], mix=options.mix)
     rank_and_test(groups, n_resamples=options.n_resamples, seed=options.seed, progress=progress)
+    studies, notes_of_arms = make_studies(
+        groups,
+        labels,
+        baseline=options.baseline,
+        compare=options.compare,
+        n_resamples=min(options.n_resamples, ARM_RESAMPLES),
+        seed=options.seed,
+        progress=progress,
+    )
     ordered: list[Entry] = [entry for group in groups for entry in group.entries]
     findings: dict[int, Sequence[Finding]] = {}
     for number, entry in enumerate(ordered):
@@ -71,9 +94,14 @@ def build_report(
             progress(f"diagnosis: {number} of {len(ordered)}")
         if entry.runs:
             findings[number] = diagnose(entry)
-    notes = list(found.notes)
-    if unused := labels.unused():
+    notes = [*found.notes, *notes_of_arms]
+    missing = missing_runs(labels)
+    if missing:
+        notes.append(f"missing: {'; '.join(missing)}")
+    elif unused := labels.unused():
         notes.append(f"labels that no run matched: {', '.join(unused)}")
+    costs = arm_costs(labels)
+    efficiency = cost_grid(costs)
     tables = build_tables(groups)
     files: dict[str, str | bytes] = {
         "tables.md": markdown(tables),
@@ -82,13 +110,22 @@ def build_report(
         "prompts.csv": prompts_csv(groups),
         "diagnosis.md": text_of_findings([(ordered[n], one) for n, one in findings.items()], RULES, found.problems),
     }
+    if studies or efficiency is not None:
+        files["arms.md"] = arms_markdown(studies, efficiency, missing)
+        files["arms.tex"] = arms_latex(studies, efficiency)
+        files["arms.csv"] = arms_csv(studies)
+        if any(study.pairs for study in studies):
+            files["comparisons.csv"] = comparisons_csv(studies)
+        if efficiency is not None:
+            files["efficiency.csv"] = costs_csv(costs)
     figures = []
     if options.plots:
+        from crossin_metrics.report.arm_plots import draw_arms
         from crossin_metrics.report.plots import draw_all
 
         if progress is not None:
             progress("plots")
-        for figure, png in draw_all(groups):
+        for figure, png in chain(draw_arms(studies), draw_all(groups, averaged(groups, studies) if studies else None)):
             files[f"figures/{figure.name}.svg"] = figure.svg
             files[f"figures/{figure.name}.png"] = png
             figures.append(figure)
@@ -109,6 +146,10 @@ def build_report(
         notes=notes,
         mixed=options.mix,
         n_resamples=options.n_resamples,
+        studies=[ArmSection(arm_grids(study), study.signatures) for study in studies],
+        arms_legend=legend(studies) if studies else "",
+        efficiency=efficiency,
+        missing=missing,
     )
     files["index.html"] = render(content)
     return Report(files, found.problems, notes)

@@ -21,6 +21,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.parallel_logs import find_family
 from crossin_metrics.prediction_tables import json_lines, numbered_lines
 from crossin_metrics.predictions import Run, file_kind, read_predictions
+from crossin_metrics.report.labels import Labels
 from crossin_metrics.report.signatures import setup_of
 from crossin_metrics.report.write import MARKER
 from crossin_metrics.sample_logs import can_read, settings_of, task_of
@@ -71,9 +72,12 @@ def collect(
     paths: Iterable[str | Path],
     languages: Sequence[str] | None = None,
     *,
+    labels: Labels | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Collection:
     """Read every results folder, sample log and prediction table.
+
+    Runs that `labels` gives different rows are different runs, whatever else they share.
 
     Raises:
         CrossinError: a path does not exist, or nothing at all could be read.
@@ -91,7 +95,7 @@ def collect(
         if progress is not None:
             progress(f"{number} of {len(lots)}: {files[0].name}")
         _read_lot(files, found, languages)
-    _drop_duplicates(found)
+    _drop_duplicates(found, labels or Labels())
     for path in results:
         _read_results(path, found)
     if not found.runs and not found.stated:
@@ -204,15 +208,19 @@ def _newest(files: list[Path], found: Collection) -> list[Path]:
     return list(newest.values())
 
 
-def _drop_duplicates(found: Collection) -> None:
+def _drop_duplicates(found: Collection, labels: Labels) -> None:
     """Of runs that nothing tells apart keep the newest; those that differ in folder and answers are named apart."""
     kept: list[Run] = []
     by_identity: dict[tuple[Any, ...], list[int]] = {}
+    rows: list[int | None] = []
     for run in sorted(found.runs, key=lambda run: _written(run), reverse=True):
         identity = (run.model, run.variant, run.prompt, run.mode, setup_of(run))
+        row = labels.row_of(model_label(run), run.model, str(run.source_files[0]))
         for index in by_identity.get(identity, []):
             other = kept[index]
             same = np.array_equal(run.answers, other.answers)
+            if row != rows[index]:
+                continue
             if same or run.source_files[0].parent == other.source_files[0].parent:
                 why = "the same answers" if same else "the same run, written earlier"
                 found.problem(run.source_files[0], f"duplicate of {other.source_files[0]} ({why}); left out")
@@ -220,11 +228,14 @@ def _drop_duplicates(found: Collection) -> None:
         else:
             by_identity.setdefault(identity, []).append(len(kept))
             kept.append(run)
+            rows.append(row)
     for indices in by_identity.values():
         if len(indices) > 1:
-            for index in indices:
-                folder = kept[index].source_files[0].parent.parent.name
+            folders = differing_parts([kept[index].source_files[0].absolute().parent for index in indices])
+            for index, folder in zip(indices, folders, strict=True):
                 kept[index] = replace(kept[index], model=f"{kept[index].model} ({folder})")
+                if rows[index] is not None and len({rows[i] for i in indices}) == len(indices):
+                    continue  # the labels tell them apart
                 found.problem(
                     kept[index].source_files[0],
                     f"shares model, task and prompt with {len(indices) - 1} other runs whose answers differ; "
@@ -232,6 +243,22 @@ def _drop_duplicates(found: Collection) -> None:
                 )
     found.runs = sorted(kept, key=lambda run: (run.task, run.model, run.mode, run.prompt, run.variant))
     _note_limits(found)
+
+
+def differing_parts(folders: Sequence[Path]) -> list[str]:
+    """Each folder's path without what all of them begin and end with.
+
+    >>> differing_parts([Path("arms/x2x/seed0/eval"), Path("arms/en2x/seed1/eval")])
+    ['x2x, seed0', 'en2x, seed1']
+    """
+    parts = [folder.parts for folder in folders]
+    shortest = min(map(len, parts))
+    start = next((i for i in range(shortest) if len({part[i] for part in parts}) > 1), shortest)
+    shortest -= start
+    end = next((i for i in range(shortest) if len({part[-1 - i] for part in parts}) > 1), shortest)
+    return [
+        ", ".join(part[start : len(part) - end]) or folder.name for part, folder in zip(parts, folders, strict=True)
+    ]
 
 
 def _note_limits(found: Collection) -> None:

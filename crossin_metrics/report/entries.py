@@ -132,6 +132,11 @@ def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) 
     for run in runs:
         by_key.setdefault((model_label(run), run.model, run.mode, setup_of(run)), []).append(run)
     names = short_names([key[0] for key in by_key] + [one.model for one in stated])
+    arms = labels.arm_names()
+
+    def shown(label: Label, model: str) -> str:
+        return (label.name or names[model]) if label.seed is None else f"{arms[label.arm_key]}, seed {label.seed}"
+
     entries = []
     for (model, folder, _, setup), members in by_key.items():
         members.sort(key=lambda run: run.prompt)
@@ -143,7 +148,7 @@ def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) 
             signature = signature.replace(f"|prompt:{prompt}|", f"|prompt:mean({','.join(by_prompt)})|")
         entries.append(
             Entry(
-                model=label.name or names[model],
+                model=shown(label, model),
                 benchmark=benchmark_of(members[0].task),
                 setup=setup,
                 runs=tuple(members),
@@ -159,7 +164,7 @@ def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) 
         scores = one.scores | ({"n_questions": float(one.n_questions)} if one.n_questions is not None else {})
         entries.append(
             Entry(
-                model=label.name or names[one.model],
+                model=shown(label, one.model),
                 benchmark=benchmark_of(one.task),
                 setup=None,
                 runs=(),

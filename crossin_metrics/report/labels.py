@@ -76,11 +76,19 @@ class Labels:
 
     def of(self, *names: str) -> Label:
         """The label of the first row that one of a run's names matches, else what the first name itself says."""
-        for pattern, label in self.rows:
+        row = self.row_of(*names)
+        if row is None:
+            return label_of_name(names[0])
+        pattern, label = self.rows[row]
+        self._used.add(pattern)
+        return label
+
+    def row_of(self, *names: str) -> int | None:
+        """The first row that one of a run's names matches."""
+        for row, (pattern, _) in enumerate(self.rows):
             if any(name == pattern or fnmatchcase(name, pattern) for name in names):
-                self._used.add(pattern)
-                return label
-        return label_of_name(names[0])
+                return row
+        return None
 
     def unused(self) -> list[str]:
         """Rows that no run matched, probably misspelt."""
@@ -88,8 +96,43 @@ class Labels:
 
     @property
     def seeded(self) -> bool:
-        """Whether any row is one of several training runs of an arm."""
+        """Whether any row names its training run's seed: then rows make up arms, and all of them are expected."""
         return any(label.seed is not None for _, label in self.rows)
+
+    def arms(self) -> dict[tuple[Any, ...], list[Label]]:
+        """Key of each arm -> its rows' labels, in the file's order; empty where no row has a seed."""
+        found: dict[tuple[Any, ...], list[Label]] = {}
+        for _, label in self.rows if self.seeded else ():
+            found.setdefault(label.arm_key, []).append(label)
+        return found
+
+    def arm_names(self) -> dict[tuple[Any, ...], str]:
+        """Key of each arm -> the name it is shown by, which no other arm has."""
+        arms = self.arms()
+        names = {key: _shared_name(labels) for key, labels in arms.items()}
+        for name in {name for name in names.values() if list(names.values()).count(name) > 1}:
+            clashing = [key for key in arms if names[key] == name]
+            described = [_described(arms[key][0]) for key in clashing]
+            for key, parts in zip(clashing, described, strict=True):
+                own = [part for part in parts if not all(part in other for other in described)]
+                names[key] = f"{name} ({', '.join(own) or f'arm {list(arms).index(key) + 1}'})"
+        return names
+
+
+def _shared_name(labels: Sequence[Label]) -> str:
+    """The name that all rows of an arm have; else what was done."""
+    first = labels[0]
+    if first.name and all(label.name == first.name for label in labels):
+        return first.name
+    return first.system or first.arm or ", ".join(_described(first)) or first.name
+
+
+def _described(label: Label) -> list[str]:
+    parts = [label.base, label.system, label.arm]
+    parts.append("" if label.n_samples is None else f"{label.n_samples:,} samples")
+    parts.append({None: "", True: "translation", False: "no translation"}[label.translation])
+    parts.append({"": "", "yes": "tag", "no": "no tag"}.get(label.tag, f"tag {label.tag}"))
+    return [part for part in parts if part]
 
 
 def label_of_name(name: str) -> Label:

@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 
 from crossin_metrics import __version__
 from crossin_metrics.languages import LANGUAGES
+from crossin_metrics.report.arm_tables import Grid
 from crossin_metrics.report.browser import QuestionSet
 from crossin_metrics.report.diagnosis import RULES, Finding
 from crossin_metrics.report.entries import METRICS, Entry, Group
@@ -52,6 +53,14 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class ArmSection:
+    """The arms of one benchmark in one set-up: tables, and signature -> the arms that have it."""
+
+    grids: Sequence[Grid]
+    signatures: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
 class Content:
     """All that a page is made of; `entries` in the order that numbers them."""
 
@@ -66,6 +75,10 @@ class Content:
     notes: Sequence[str]
     mixed: bool
     n_resamples: int
+    studies: Sequence[ArmSection] = ()
+    arms_legend: str = ""
+    efficiency: Grid | None = None
+    missing: Sequence[str] = ()
 
 
 def render(content: Content) -> str:

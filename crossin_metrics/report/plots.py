@@ -1,52 +1,37 @@
 """The paper's figures from a report's groups, by matplotlib, as SVG (for paper and page) and PNG.
 
 Baselines are drawn in: dashed, the best constant letter; dotted, random answers. Error bars are 95% intervals over
-questions. The SVG's ink is `currentColor`, so that it follows the page's dark and light.
-"""
+questions."""
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
 from crossin_metrics.report.entries import Entry, Group
+from crossin_metrics.report.labels import Label
 from crossin_metrics.report.page import Figure
+from crossin_metrics.report.plot_files import COLOURS, INK, drawn, short_name
 from crossin_metrics.report.tables import heading
 
-INK = "#1b1f24"
-# Okabe and Ito's colours, told apart by colour-blind readers; readable on white and on near-black.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MOST_ROWS = 30  # models in a plot, best AC3 first; the page's tables have all
 MOST_HEATMAPS = 6
+_SLANTED: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
 DARK_FROM = 68  # percent from which white reads better than black on matplotlib's Blues
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: searchable, and in the page's font
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.parse_math": False,  # a model's name may hold dollar signs
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-}
 
 
-def draw_all(groups: Sequence[Group]) -> Iterator[tuple[Figure, bytes]]:
-    """Yield each figure that the data has something for, with its PNG."""
+def draw_all(groups: Sequence[Group], averaged: Sequence[Group] | None = None) -> Iterator[tuple[Figure, bytes]]:
+    """Yield each figure that the data has something for, with its PNG.
+
+    Args:
+        groups: of all runs.
+        averaged: the same with arms in place of their replicates, for the figures that show an arm as one point; its
+            intervals are over questions and seeds. None where nothing is replicated.
+    """
     makers: tuple[tuple[str, str, str, Callable[[Sequence[Group]], Canvas | None]], ...] = (
         (
             "ac3",
@@ -97,33 +82,17 @@ def draw_all(groups: Sequence[Group]) -> Iterator[tuple[Figure, bytes]]:
         ),
     )
     for name, title, caption, maker in makers:
-        with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")
-            warnings.filterwarnings("ignore", message=".*[lL]ayout.*")
-            canvas = maker(groups)
-            if canvas is None:
-                continue
-            yield Figure(name, title, caption, _svg(canvas, name)), _png(canvas)
+        by_arm = averaged is not None and maker in (_formulations, _translation, _quantity)
+        made = drawn(name, partial(maker, averaged if averaged is not None and by_arm else groups))
+        if made is not None:
+            seeds = " Means over training seeds, intervals over questions and seeds." if by_arm else ""
+            yield Figure(name, title, caption + seeds, made[0]), made[1]
 
 
-def _svg(canvas: Canvas, name: str) -> str:
-    stream = io.StringIO()
-    empty = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": name}):  # ids that do not change, and differ between figures
-        canvas.savefig(stream, format="svg", transparent=True, metadata=empty)
-    text = stream.getvalue()
-    text = text[text.index("<svg") :]
-    # Ids that nothing refers to would be double in a page.
-    text = re.sub(r'<g id="[^"]*"', "<g", text)
-    text = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", text)
-    return text.replace(INK, "currentColor")
-
-
-def _png(canvas: Canvas) -> bytes:
-    stream = io.BytesIO()
-    FigureCanvasAgg(canvas)
-    canvas.savefig(stream, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    return stream.getvalue()
+def _treatment(label: Label) -> str:
+    """What was done to the base model, without amount and translation."""
+    tag = {"": "", "yes": " with tag", "no": " without tag"}.get(label.tag, f" {label.tag}")
+    return (label.arm or label.system) + tag
 
 
 def _title(group: Group) -> str:
@@ -137,11 +106,6 @@ def _title(group: Group) -> str:
 def _measured(group: Group) -> list[Entry]:
     entries = [entry for entry in group.entries if entry.runs and "ac3" in entry.scores]
     return sorted(entries, key=lambda entry: -entry.scores["ac3"])[:MOST_ROWS]
-
-
-def _short(name: str) -> str:
-    name = " ".join(name.split())
-    return name if len(name) <= 36 else f"{name[:17]}…{name[-18:]}"
 
 
 def _baselines(axes: Any, group: Group, *, vertical: bool = False) -> None:
@@ -178,7 +142,7 @@ def _ranking(groups: Sequence[Group]) -> Canvas | None:
         axes.errorbar(values, places, xerr=errors, fmt="o", color=COLOURS[0], capsize=2, markersize=4)
         _baselines(axes, group, vertical=True)
         axes.set(title=_title(group), xlim=(0, 100), ylim=(-0.7, len(entries) - 0.3), xlabel="AC3, percent")
-        axes.set_yticks(places, [_short(entry.model) for entry in entries])
+        axes.set_yticks(places, [short_name(entry.model) for entry in entries])
     return canvas
 
 
@@ -221,7 +185,7 @@ def _pairs(groups: Sequence[Group]) -> Canvas | None:
         axes.set_yticks(range(1, len(codes)), codes[1:], fontsize=8)
         axes.set_ylim(len(codes) - 0.5, 0.5)
         axes.set_xlim(-0.5, len(codes) - 1.5)
-        axes.set_title(f"{_short(entry.model)}\n{group.benchmark}", fontsize=8)
+        axes.set_title(f"{short_name(entry.model)}\n{group.benchmark}", fontsize=8)
         axes.tick_params(length=0)
     canvas.colorbar(image, ax=panels.tolist(), shrink=0.6, label="percent")
     return canvas
@@ -245,7 +209,7 @@ def _languages(groups: Sequence[Group]) -> Canvas | None:
                 colour = "white" if matrix[i, j] > DARK_FROM else "#1b1f25"
                 axes.text(j, i, f"{matrix[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
         axes.set_xticks(range(len(codes)), codes, rotation=90 if len(codes) > 20 else 0, fontsize=8)
-        names = [*(_short(entry.model) for entry in entries), "baseline: constant letter"]
+        names = [*(short_name(entry.model) for entry in entries), "baseline: constant letter"]
         axes.set_yticks(range(len(names)), names)
         axes.set_title(_title(group))
         axes.tick_params(length=0)
@@ -264,10 +228,10 @@ def _formulations(groups: Sequence[Group]) -> Canvas | None:
             if not e.label.arm and e.label.system and e.label.base in bases and "ac3" in e.scores
         ]
         for entry in [*others, *tuned]:
-            key = (entry.label.base, entry.label.arm or entry.label.system)
+            key = (entry.label.base, _treatment(entry.label))
             if key not in bars or (entry.label.n_samples or 0) > (bars[key].label.n_samples or 0):
                 bars[key] = entry
-        if len({entry.label.arm for entry in tuned}) > 1:
+        if len({_treatment(entry.label) for entry in tuned}) > 1:
             shown.append((group, bars))
     if not shown:
         return None
@@ -281,7 +245,8 @@ def _formulations(groups: Sequence[Group]) -> Canvas | None:
             places = [x + (i - (len(names) - 1) / 2) * width for x, _ in entries]
             _bars(axes, places, [entry for _, entry in entries], width, base, i)
         _baselines(axes, group)
-        axes.set_xticks(range(len(arms)), [_short(arm) for arm in arms])
+        crowded = sum(len(arm) + 2 for arm in arms) > 60
+        axes.set_xticks(range(len(arms)), [short_name(arm) for arm in arms], **(_SLANTED if crowded else {}))
         axes.set(title=_title(group), ylabel="AC3, percent")
         axes.margins(y=0.15)
         if any(names):
@@ -304,7 +269,7 @@ def _bars(axes: Any, places: list[float], entries: list[Entry], width: float, na
         hatch=hatch,
         edgecolor=INK if hatch else None,
         linewidth=0.5 if hatch else 0,
-        label=_short(name) or "model",
+        label=short_name(name) or "model",
     )
 
 
@@ -315,7 +280,7 @@ def _translation(groups: Sequence[Group]) -> Canvas | None:
         for entry in group.entries:
             label = entry.label
             if label.arm and label.translation is not None and "ac3" in entry.scores:
-                pairs.setdefault((label.base, label.arm, label.n_samples), {})[label.translation] = entry
+                pairs.setdefault((label.base, _treatment(label), label.n_samples), {})[label.translation] = entry
         whole = {key: both for key, both in pairs.items() if len(both) == 2}
         if whole:
             shown.append((group, whole))
@@ -327,7 +292,7 @@ def _translation(groups: Sequence[Group]) -> Canvas | None:
             places = [x + (i - 0.5) * 0.4 for x in range(len(whole))]
             _bars(axes, places, [both[translation] for both in whole.values()], 0.4, name, i)
         _baselines(axes, group)
-        names = ["\n".join(filter(None, (_short(base), arm, f"{n:,}" if n else ""))) for base, arm, n in whole]
+        names = ["\n".join(filter(None, (short_name(base), arm, f"{n:,}" if n else ""))) for base, arm, n in whole]
         axes.set_xticks(range(len(names)), names)
         axes.set(title=_title(group), ylabel="AC3, percent")
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -341,7 +306,7 @@ def _quantity(groups: Sequence[Group]) -> Canvas | None:
         for entry in group.entries:
             label = entry.label
             if label.n_samples is not None and "ac3" in entry.scores:
-                key = (label.base, label.arm or label.system, bool(label.translation))
+                key = (label.base, _treatment(label), bool(label.translation))
                 lines.setdefault(key, {})[label.n_samples] = entry
         longer = {key: points for key, points in lines.items() if len(points) > 1}
         if longer:
@@ -354,7 +319,7 @@ def _quantity(groups: Sequence[Group]) -> Canvas | None:
             amounts = sorted(points)
             entries = [points[n] for n in amounts]
             errors = np.array([_errors(entry) for entry in entries]).T
-            name = ", ".join(filter(None, (_short(base), arm, "translation" if translation else "")))
+            name = ", ".join(filter(None, (short_name(base), arm, "translation" if translation else "")))
             axes.errorbar(
                 amounts,
                 [100 * entry.scores["ac3"] for entry in entries],
@@ -392,5 +357,5 @@ def _prompts(groups: Sequence[Group]) -> Canvas | None:
             axes.plot([middle], [place], "o", color=COLOURS[1], markersize=5, zorder=3)
         _baselines(axes, group, vertical=True)
         axes.set(title=_title(group), xlim=(0, 100), ylim=(-0.7, len(entries) - 0.3), xlabel="AC3, percent")
-        axes.set_yticks(range(len(entries) - 1, -1, -1), [_short(entry.model) for entry in entries])
+        axes.set_yticks(range(len(entries) - 1, -1, -1), [short_name(entry.model) for entry in entries])
     return canvas

@@ -101,7 +101,7 @@ def _table(title: str, groups: list[Group], guests: list[Group]) -> Table:
 
 
 def _system(entry: Entry) -> str:
-    if entry.label.system:
+    if entry.label.system and entry.label.seed is None:
         return entry.label.system
     return entry.model
 
@@ -153,19 +153,19 @@ def markdown(tables: Sequence[Table]) -> str:
     """All tables, their legend and the signatures of their rows."""
     parts = ["# Accuracy, consistency and AC3", "", LEGEND, ""]
     for table in tables:
-        parts += [f"## {_md(table.title)}", ""]
-        names = [f"{_md(heading(group))} {TITLES[metric]}" for group in table.groups for metric in METRICS]
+        parts += [f"## {md(table.title)}", ""]
+        names = [f"{md(heading(group))} {TITLES[metric]}" for group in table.groups for metric in METRICS]
         parts.append("| " + " | ".join(["Base", "Model", *names]) + " |")
         parts.append("|" + "---|" * 2 + "---:|" * len(names))
         for row in table.rows:
-            parts.append("| " + " | ".join([_md(row.base), _md(_name(row)), *_cells(table, row, _md_cell)]) + " |")
+            parts.append("| " + " | ".join([md(row.base), md(_name(row)), *_cells(table, row, _md_cell)]) + " |")
         parts += ["| " + " | ".join(["", f"*{title}*", *cells]) + " |" for title, cells in baseline_rows(table)]
         parts += ["", "Signatures:", ""]
         seen: dict[str, None] = {}
         for row in table.rows:
             for entry in row.entries:
                 if entry is not None:
-                    seen[f"- {_md(_name(row))}: `{entry.signature.replace('`', '')}`"] = None
+                    seen[f"- {md(_name(row))}: `{entry.signature.replace('`', '')}`"] = None
         parts += [*seen, ""]
     return "\n".join(parts)
 
@@ -183,7 +183,7 @@ def _cells(table: Table, row: Row, show: object) -> list[str]:
     ]
 
 
-def _md(text: str) -> str:
+def md(text: str) -> str:
     """Text as text: no markup of Markdown or HTML works in it."""
     escaped = html.escape(" ".join(text.split()), quote=False)
     return "".join(f"\\{c}" if c in "\\`*_[]|#!~" else c for c in escaped)
@@ -203,16 +203,20 @@ _LATEX = {
     ">": "\\textgreater{}",
     OTHER_PROMPTS: "$^\\ddagger$",
     "–": "--",
+    "−": "$-$",
+    "±": "$\\pm$",
+    "†": "$^\\dagger$",
 }
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
+    """Text as text: no markup of LaTeX works in it."""
     return "".join(_LATEX.get(c, c) for c in " ".join(text.split()))
 
 
 def _tex_cell(text: str, marked: str) -> str:
     suffix = {"same": "$^{\\approx}$", "untested": "$^{?}$"}.get(marked, "")
-    return f"\\textbf{{{text}}}" if marked == "best" else _tex(text) + suffix
+    return f"\\textbf{{{text}}}" if marked == "best" else tex(text) + suffix
 
 
 def latex(tables: Sequence[Table]) -> str:
@@ -228,7 +232,7 @@ def latex(tables: Sequence[Table]) -> str:
             "\\resizebox{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}{!}{%",
         ]
         parts.append(f"\\begin{{tabular}}{{ll{'rrr' * len(table.groups)}}}\n\\toprule")
-        tops = [f"\\multicolumn{{{width}}}{{c}}{{{_tex(heading(group))}}}" for group in table.groups]
+        tops = [f"\\multicolumn{{{width}}}{{c}}{{{tex(heading(group))}}}" for group in table.groups]
         parts.append(" & ".join(["", "", *tops]) + " \\\\")
         parts.append("".join(f"\\cmidrule(lr){{{3 + width * i}-{2 + width * (i + 1)}}}" for i in range(len(tops))))
         parts.append(" & ".join(["Base", "Model", *[TITLES[m] for m in METRICS] * len(tops)]) + " \\\\\n\\midrule")
@@ -236,13 +240,13 @@ def latex(tables: Sequence[Table]) -> str:
         for row in table.rows:
             if last is not None and last != (row.kind, row.base):
                 parts.append("\\midrule")
-            base = _tex(row.base) if last != (row.kind, row.base) else ""
+            base = tex(row.base) if last != (row.kind, row.base) else ""
             last = (row.kind, row.base)
-            parts.append(" & ".join([base, _tex(_name(row)), *_cells(table, row, _tex_cell)]) + " \\\\")
+            parts.append(" & ".join([base, tex(_name(row)), *_cells(table, row, _tex_cell)]) + " \\\\")
         baselines = baseline_rows(table)
         if baselines:
             parts.append("\\midrule")
-        parts += [" & ".join(["", f"\\emph{{{title}}}", *map(_tex, cells)]) + " \\\\" for title, cells in baselines]
+        parts += [" & ".join(["", f"\\emph{{{title}}}", *map(tex, cells)]) + " \\\\" for title, cells in baselines]
         signatures = dict.fromkeys(
             f"% {' '.join(_name(row).split())}: {' '.join(entry.signature.split())}"
             for row in table.rows
@@ -252,7 +256,7 @@ def latex(tables: Sequence[Table]) -> str:
         parts += [
             "\\bottomrule",
             "\\end{tabular}}",
-            f"\\caption{{{_tex(table.title)}. {legend}}}",
+            f"\\caption{{{tex(table.title)}. {legend}}}",
             "\\end{table*}",
             *signatures,
             "",
@@ -263,8 +267,8 @@ def latex(tables: Sequence[Table]) -> str:
 def scores_csv(groups: Sequence[Group]) -> str:
     """Every entry with every score, interval, corrected p-value and signature; shares, not percent."""
     keys = list(dict.fromkeys(key for group in groups for entry in group.entries for key in entry.scores))
-    head = ["benchmark", "model", "base", "system", "arm", "n_samples", "translation", "kind", "formulation", "prompts"]
-    head += ["rank"]
+    head = ["benchmark", "model", "base", "system", "arm", "n_samples", "translation", "tag", "seed", "kind"]
+    head += ["formulation", "prompts", "rank"]
     for metric in METRICS:
         head += [f"{metric}_low", f"{metric}_high", f"{metric}_minus_best", f"{metric}_p_vs_best"]
     rows: list[list[object]] = [[*head, *keys, "signature", "source"]]
@@ -273,7 +277,8 @@ def scores_csv(groups: Sequence[Group]) -> str:
             label = entry.label
             said = {None: "", True: "yes", False: "no"}[label.translation]
             row: list[object] = [entry.benchmark, entry.model, label.base, label.system, label.arm]
-            row += ["" if label.n_samples is None else label.n_samples, said, entry.kind, entry.formulation]
+            row += ["" if label.n_samples is None else label.n_samples, said, label.tag]
+            row += ["" if label.seed is None else label.seed, entry.kind, entry.formulation]
             row += [" ".join(entry.prompts), "" if entry.rank is None else entry.rank]
             for metric in METRICS:
                 low, high = entry.intervals.get(metric, ("", ""))
@@ -308,10 +313,10 @@ def text_of_findings(
     parts = ["# Diagnosis", ""]
     for entry, found in findings:
         if found:
-            parts += [f"## {_md(entry.model)} on {_md(entry.benchmark)} ({_md(entry.formulation)})", ""]
-            parts += [f"- **{one.rule}**: {_md(one.text)}." for one in found]
+            parts += [f"## {md(entry.model)} on {md(entry.benchmark)} ({md(entry.formulation)})", ""]
+            parts += [f"- **{one.rule}**: {md(one.text)}." for one in found]
             parts += ["", f"`{entry.signature.replace('`', '')}`", ""]
-    parts += ["# Rules", "", *(f"- **{rule.name}**: {_md(rule.condition)}." for rule in rules), ""]
+    parts += ["# Rules", "", *(f"- **{rule.name}**: {md(rule.condition)}." for rule in rules), ""]
     if problems:
-        parts += ["# Remarks on files", "", *(f"- {_md(path)}: {_md(text)}" for path, text in problems), ""]
+        parts += ["# Remarks on files", "", *(f"- {md(path)}: {md(text)}" for path, text in problems), ""]
     return "\n".join(parts)

@@ -92,7 +92,7 @@ def test_the_standard_error_is_made_of_questions_and_seeds() -> None:
     a, b = (arms[name] for name in "ab")
     one = arm_scores(a, level=0.9)["ac3"]
     q, s = a.values["ac3"].mean(axis=1).var(ddof=1), a.scores["ac3"].var(ddof=1) / 3
-    degrees = (q + s) ** 2 / (q**2 / 79 + s**2 / 2)
+    degrees = (q + s) / (q / 79 + s / 2)
     assert one.degrees == pytest.approx(degrees)
     assert one.high - one.mean == pytest.approx(stats.t.ppf(0.95, degrees) * math.sqrt(q + s))
     two = compare_arms(a, b)["ac3"]

@@ -1,0 +1,295 @@
+"""Replicated runs of a report: arms, each with several training seeds, and their tests.
+
+The labels file declares the arms and their seeds (:mod:`crossin_metrics.report.labels`); what it declares and no result
+was found of is kept, by name, as missing. The statistics are those of :mod:`crossin_metrics.replicates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.predictions import Run
+from crossin_metrics.replicates import (
+    DEFAULT_RESAMPLES,
+    ArmComparison,
+    ArmScore,
+    arm_scores,
+    compare_family,
+    resample_arms,
+)
+from crossin_metrics.report.entries import METRICS, Entry, Group
+from crossin_metrics.report.labels import COSTS, Label, Labels
+
+
+@dataclass
+class ArmResult:
+    """One arm on one benchmark in one set-up.
+
+    Attributes:
+        name: as shown; label: of its first run.
+        entries: one a seed, in the order of the seeds; empty where no result was found.
+        missing: the seeds that were declared and not found.
+        trained: False for a model as it is, of one run.
+        scores: acc, consistency, ac3, acc_<lang> -> over its seeds; empty without entries.
+    """
+
+    name: str
+    label: Label
+    entries: list[Entry]
+    missing: list[int] = field(default_factory=list)
+    trained: bool = True
+    scores: dict[str, ArmScore] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> list[int | None]:
+        """The seeds found; None for a model as it is."""
+        return [entry.label.seed for entry in self.entries]
+
+
+@dataclass
+class Pair:
+    """A declared comparison of two arms: score -> test; without tests where an arm has no result."""
+
+    a: str
+    b: str
+    tests: dict[str, ArmComparison]
+
+
+@dataclass
+class Study:
+    """The arms of one benchmark in one set-up, in the order of the labels file, and the family of their tests."""
+
+    group: Group
+    arms: list[ArmResult]
+    pairs: list[Pair]
+    baseline: str | None
+    languages: tuple[str, ...]
+
+    @property
+    def signatures(self) -> dict[str, list[str]]:
+        """Each signature of a run -> the arms that have it."""
+        found: dict[str, list[str]] = {}
+        for arm in self.arms:
+            for signature in dict.fromkeys(entry.signature for entry in arm.entries):
+                found.setdefault(signature, []).append(arm.name)
+        return found
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an arm cost: column of the labels file -> mean over the runs that state it."""
+
+    name: str
+    n_runs: int
+    means: dict[str, float]
+
+
+def make_studies(
+    groups: Sequence[Group],
+    labels: Labels,
+    *,
+    baseline: str | None = None,
+    compare: Sequence[str] = (),
+    n_resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[list[Study], list[str]]:
+    """Put the entries of each group together by arm, score the arms and test the declared pairs.
+
+    Args:
+        groups: scored; labels: with seeds, or every entry is an arm of its own.
+        baseline: the arm that every other is tested against; compare: further pairs, `A=B`. Named as shown, or by
+            name, system or arm in the labels file.
+
+    Returns:
+        One study a group with measured entries (none without seeds, baseline or compare), and notes for the reader.
+
+    Raises:
+        CrossinError: a name that no arm, or more than one, answers to; a comparison that is not `A=B`.
+    """
+    if not (labels.seeded or baseline is not None or compare):
+        return [], []
+    notes: list[str] = []
+    studies = []
+    for group in groups:
+        measured = [entry for entry in group.entries if entry.runs]
+        if not measured:
+            continue
+        if len({(e.setup.questions, e.setup.langs) for e in measured if e.setup is not None}) > 1:
+            notes.append(f"{group.benchmark}: arms are not put together where questions or languages are mixed")
+            continue
+        arms = _arms(measured, labels, notes)
+        studies.append(Study(group, arms, [], None, measured[0].runs[0].languages))
+    names = _Names(studies, labels)
+    base = None if baseline is None else names.find(baseline, "--baseline")
+    further = [names.find_pair(text) for text in compare]
+    for number, study in enumerate(studies, 1):
+        if progress is not None:
+            progress(f"arms: {number} of {len(studies)}: {study.group.benchmark}")
+        study.baseline = base
+        pairs = [(arm.name, base) for arm in study.arms if arm.name != base] if base is not None else []
+        pairs += [pair for pair in further if pair not in pairs]
+        _score(study, pairs, n_resamples, seed)
+    return studies, notes
+
+
+def _arms(entries: Sequence[Entry], labels: Labels, notes: list[str]) -> list[ArmResult]:
+    declared, names = labels.arms(), labels.arm_names()
+    arms = {
+        key: ArmResult(names[key], rows[0], [], trained=_trained(rows)) for key, rows in declared.items()
+    }  # also those without any result
+    others: list[ArmResult] = []
+    for entry in entries:
+        arm = arms.get(entry.label.arm_key)
+        if arm is None or entry.label not in declared[entry.label.arm_key]:
+            others.append(ArmResult(entry.model, entry.label, [entry], trained=False))
+        elif entry.label.seed in arm.seeds:
+            first = arm.entries[arm.seeds.index(entry.label.seed)]
+            which = "" if entry.label.seed is None else f", seed {entry.label.seed}"
+            notes.append(
+                f"{arm.name}{which} has two results on {entry.benchmark} ({entry.formulation}): {first.source} counts, "
+                f"{entry.source} does not"
+            )
+        else:
+            arm.entries.append(entry)
+    for key, arm in arms.items():
+        arm.entries.sort(key=lambda entry: -1 if entry.label.seed is None else entry.label.seed)
+        expected = {row.seed for row in declared[key] if row.seed is not None}
+        arm.missing = sorted(expected - {seed for seed in arm.seeds if seed is not None})
+    return [*arms.values(), *others]
+
+
+def _trained(rows: Sequence[Label]) -> bool:
+    """Whether seeds make a difference: not for a model as it is, which has none, or cost nothing to train."""
+    return any(row.seed is not None and row.tokens != 0.0 and row.trained_parameters != 0.0 for row in rows)
+
+
+def _score(study: Study, pairs: Sequence[tuple[str, str]], n_resamples: int, seed: int) -> None:
+    found = {arm.name: arm for arm in study.arms if arm.entries}
+    keys = ["acc", *(f"acc_{code}" for code in study.languages)]
+    if len(study.languages) > 1:
+        keys[1:1] = ["consistency", "ac3"]
+    resampled = resample_arms(
+        {
+            name: [[run.questions() for run in _wordings(arm, entry)] for entry in arm.entries]
+            for name, arm in found.items()
+        },
+        untrained=[name for name, arm in found.items() if not arm.trained and len(arm.entries) == 1],
+        keys=keys,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    for name, arm in found.items():
+        arm.scores = arm_scores(resampled[name])
+    known = [(a, b) for a, b in pairs if a in found and b in found]
+    tests = dict(zip(known, compare_family(resampled, known), strict=True))
+    study.pairs = [Pair(a, b, tests.get((a, b), {})) for a, b in pairs]
+
+
+def _wordings(arm: ArmResult, entry: Entry) -> tuple[Run, ...]:
+    """The runs of a seed on the prompts that all seeds of the arm were asked with."""
+    shared = [prompt for prompt in entry.by_prompt if all(prompt in other.by_prompt for other in arm.entries)]
+    by_prompt = dict(zip(entry.by_prompt, entry.runs, strict=True))
+    return tuple(by_prompt[prompt] for prompt in shared) or entry.runs
+
+
+class _Names:
+    """What a user may call the arms of the report."""
+
+    def __init__(self, studies: Sequence[Study], labels: Labels) -> None:
+        self.shown: dict[str, set[str]] = {}
+        names = labels.arm_names()
+        for key, rows in labels.arms().items():
+            self.shown[names[key]] = {part for row in rows for part in (row.name, row.system, row.arm) if part}
+        for arm in (arm for study in studies for arm in study.arms):
+            said = {arm.label.name, arm.label.system, arm.label.arm} - {""}
+            self.shown.setdefault(arm.name, set()).update(said)
+
+    def find(self, given: str, option: str) -> str:
+        """The shown name of the arm that is meant."""
+        if given in self.shown:
+            return given
+        meant = [name for name, said in self.shown.items() if given in said]
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            raise CrossinError(f"{option} {given}: may be {', '.join(meant)}; give one of these names")
+        raise CrossinError(f"{option} {given}: no arm of that name; there are {', '.join(self.shown) or 'none'}")
+
+    def find_pair(self, text: str) -> tuple[str, str]:
+        """Both shown names of `A=B`; a name may hold an equals sign itself."""
+        parts = text.split("=")
+        if len(parts) < 2:
+            raise CrossinError(f"--compare {text}: must be two arms, as A=B")
+        splits = [("=".join(parts[:i]).strip(), "=".join(parts[i:]).strip()) for i in range(1, len(parts))]
+        error: CrossinError | None = None
+        for a, b in splits:
+            try:
+                pair = self.find(a, "--compare"), self.find(b, "--compare")
+            except CrossinError as said:
+                error = error or said
+                continue
+            if pair[0] == pair[1]:
+                raise CrossinError(f"--compare {text}: both are {pair[0]}")
+            return pair
+        assert error is not None
+        raise error
+
+
+def missing_runs(labels: Labels) -> list[str]:
+    """A sentence for each declared run that no result belongs to; only where the labels file has seeds."""
+    if not labels.seeded:
+        return []
+    unused, names = set(labels.unused()), labels.arm_names()
+    return [
+        f"{names[label.arm_key]}{'' if label.seed is None else f', seed {label.seed}'} (no result matches {pattern})"
+        for pattern, label in labels.rows
+        if pattern in unused
+    ]
+
+
+def costs(labels: Labels) -> list[Cost]:
+    """What each arm cost, by the labels file; empty where it states nothing."""
+    names = labels.arm_names()
+    found = []
+    for key, rows in labels.arms().items():
+        means: dict[str, float] = {}
+        for column in COSTS:
+            known = [value for row in rows if (value := getattr(row, column)) is not None]
+            if known:
+                means[column] = sum(known) / len(known)
+        n_runs = sum(any(getattr(row, column) is not None for column in COSTS) for row in rows)
+        found.append(Cost(names[key], n_runs, means))
+    return found if any(cost.means for cost in found) else []
+
+
+def averaged(groups: Sequence[Group], studies: Sequence[Study]) -> list[Group]:
+    """The groups with one entry an arm in place of its seeds: for figures that show an arm as one point.
+
+    Scores are means over seeds, intervals those of the arms.
+    """
+    by_group: Mapping[int, Study] = {id(study.group): study for study in studies}
+    result = []
+    for group in groups:
+        study = by_group.get(id(group))
+        if study is None:
+            result.append(group)
+            continue
+        replaced: set[int] = set()
+        means = []
+        for arm in study.arms:
+            if not arm.entries or arm.entries[0].label.seed is None:
+                continue
+            replaced |= {id(entry) for entry in arm.entries}
+            values: dict[str, Any] = {key: one.mean for key, one in arm.scores.items()}
+            intervals = {key: (one.low, one.high) for key, one in arm.scores.items() if key in METRICS}
+            label = replace(arm.entries[0].label, seed=None)
+            first = arm.entries[0]
+            means.append(Entry(arm.name, group.benchmark, group.setup, (), values, first.signature, label,
+                               source=first.source, intervals=intervals))  # fmt: skip
+        kept = [entry for entry in group.entries if id(entry) not in replaced and entry.label.seed is None]
+        result.append(replace(group, entries=[*kept, *means]))
+    return result
