@@ -81,7 +81,9 @@ class ModelOptions(EndpointOptions):
         "Replies kept to a JSON schema by the server, or by the prompt alone.", "json_schema"
     )
     temperature: float = option("Sampling temperature of the first attempt; 0 is greedy.", 0.0)
-    retry_temperature: float = option("Temperature of later attempts.", 0.7)
+    # 0 as well: a later attempt has another prompt, which says what was wrong. Above 0, vLLM 0.32 on a CPU dies of a
+    # seeded request whose prompt it reads in pieces ("CPU Generator does not use offset").
+    retry_temperature: float = option("Temperature of later attempts; their prompt differs, so 0 will do.", 0.0)
     seed: int = option("Sampling seed; attempt a uses seed + a.", 0)
     max_tokens: int = option("Most tokens of one reply.", 512)
     max_model_len: int = option("vllm: most tokens of prompt and reply.", 8192)

@@ -138,7 +138,7 @@ class Mender:
         if draft.attempt[code] > 0:
             previous = None if version is None else wrong_options(version, draft.item.gold)
             shown = None if previous is None else tuple(option[:SHOWN] for option in previous)
-            feedback = Feedback(shown, tuple(problems) or ("A reviewer did not accept it.",))
+            feedback = Feedback(draft.attempt[code], shown, tuple(problems) or ("A reviewer did not accept it.",))
         english = None if code == PIVOT else draft.versions[PIVOT]
         return Order(draft.question, draft.item.gold, code, english, draft.attempt[code], feedback)
 

@@ -6,6 +6,7 @@ another question on the same passage, people have said what it is in every langu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from recipes.cross_xquad.items import Finding, Version
@@ -42,13 +43,30 @@ def check_parallel(
 
 
 def _numbers(english: str, text: str, language: str) -> str | None:
+    """Numbers that one of the two lacks: lost ones always, new ones where the English has digits without such words."""
+    text = _MYRIADS.sub(lambda match: str(round(float(match[1]) * 10 ** (4 if match[2] in "万萬" else 8))), text)
     lost = gate_numbers([Pair("option", english, text, english, text, PIVOT, language)])
-    if lost is not None:
+    if lost is not None and not _groups(lost.detail) <= _groups(text):  # 3:08 may be 3 min 8 s
         return f"{lost.detail}: English has {english!r}"
     new = gate_numbers([Pair("option", text, english, text, english, language, PIVOT)])
-    if new is not None and any(c.isdigit() for c in english):  # a number in words there may be in digits here
-        return f"{new.detail.removesuffix(' is lost')} is not in the English option, {english!r}"
-    return None
+    if new is None or not any(c.isdigit() for c in english) or _REWORDED.search(english):
+        return None
+    if _groups(new.detail) <= _groups(english):
+        return None
+    return f"{new.detail.removesuffix(' is lost')} is not in the English option, {english!r}"
+
+
+_MYRIADS = re.compile(r"(\d+(?:\.\d+)?)\s*([万萬亿億])")  # 50万 is 500,000
+# months become numbers in Chinese and Vietnamese; decades, "30m" and "30 thousand" get other digits
+_REWORDED = re.compile(
+    r"\d0s\b|\d\s?(?:k|m|bn|million|billion|trillion|thousand|hundred|dozen)\b|\b[ap]\.?m\b|century|"
+    r"\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b",
+    re.IGNORECASE,
+)
+
+
+def _groups(text: str) -> set[int]:
+    return {int(digits) for digits in re.findall(r"\d+", text)}
 
 
 def _human(neighbours: Sequence[SourceQuestion], english: str, text: str, language: str) -> str | None:

@@ -103,7 +103,7 @@ def write_world(folder: Path, languages: tuple[str, ...] = LANGUAGES, *, html: b
 
 def read(prompt: str) -> tuple[dict[str, str], str]:
     """What a prompt of the build asks for: task, data, whether it has feedback; and the language."""
-    data = json.loads(prompt.split("and nothing else.\n\n", 1)[1])
+    data, _ = json.JSONDecoder().raw_decode(prompt.split("and nothing else.\n\n", 1)[1])
     language = next(
         (key.removesuffix("_item") for key in data if key.endswith("_item") and key != "english_item"), "en"
     )
@@ -111,7 +111,7 @@ def read(prompt: str) -> tuple[dict[str, str], str]:
         "parallel" if "english_item" in data else "judge" if "wrong_1" in data and "passage" in data else "distractors"
     )
     task = "back" if task == "distractors" and "wrong_1" in data else task
-    again = "yes" if "An earlier attempt was not accepted" in prompt else ""
+    again = "yes" if "was not accepted. The best so far:" in prompt else ""
     question = data.get("question") or data[f"{language}_item"]["question"]
     return {"task": task, "data": json.dumps(data), "again": again, "question": question}, language
 
