@@ -1,6 +1,6 @@
 """Review by people: what they are given (a page, a table, Label Studio tasks), and applying what they decided.
 
-A reviewer opens `review/index.html` in a browser, decides, saves, and puts the saved `decisions-<initials>.json` into
+A reviewer opens `review/index.html` in a browser, decides, saves, and puts `decisions-<initials>-<review>.json` into
 the build's folder `decisions/`; or fills in a copy of `review/items.csv`; or exports a Label Studio project as JSON.
 """
 

@@ -70,7 +70,9 @@ def page_data(items: Sequence[Item]) -> dict[str, Any]:
         row = {"id": item.id, "sha": item.sha256(), "gold": item.gold, "v": versions, "f": findings}
         row["attempts"] = item.attempts
         if item.decision is not None:
-            row["before"] = [item.decision.verdict, item.decision.reviewer, item.decision.note]
+            made = item.decision
+            row["before"] = {"verdict": made.verdict, "reviewer": made.reviewer, "note": made.note, "edits": made.edits}
+            row["before"]["current"] = made.sha256 == item.sha256()
         rows.append(row)
     contents = "\n".join(str(row["sha"]) for row in rows)
     return {

@@ -140,6 +140,22 @@ def test_a_missing_folder_holds_no_decisions_and_foreign_files_are_named(tmp_pat
     ]
 
 
+def test_a_second_round_on_what_was_written_again(tmp_path: Path) -> None:
+    items = make_items(3)
+    write_decisions(tmp_path, "AB", [entry(items[0], "accept"), entry(items[2], "redo")], "decisions-AB-1.json")
+    first, _ = apply_decisions(items, tmp_path)
+    new = Version("Another.", "Who?", ("a", "b", "c", "d"))
+    again = replace(items[2], versions={**items[2].versions, "en": new}, decision=first[2].decision)
+    shown = [items[0], items[1], again]
+    waiting, remarks = apply_decisions(shown, tmp_path)
+    assert waiting[2] == again  # the old decision stays on it, and does not fit
+    assert not any("not applied" in remark for remark in remarks)
+    write_decisions(tmp_path, "AB", [entry(again, "accept")], "decisions-AB-2.json")
+    done, remarks = apply_decisions(shown, tmp_path)
+    assert [one.decision.verdict if one.decision else None for one in done] == ["accept", None, "accept"]
+    assert not any("not applied" in remark for remark in remarks)
+
+
 BAD: dict[str, tuple[Any, tuple[str, ...]]] = {
     "cut short": ('{"format": "cross_xquad_decisions",\n"version": 1, "revi', ("line 2", "not JSON")),
     "not UTF-8": (b'{"a": "\xff"}', ("byte 7", "not UTF-8")),

@@ -9,6 +9,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,10 @@ class Page:
     def place(self) -> str:
         return self.text("#place code")
 
-    def saved(self, name: str) -> Path:
+    def saved(self, reviewer: str) -> Path:
         """Press s and wait for the file."""
-        path = self.downloads / name
+        review = self.js("return JSON.parse(document.getElementById('data').textContent).review")
+        path = self.downloads / f"decisions-{reviewer}-{review[:8]}.json"
         path.unlink(missing_ok=True)
         self.press("s")
         until = time.monotonic() + WAIT
@@ -153,7 +155,7 @@ def test_a_review_by_keyboard_is_saved_read_back_and_applied(page: Page, tmp_pat
     assert page.text("#tally").startswith("3 of 5 decided: 1 accepted, 1 rejected, 1 to redo · not saved yet")
     assert page.js("return document.getElementById('bar').value") == 3
 
-    done, remarks = applied(items, tmp_path / "decisions", page.saved("decisions-AB.json"))
+    done, remarks = applied(items, tmp_path / "decisions", page.saved("AB"))
     assert "not saved" not in page.text("#tally")
     verdicts = [one.decision.verdict if one.decision else None for one in done]
     assert verdicts == ["accept", "redo", "reject", None, None]
@@ -188,7 +190,7 @@ def test_edits_are_checked_shown_and_applied(page: Page, tmp_path: Path) -> None
     page.press("u")  # one visit to a field is one undo
     assert page.js("return document.querySelectorAll('[data-language=en] ins').length") == 1
     page.press("e", TAB, CONTROL + "a", "Bo Li", CONTROL + ENTER)
-    (done,), _ = applied(items, tmp_path / "decisions", page.saved("decisions-AB.json"))
+    (done,), _ = applied(items, tmp_path / "decisions", page.saved("AB"))
     assert done.decision is not None
     assert done.decision.edits == {"en": {1: "1900", 2: "Bo Li"}}
     assert done.versions["en"].choices == ("Ana Ruiz", "1900", "Bo Li", "3")
@@ -225,7 +227,7 @@ def test_hostile_texts_are_shown_as_text(page: Page, tmp_path: Path) -> None:
         "\\u003c", "<"
     ).replace("\\u003e", ">")
     page.press("k", "k", "n", PAYLOAD, ESCAPE, "r")
-    (first, *_), _ = applied(items, tmp_path / "decisions", page.saved("decisions-AB.json"))
+    (first, *_), _ = applied(items, tmp_path / "decisions", page.saved("AB"))
     assert first.decision is not None
     assert first.decision.note == PAYLOAD
     assert page.driver.title == PAYLOAD
@@ -272,10 +274,32 @@ def test_findings_stand_beside_what_they_concern(page: Page, tmp_path: Path) -> 
     items = [hostile_item(), *make_items(2)]
     page.open(written(tmp_path / "review", items))
     page.press("ab", ENTER)
+    assert page.text("[data-language=en] [data-option='2'] .hidden-signs") == "hidden: U+202E U+202C U+0000 U+0007"
     assert page.text("main > .findings") == f"duplicate =1 {PAYLOAD}"
     assert page.text("[data-language=en] [data-option='1'] .findings") == f"is right {PAYLOAD}"
     page.press("j", "j")
     assert "malformed the reply was cut off" in page.text("[data-language=ar] .head")
+
+
+def test_a_second_round_begins_with_what_is_open(page: Page, tmp_path: Path) -> None:
+    items = make_items(4)
+    decisions = [
+        entry(items[0], "accept", edits={"es": {"1": "Bo Li"}}, note="see passage"),
+        entry(items[1], "redo"),
+        entry(items[2], "reject"),
+    ]
+    write_decisions(tmp_path / "decisions", "CD", decisions)
+    decided, _ = apply_decisions(items, tmp_path / "decisions")
+    again = [replace(item, decision=one.decision) for item, one in zip(items, decided, strict=True)]
+    page.open(written(tmp_path / "review", again))
+    page.press("ab", ENTER)
+    assert page.place() == "q1"  # sent back and unchanged
+    assert page.text("#tally").startswith("2 of 4 decided: 1 accepted, 1 rejected, 0 to redo")
+    page.press("k")
+    assert page.text(".muted") == "decided before: accepted, Spanish B “Bo Li” by CD (see passage)"
+    page.press("r")
+    _, remarks = applied(again, tmp_path / "decisions", page.saved("AB"))
+    assert "q0 stays in review: reviewers disagree (AB reject, CD accept)" in remarks
 
 
 def test_filters_choose_what_is_next(page: Page, tmp_path: Path) -> None:
@@ -333,7 +357,7 @@ def test_work_is_kept_by_the_browser_and_goes_on_from_a_file(page: Page, tmp_pat
     assert page.text("#who") == "AB"
     assert page.place() == "q2"
     assert "2 decisions of AB restored" in page.text("#notice")
-    file = page.saved("decisions-AB.json")
+    file = page.saved("AB")
 
     load = page.driver.find_element("id", "load")
     page.open(path)
@@ -348,7 +372,7 @@ def test_work_is_kept_by_the_browser_and_goes_on_from_a_file(page: Page, tmp_pat
     wait_for(page, "2 decisions of AB loaded")
     assert page.place() == "q2"
     page.press("d")
-    done, _ = applied(items, tmp_path / "decisions", page.saved("decisions-AB.json"))
+    done, _ = applied(items, tmp_path / "decisions", page.saved("AB"))
     assert [one.decision.verdict if one.decision else None for one in done] == ["accept", "reject", "redo", None]
 
 
@@ -392,7 +416,7 @@ def test_a_hostile_file_of_decisions_brings_in_text_only(page: Page, tmp_path: P
     assert page.js("return document.getElementById('note').value") == PAYLOAD
     assert page.text("[data-language=en] [data-option='1'] ins") == PAYLOAD
     assert page.js("return document.querySelectorAll('main img, main script, main ins').length") == 1
-    raw = json.loads(page.saved("decisions-AB.json").read_text(encoding="utf-8"))
+    raw = json.loads(page.saved("AB").read_text(encoding="utf-8"))
     assert [one["edits"] for one in raw["decisions"]] == [{"en": {"1": PAYLOAD}}, {}]
 
 
@@ -405,7 +429,7 @@ def test_leaving_with_unsaved_work_asks_first(page: Page, tmp_path: Path) -> Non
     assert page.js(asked) is False
     page.press("r")
     assert page.js(asked) is True
-    page.saved("decisions-AB.json")
+    page.saved("AB")
     assert page.js(asked) is False
 
 
@@ -418,7 +442,7 @@ def test_a_browser_that_keeps_nothing_says_so_and_saves_all_the_same(page: Page,
         page.open(path, fresh=False)
         page.press("ab", ENTER, "r")
         assert "does not keep decisions" in page.text("#notice")
-        (first, _), _ = applied(items, tmp_path / "decisions", page.saved("decisions-AB.json"))
+        (first, _), _ = applied(items, tmp_path / "decisions", page.saved("AB"))
         assert first.decision is not None
     finally:
         page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": made["identifier"]})

@@ -51,6 +51,10 @@
 
   const blank = () => ({ verdict: null, note: "", edits: {}, at: "", languages: [] });
   const recordOf = (index) => records.get(items[index].sha) || blank();
+  // A verdict of an earlier round on this very content stands; a question sent back and written the same again does not.
+  const standing = (item) => (item.before && item.before.current && item.before.verdict !== "redo" ? item.before.verdict : null);
+  const verdictOf = (index) => recordOf(index).verdict ?? standing(items[index]);
+  const fileName = () => `decisions-${reviewer}-${data.review.slice(0, 8)}.json`; // a second round has another name
   const hasEdits = (record) => Object.values(record.edits).some((by) => Object.keys(by).length);
   const newText = (record, code, k) => (record.edits[code] || {})[k];
   const onScreen = () => {
@@ -156,8 +160,7 @@
       unsaved = records.size > found.size;
       const old = stale ? ` ${plural(stale, "decision")} left out: made on contents that have changed since or are not in this review.` : "";
       warn(`${plural(taken, "decision")} of ${name} loaded.${old}`);
-      const first = items.findIndex((_, index) => recordOf(index).verdict === null);
-      go(first < 0 ? 0 : first);
+      go(firstOpen());
     } catch (error) {
       warn(`Not loaded: ${error instanceof SyntaxError ? "the file is not JSON, it may be cut short" : error.message}.`);
     }
@@ -169,15 +172,22 @@
       return;
     }
     const made = new Blob([`${JSON.stringify(document_(), null, 1)}\n`], { type: "application/json" });
-    const link = make("a", { href: URL.createObjectURL(made), download: `decisions-${reviewer}.json` });
+    const link = make("a", { href: URL.createObjectURL(made), download: fileName() });
     document.body.append(link);
     link.click();
     link.remove();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
     unsaved = false;
     const undecided = items.length - decided();
-    warn(`decisions-${reviewer}.json: saved to your downloads. ${undecided ? `${undecided} still undecided.` : "Everything is decided."} Put it into the build's folder decisions/.`);
+    warn(`${fileName()}: saved to your downloads. ${undecided ? `${undecided} still undecided.` : "Everything is decided."} Put it into the build's folder decisions/.`);
     drawTally();
+  };
+
+  // Characters that show nothing, or turn the text around, are named beside it.
+  const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b\u202a-\u202e\u2060-\u206f\ufeff]/g;
+  const hiddenTag = (text) => {
+    const found = new Set([...text.matchAll(HIDDEN)].map(([c]) => `U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`));
+    return found.size ? [" ", make("span", { class: "tag hidden-signs", lang: "en", dir: "ltr" }, `hidden: ${[...found].join(" ")}`)] : [];
   };
 
   // Where the options stand in a passage. Whole words first; in scripts without spaces, and where a word carries an
@@ -261,6 +271,7 @@
       line.append(field);
     } else if (changed === undefined) line.append(make("span", { class: "words" }, make("bdi", {}, old)));
     else line.append(make("span", { class: "words" }, make("del", {}, make("bdi", {}, old)), " ", make("ins", {}, make("bdi", {}, changed))));
+    line.append(...hiddenTag(changed ?? old));
     if (right) line.append(make("span", { class: "tag", lang: "en" }, "✓ right"));
     node.append(line, error, ...findingList(item, ([, language, choice]) => language === code && choice === k));
     return node;
@@ -293,7 +304,7 @@
     };
     list.append(...version[2].map((_, k) => optionNode(item, recordOf(current), code, k, redraw)));
     redraw();
-    article.append(make("p", { class: "question", dir: direction(code) }, version[1]), list, passage);
+    article.append(make("p", { class: "question", dir: direction(code) }, version[1], ...hiddenTag(version[1])), list, passage);
     return article;
   };
 
@@ -311,7 +322,11 @@
     const parts = [title];
     const told = [];
     if (item.attempts > 1) told.push(`the model was asked ${item.attempts} times`);
-    if (item.before) told.push(`decided before: ${item.before[0]} by ${item.before[1]}${item.before[2] ? ` (${item.before[2]})` : ""}`);
+    if (item.before) {
+      const { verdict, reviewer: who, note, edits, current: same } = item.before;
+      const changes = Object.entries(edits).flatMap(([code, by]) => Object.entries(by).map(([k, text]) => `${english(code)} ${letter(Number(k))} “${text}”`));
+      told.push(`${same ? "decided before" : "an earlier content was decided"}: ${[PAST[verdict].toLowerCase(), ...changes].join(", ")} by ${who}${note ? ` (${note})` : ""}`);
+    }
     if (told.length) parts.push(make("p", { class: "muted" }, told.join("; ")));
     parts.push(...findingList(item, ([, language]) => language === null || !(language in data.languages)));
     const shown = onScreen();
@@ -333,11 +348,12 @@
     }
   };
 
-  const decided = () => items.reduce((n, _, index) => n + (recordOf(index).verdict !== null), 0);
+  const firstOpen = () => Math.max(0, items.findIndex((_, index) => verdictOf(index) === null));
+  const decided = () => items.reduce((n, _, index) => n + (verdictOf(index) !== null), 0);
   const drawTally = () => {
     const counts = { accept: 0, reject: 0, redo: 0 };
     items.forEach((_, index) => {
-      const { verdict } = recordOf(index);
+      const verdict = verdictOf(index);
       if (verdict) counts[verdict] += 1;
     });
     const done = counts.accept + counts.reject + counts.redo;
@@ -351,8 +367,8 @@
     const part = controls.contains.value.trim().toLowerCase();
     const fits = (item, index) => {
       const record = recordOf(index);
-      const states = { "": true, undecided: record.verdict === null, edited: hasEdits(record), noted: Boolean(record.note.trim()) };
-      if (!(states[state] ?? record.verdict === state)) return false;
+      const states = { "": true, undecided: verdictOf(index) === null, edited: hasEdits(record), noted: Boolean(record.note.trim()) };
+      if (!(states[state] ?? verdictOf(index) === state)) return false;
       if ((reason || language) && !item.f.some(([code, where]) => (!reason || code === reason) && (!language || where === language))) return false;
       return !part || item.id.toLowerCase().includes(part) || Object.values(item.v).some(([, question, options]) => [question, ...options].some((text) => text.toLowerCase().includes(part)));
     };
@@ -491,8 +507,7 @@
     }
     byId("ask").close();
     if (name !== reviewer) becomes(name);
-    const first = items.findIndex((_, index) => recordOf(index).verdict === null);
-    go(first < 0 ? 0 : first);
+    go(firstOpen());
   });
   byId("theme").addEventListener("click", () => {
     const root = document.documentElement;
@@ -540,8 +555,7 @@
 
   const name = kept("crossin-review/initials");
   if (name && INITIALS.test(name)) becomes(name);
-  const first = items.findIndex((_, index) => recordOf(index).verdict === null);
-  go(first < 0 ? 0 : first, true);
+  go(firstOpen(), true);
   if (!reviewer && items.length) ask();
   document.documentElement.dataset.ready = "yes";
 })();
