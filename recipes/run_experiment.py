@@ -43,6 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.status:
         print(overview.text(plan, records, {}, options.jobs, thorough=True))
         return 0
+    if options.dry_run:
+        from recipes.experiments.estimate import report
+
+        print(report(options))
+        return 0
     with experiment_lock(options.folder):
         check_options(options)
         guard = threading.Lock()  # runs report from threads of their own
@@ -56,7 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             say(message)
             renew()
 
-        executor = LocalExecutor(options, records, tell)
+        executor: Any
+        if options.executor == "slurm":
+            from recipes.experiments.slurm import SlurmExecutor
+
+            executor = SlurmExecutor(options, records, tell)
+        else:
+            executor = LocalExecutor(options, records, tell)
         say(f"{overview.summary(plan, records, options.jobs)}; live: {options.folder / overview.PAGE}")
         signal.signal(signal.SIGTERM, _interrupt)
         try:

@@ -86,6 +86,11 @@ class ExperimentOptions:
     executor: Literal["local", "slurm"] = field(default="local", metadata=_help("Where runs are done."))
     slurm: dict = field(default_factory=dict, metadata=_help("Options of the Slurm executor (submitit's names)."))
     dry_run: bool = field(default=False, metadata=_help("Print the plan with estimated cost, and run nothing."))
+    gpu: str = field(
+        default="A100-80GB",
+        metadata=_help("Device of the estimate: A100-80GB, H100-80GB, ..., cpu (this machine), or TFLOPS:GIB."),
+    )
+    mfu: float = field(default=0.35, metadata=_help("Share of the device's peak rate that the estimate assumes used."))
     status: bool = field(default=False, metadata=_help("Print how far the experiment is, and run nothing."))
     keep_checkpoints: bool = field(default=False, metadata=_help("Keep the trainers' checkpoints of finished runs."))
     min_free_gb: float = field(default=2.0, metadata=_help("No stage is started with less free disk than this, in GB."))
