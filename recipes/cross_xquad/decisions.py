@@ -102,8 +102,8 @@ def read_json(path: Path, text: str) -> Any:
         raise CrossinError(
             f"{path}, line {error.lineno}: not JSON ({error.msg}); the file may be cut short, save it again"
         ) from error
-    except RecursionError as error:
-        raise CrossinError(f"{path}: nested too deeply to be a file of decisions") from error
+    except (RecursionError, ValueError) as error:  # nesting, or a number, that no file of decisions has
+        raise CrossinError(f"{path}: not a file of decisions ({type(error).__name__}); take it out") from error
 
 
 def initials(value: Any, where: str) -> str:
@@ -130,6 +130,15 @@ def verdict(value: Any, where: str) -> str:
     if word not in VERDICTS:
         raise CrossinError(f"{where}: verdict {value!r}; use {', '.join(VERDICTS)}, or leave it empty")
     return str(word)
+
+
+def decided_before(item: Item) -> str:
+    """What an earlier round decided, as a line for reviewers; empty where none did."""
+    made = item.decision
+    if made is None:
+        return ""
+    what = "decided before" if made.sha256 == item.sha256() else "an earlier content was decided"
+    return f"{what}: {made.verdict} by {made.reviewer}" + (f" ({made.note})" if made.note else "")
 
 
 def wrong_options(n_choices: int, gold: int) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
-from recipes.cross_xquad.decisions import VERDICTS, Said, initials, verdict, wrong_options
+from recipes.cross_xquad.decisions import VERDICTS, Said, decided_before, initials, verdict, wrong_options
 from recipes.cross_xquad.items import Item
 from recipes.cross_xquad.review_table import findings_text
 
@@ -34,7 +34,8 @@ def tasks(items: Sequence[Item]) -> list[dict[str, Any]]:
     out = []
     for item in items:
         data = {"id": item.id, "sha256": item.sha256()}
-        data["findings"] = findings_text(item.findings, None, item.gold) or _NOTHING
+        lines = [decided_before(item), findings_text(item.findings, None, item.gold)]
+        data["findings"] = "\n".join(filter(None, lines)) or _NOTHING
         for language in languages:
             name = _name(language)
             version = item.versions.get(language)

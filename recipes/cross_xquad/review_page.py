@@ -15,7 +15,7 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
 from recipes.cross_xquad.decisions import FORMAT, VERSION
-from recipes.cross_xquad.items import Item
+from recipes.cross_xquad.items import Decision, Item
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
@@ -70,9 +70,7 @@ def page_data(items: Sequence[Item]) -> dict[str, Any]:
         row = {"id": item.id, "sha": item.sha256(), "gold": item.gold, "v": versions, "f": findings}
         row["attempts"] = item.attempts
         if item.decision is not None:
-            made = item.decision
-            row["before"] = {"verdict": made.verdict, "reviewer": made.reviewer, "note": made.note, "edits": made.edits}
-            row["before"]["current"] = made.sha256 == item.sha256()
+            row["before"] = _before(item, item.decision)
         rows.append(row)
     contents = "\n".join(str(row["sha"]) for row in rows)
     return {
@@ -91,6 +89,12 @@ def _languages(items: Sequence[Item]) -> list[str]:
     found = dict.fromkeys(code for item in items for code in item.versions)
     found |= dict.fromkeys(one.language for item in items for one in item.findings if one.language is not None)
     return sorted(found, key=lambda code: code != "en")
+
+
+def _before(item: Item, made: Decision) -> dict[str, Any]:
+    """What an earlier round decided; `current` where it was on this very content."""
+    before = {"verdict": made.verdict, "reviewer": made.reviewer, "note": made.note, "edits": made.edits}
+    return {**before, "current": made.sha256 == item.sha256()}
 
 
 def _language(code: str) -> list[Any]:

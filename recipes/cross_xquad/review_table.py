@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
-from recipes.cross_xquad.decisions import Said, initials, verdict, wrong_options
+from recipes.cross_xquad.decisions import Said, decided_before, initials, verdict, wrong_options
 from recipes.cross_xquad.items import Finding, Item
 
 _ASKED = ("verdict", "reviewer", "note")  # filled in on any one row of a question
@@ -93,7 +93,8 @@ def read_table(path: Path, known: Mapping[str, Item]) -> list[Said]:
 def _rows(item: Item) -> Iterator[dict[str, str]]:
     absent = sorted({f.language for f in item.findings if f.language is not None} - set(item.versions))
     on_absent = [f"{code}: {findings_text(item.findings, code, item.gold)}" for code in absent]
-    on_item = "\n".join(filter(None, [findings_text(item.findings, None, item.gold), *on_absent]))
+    on_set = findings_text(item.findings, None, item.gold)
+    on_item = "\n".join(filter(None, [decided_before(item), on_set, *on_absent]))
     for position, (language, version) in enumerate(item.versions.items()):
         row = {"id": item.id, "language": language, "question": version.question, "right": version.choices[item.gold]}
         for number, index in enumerate(wrong_options(len(version.choices), item.gold), 1):

@@ -46,6 +46,7 @@ def test_cohen_kappa_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> No
         assert value == pytest.approx(metrics.cohen_kappa_score(*zip(*pairs, strict=True)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(["AB", "CD", "EF"]), VERDICTS), max_size=20))
 def test_alpha_is_at_most_one_and_one_only_without_disagreement(ratings: list[dict[str, str]]) -> None:
     alpha = krippendorff_alpha(ratings)

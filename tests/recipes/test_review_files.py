@@ -7,6 +7,8 @@ import csv
 import hashlib
 import io
 import json
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossin_metrics.errors import CrossinError
@@ -24,7 +26,7 @@ from recipes.cross_xquad.label_studio import labelling_config, tasks
 from recipes.cross_xquad.review import apply_decisions, write_review
 from recipes.cross_xquad.review_page import page_data, render_page
 from recipes.cross_xquad.review_table import safe_cell, table
-from tests.recipes.review_items import PAYLOAD, hostile_item, make_items
+from tests.recipes.review_items import PAYLOAD, entry, hostile_item, make_items, write_decisions
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
@@ -140,6 +142,7 @@ def filled(items: list[Item], fill: Callable[[list[dict[str, str]]], None], deli
     return file.getvalue()
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_line_of_a_cell_starts_a_formula(text: str) -> None:
     cell = safe_cell(text)
@@ -157,6 +160,46 @@ def test_the_table_of_a_hostile_item_holds_no_formula_and_all_its_rows() -> None
         assert not any(line.strip().startswith(FORMULA) for cell in row.values() for line in cell.split("\n"))
     assert rows[0]["findings"] == f"duplicate: =1 {PAYLOAD}\nis_right (wrong_1): {PAYLOAD}"
     assert "ar: malformed: the reply was cut off" in rows[-2]["findings"]
+
+
+def test_what_was_decided_before_is_in_table_and_tasks(tmp_path: Path) -> None:
+    items = make_items(1)
+    write_decisions(tmp_path, "AB", [entry(items[0], "reject", note="two answers")])
+    (decided,), _ = apply_decisions(items, tmp_path)
+    words = "decided before: reject by AB (two answers)"
+    assert rows_of(table([decided]))[0]["findings"].split("\n")[0] == words
+    assert tasks([decided])[0]["data"]["findings"] == words
+
+
+@pytest.mark.slow
+def test_a_spreadsheet_computes_nothing_and_gives_the_table_back(tmp_path: Path) -> None:
+    office = shutil.which("soffice")
+    if office is None:
+        pytest.skip("no LibreOffice here: the table is not opened in a spreadsheet (Debian: libreoffice-calc-nogui)")
+    items = [hostile_item(), *make_items(3)]
+
+    def fill(rows: list[dict[str, str]]) -> None:
+        rows[3].update(verdict="accept", reviewer="ab", new_wrong_1="Bo Li")
+
+    def convert(path: Path, to: str, reading: str = "") -> None:
+        command = [office, f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}", "--headless", "--convert-to", to]
+        command += [f"--infilter={reading}"] if reading else []
+        subprocess.run([*command, "--outdir", tmp_path / "out", path], check=True, capture_output=True, timeout=300)
+
+    evaluate = "CSV:44,34,76,1,,0,false,true,false,false,false,0,true"  # UTF-8, formulas computed
+    (tmp_path / "raw.csv").write_text('"=1+1",x\n', encoding="utf-8")
+    (tmp_path / "safe.csv").write_text("\ufeff" + filled(items, fill), encoding="utf-8", newline="")
+    for name in ("raw", "safe"):
+        convert(tmp_path / f"{name}.csv", "fods", evaluate)
+    computed = [
+        (tmp_path / "out" / f"{name}.fods").read_text("utf-8").count("table:formula") for name in ("raw", "safe")
+    ]
+    assert computed == [1, 0]
+    convert(tmp_path / "out" / "safe.fods", "csv:Text - txt - csv (StarCalc):59,34,76,1,,0,false,true,false")
+    (tmp_path / "out" / "raw.fods").unlink()
+    (tmp_path / "out" / "safe.fods").unlink()
+    done, _ = apply_decisions(items, tmp_path / "out")
+    assert [one.decision.edits if one.decision else None for one in done] == [None, {"es": {1: "Bo Li"}}, None, None]
 
 
 def test_long_cells_are_cut_for_spreadsheets() -> None:
@@ -200,8 +243,6 @@ def test_an_untouched_table_decides_nothing(tmp_path: Path) -> None:
 
 
 def test_a_table_that_contradicts_the_page_leaves_the_question_open(tmp_path: Path) -> None:
-    from tests.recipes.review_items import entry, write_decisions
-
     (item,) = make_items(1)
     fill = lambda rows: rows[0].update(verdict="reject", reviewer="AB")  # noqa: E731
     (tmp_path / "ab.csv").write_text(filled([item], fill), encoding="utf-8", newline="")

@@ -420,6 +420,23 @@ def test_a_hostile_file_of_decisions_brings_in_text_only(page: Page, tmp_path: P
     assert [one["edits"] for one in raw["decisions"]] == [{"en": {"1": PAYLOAD}}, {}]
 
 
+def test_another_reviewer_begins_only_when_the_first_has_saved(page: Page, tmp_path: Path) -> None:
+    page.open(written(tmp_path / "review", make_items(3)))
+    page.press("ab", ENTER, "r")
+    page.js("document.getElementById('who').click()")
+    page.press(CONTROL + "a", "cd", ENTER)
+    assert page.text("#ask-error") == "Save the decisions of AB first."
+    page.press(ESCAPE)
+    page.saved("AB")
+    page.js("document.getElementById('who').click()")
+    page.press(CONTROL + "a", "cd", ENTER)
+    assert page.text("#who") == "CD"
+    assert page.text("#tally").startswith("0 of 3 decided")
+    page.js("document.getElementById('who').click()")
+    page.press(CONTROL + "a", "ab", ENTER)
+    assert page.text("#tally").startswith("1 of 3 decided")
+
+
 def test_leaving_with_unsaved_work_asks_first(page: Page, tmp_path: Path) -> None:
     page.open(written(tmp_path / "review", make_items(2)))
     page.press("ab", ENTER)

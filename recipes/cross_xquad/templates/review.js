@@ -157,7 +157,7 @@
       }
       history = [];
       persist();
-      unsaved = records.size > found.size;
+      unsaved = taken < found.size || records.size > found.size;
       const old = stale ? ` ${plural(stale, "decision")} left out: made on contents that have changed since or are not in this review.` : "";
       warn(`${plural(taken, "decision")} of ${name} loaded.${old}`);
       go(firstOpen());
@@ -503,6 +503,10 @@
     const name = byId("initials").value.trim().toUpperCase();
     if (!INITIALS.test(name)) {
       byId("ask-error").textContent = "1 to 16 letters or digits.";
+      return;
+    }
+    if (reviewer && name !== reviewer && unsaved) {
+      byId("ask-error").textContent = `Save the decisions of ${reviewer} first.`;
       return;
     }
     byId("ask").close();
