@@ -22,6 +22,9 @@ from recipes.cross_xquad.sources import Source, load_source
 from recipes.cross_xquad.writing import write_distractors, write_parallel
 
 MOST_REDOS = 20  # how often an item may come back from people; a guard, not a limit anybody should meet
+_SETTINGS = (
+    "temperature", "retry_temperature", "seed", "max_tokens", "max_characters", "api", "answer_format", "extra_body",
+)  # fmt: skip
 _PLACES = ("output_dir", "calls_dir", "stages", "push_to_hub", "dry_run")  # not part of what is built
 
 
@@ -55,10 +58,7 @@ class Build:
         """
         before = STAGES[STAGES.index(name) - 1] if name != STAGES[0] else None
         made: dict[str, Any] = {} if before is None else {before: self.stage(before).require(self.inputs(before), name)}
-        settings = {
-            key: getattr(self.model, key)
-            for key in ("temperature", "retry_temperature", "seed", "max_tokens", "api", "answer_format", "extra_body")
-        }
+        settings = {key: getattr(self.model, key) for key in _SETTINGS}
         model = {"model": self.model.model, "model_settings": fingerprint(settings), "prompts": PROMPT_VERSION}
         if name == "distractors":
             return {"source": self.source.sha256(), "gold_seed": self.options.gold_seed, **model}
@@ -213,10 +213,7 @@ def release_facts(build: Build) -> dict[str, Any]:
         "n_left_out": len(build.source.left_out),
         "model": build.model.model,
         "model_licence": build.model.licence,
-        "model_settings": {
-            key: getattr(build.model, key)
-            for key in ("temperature", "retry_temperature", "seed", "max_tokens", "api", "answer_format", "extra_body")
-        },
+        "model_settings": {key: getattr(build.model, key) for key in _SETTINGS},
         "prompt_version": PROMPT_VERSION,
         "checks_version": CHECKS_VERSION,
         "checks": asdict(build.checks),

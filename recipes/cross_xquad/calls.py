@@ -54,7 +54,7 @@ def make_call(options: ModelOptions, prompt: Prompt, attempt: int) -> Call:
         "model": options.model,
         "prompt_version": PROMPT_VERSION,
         "messages": messages,
-        "schema": prompt.schema(),
+        "schema": prompt.schema(options.max_characters),
         "settings": settings,
         "attempt": attempt,
     }
@@ -97,7 +97,7 @@ class EndpointEngine:
         else:
             body["prompt"] = call.prompt.text + "\n\n"
         if options.answer_format == "json_schema":
-            schema = {"name": call.prompt.task, "strict": True, "schema": call.prompt.schema()}
+            schema = {"name": call.prompt.task, "strict": True, "schema": call.prompt.schema(options.max_characters)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         body |= options.extra()
         return {name: value for name, value in body.items() if value is not None}
@@ -169,7 +169,9 @@ class VLLMEngine:
 
         settings = {name: call.settings[name] for name in ("max_tokens", "temperature", "seed")}
         if self._options.answer_format == "json_schema":
-            settings["structured_outputs"] = StructuredOutputsParams(json=call.prompt.schema())
+            settings["structured_outputs"] = StructuredOutputsParams(
+                json=call.prompt.schema(self._options.max_characters)
+            )
         return SamplingParams(**settings)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from recipes.cross_xquad.items import N_CHOICES, Finding, Item, Version
 from recipes.cross_xquad.sources import PIVOT, Source, SourceQuestion
-from recipes.cross_xquad.texts import contains, initials, kind, number_value, same, share_in, words
+from recipes.cross_xquad.texts import contains, initials, kind, number_value, same, share_in, spaced, words
 from recipes.translation.gates import LanguageGate, Pair, characters_per_english, script_share
 
 CHECKS_VERSION = "1"  # of every check on texts: with another, items are looked at anew
@@ -201,20 +201,27 @@ def duplicates(version: Version, language: str, gold: int) -> list[Finding]:
 
 def odd_lengths(version: Version, language: str, gold: int) -> list[Finding]:
     """An option that stands out by its length, the right one or another."""
-    lengths = [len(option) for option in version.choices]
-    slack = LENGTH_SLACK * characters_per_english(language)
+    lengths = [round(_english_length(option, language)) for option in version.choices]
     found = []
     for index, length in enumerate(lengths):
         others = lengths[:index] + lengths[index + 1 :]
         what = "the right option" if index == gold else "this option"
-        if length >= LENGTH_FACTOR * max(others) and length - max(others) >= slack:
-            detail = f"{what} has {length} characters, the longest other {max(others)}"
-        elif min(others) >= LENGTH_FACTOR * length and min(others) - length >= slack:
-            detail = f"{what} has {length} characters, the shortest other {min(others)}"
+        if length >= LENGTH_FACTOR * max(others) and length - max(others) >= LENGTH_SLACK:
+            detail = f"{what} has {length} characters (as English counts), the longest other {max(others)}"
+        elif min(others) >= LENGTH_FACTOR * length and min(others) - length >= LENGTH_SLACK:
+            detail = f"{what} has {length} characters (as English counts), the shortest other {min(others)}"
         else:
             continue
         found.append(Finding("odd_length", language, index, detail))
     return found
+
+
+def _english_length(text: str, language: str) -> float:
+    """Characters that an English text of this length would have; a Chinese sign counts for three, a digit for one."""
+    letters = sum(character.isalpha() and not character.isascii() for character in text)
+    if spaced(language):
+        return len(text) / characters_per_english(language)
+    return letters / characters_per_english(language) + len(text) - letters
 
 
 def odd_kinds(version: Version, gold: int) -> list[Finding]:

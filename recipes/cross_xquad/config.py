@@ -80,6 +80,11 @@ class ModelOptions(EndpointOptions):
     answer_format: Literal["json_schema", "json"] = option(
         "Replies kept to a JSON schema by the server, or by the prompt alone.", "json_schema"
     )
+    max_characters: int = option(
+        "Longest option that the schema allows; 0 for no bound. Small models may not end without; not every server "
+        "knows it (maxLength).",
+        0,
+    )
     temperature: float = option("Sampling temperature of the first attempt; 0 is greedy.", 0.0)
     # 0 as well: a later attempt has another prompt, which says what was wrong. Above 0, vLLM 0.32 on a CPU dies of a
     # seeded request whose prompt it reads in pieces ("CPU Generator does not use offset").
@@ -95,7 +100,7 @@ class ModelOptions(EndpointOptions):
         for name in ("max_tokens", "max_model_len"):
             if getattr(self, name) < 1:
                 raise CrossinError(f"{name}: {getattr(self, name)} must be 1 or more")
-        for name in ("temperature", "retry_temperature"):
+        for name in ("temperature", "retry_temperature", "max_characters"):
             if getattr(self, name) < 0:
                 raise CrossinError(f"{name}: {getattr(self, name)} must not be negative")
         if not self.licence.strip():

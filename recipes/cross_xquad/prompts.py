@@ -67,9 +67,11 @@ class Prompt:
     fields: tuple[str, ...]
     values: tuple[str, ...] | None = None  # the only values a field may have
 
-    def schema(self) -> dict[str, Any]:
-        """JSON schema of the reply."""
+    def schema(self, max_characters: int = 0) -> dict[str, Any]:
+        """JSON schema of the reply; `max_characters` bounds each field, 0 does not."""
         value: dict[str, Any] = {"type": "string"}
+        if max_characters and self.values is None:
+            value["maxLength"] = max_characters
         if self.values is not None:
             value["enum"] = list(self.values)
         return {

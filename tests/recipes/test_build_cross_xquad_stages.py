@@ -173,6 +173,7 @@ def test_a_damaged_items_file_is_named(data: Path, tmp_path: Path) -> None:
 
 def decide(out: Path, decisions: dict[str, tuple[str, str, str]]) -> None:
     """Save decisions as the review page does: id -> (verdict, note, sha256)."""
+    shown = {"edits": {}, "at": "2026-01-01T00:00:00Z", "languages": list(LANGUAGES)}
     entries = [
         {"id": key, "verdict": verdict, "note": note, "sha256": sha, **shown}
         for key, (verdict, note, sha) in decisions.items()
