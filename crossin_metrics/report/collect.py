@@ -112,15 +112,23 @@ def _files(paths: Iterable[str | Path]) -> list[tuple[Path, bool]]:
             raise CrossinError(f"{given}: no such file or folder")
         below = [given]
         if given.is_dir():
-            below = sorted(path for path in given.rglob("*") if path.is_file() and not _in_report(path, given))
+            below = sorted(path for path in given.rglob("*") if path.is_file() and not _no_result(path, given))
         for path in below:
             files.setdefault(path.resolve(), (path, given.is_file()))
     return list(files.values())
 
 
-def _in_report(path: Path, top: Path) -> bool:
-    """Whether a file is part of an earlier report, whose tables are no results."""
-    return any((folder / MARKER).is_file() for folder in path.parents if folder == top or top in folder.parents)
+def _no_result(path: Path, top: Path) -> bool:
+    """Whether a file is part of an earlier report, or stands beside the eval/ of an experiment (its mix, its log)."""
+    for folder in path.parents:
+        if folder != top and top not in folder.parents:
+            break
+        if (folder / MARKER).is_file():
+            return True
+        trained = (folder / "mix").is_dir() or (folder / "adapter").is_dir()
+        if trained and (folder / "eval").is_dir() and folder / "eval" not in path.parents:
+            return True
+    return False
 
 
 def _lot(path: Path, named: bool, found: Collection) -> tuple[Any, ...] | None:

@@ -187,3 +187,17 @@ def test_command_says_problems_and_goes_on(tmp_path: Path, capsys: pytest.Captur
     assert main(["report", str(tmp_path / "in"), "--out", str(foreign), "--no-plots"]) == 2
     assert os.listdir(foreign) == ["thesis.tex"]
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]  # no half-made folder stays
+
+
+def test_of_an_experiment_only_its_evaluation_is_read(tmp_path: Path) -> None:
+    run = tmp_path / "arms" / "x2x" / "seed0"
+    write_run(run / "eval", *answers_of(0.5, n=10))
+    for name in ("mix/train.parquet", "train_log.jsonl", "adapter/adapter_config.json"):
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_text("{}\n", encoding="utf-8")
+    for given in (tmp_path, run):
+        found = collect([given])
+        assert len(found.runs) == 1
+        assert found.problems == []
+    (run / "eval").rename(run / "elsewhere")  # no folder of an experiment any more: its files are spoken of
+    assert {Path(path).name for path, _ in collect([tmp_path]).problems} == {"train.parquet", "train_log.jsonl"}
