@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.dry_run:
         from recipes.experiments.estimate import report
 
-        print(report(options))
+        print(report(options, plan))
         return 0
     with experiment_lock(options.folder):
         check_options(options)

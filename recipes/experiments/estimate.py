@@ -24,7 +24,7 @@ from crossin_metrics.errors import CrossinError
 from recipes.experiments import lengths
 from recipes.experiments.config import REPO, ExperimentOptions
 from recipes.experiments.operations import inference_operations, model_config, training_operations
-from recipes.experiments.plan import make_plan, mix_options, model_of, train_options
+from recipes.experiments.plan import Plan, mix_options, model_of, train_options
 from recipes.tuning.run_folder import read_json
 
 GIB = 2**30
@@ -135,15 +135,15 @@ def accelerator(name: str, used: float) -> Accelerator:
         raise CrossinError(f"gpu: {name!r} is none of {', '.join(GPUS)}, cpu, or TFLOPS:GIB such as 312:80") from None
 
 
-def estimate(options: ExperimentOptions) -> list[ArmCost]:
+def estimate(options: ExperimentOptions, plan: Plan) -> list[ArmCost]:
     """The cost of each arm. Nothing is written outside a temporary folder.
 
     Raises:
-        CrossinError: as `make_plan`, or an arm's merged options are refused by its recipe.
+        CrossinError: an arm's merged options are refused by its recipe, or local data cannot be read.
     """
     device = accelerator(options.gpu, options.mfu)
     out = []
-    with _data(options) as data:
+    with _data(plan) as data:
         for arm in options.arms:
             seeds = [seed for seed in options.seeds_of(arm) if options.wants(arm, seed)]
             if not seeds:
@@ -155,12 +155,11 @@ def estimate(options: ExperimentOptions) -> list[ArmCost]:
     return out
 
 
-def report(options: ExperimentOptions) -> str:
+def report(options: ExperimentOptions, plan: Plan) -> str:
     """The plan and its cost as text."""
     device = accelerator(options.gpu, options.mfu)
-    plan = make_plan(options)
     runs = [run for run in plan.runs if options.wants(run.arm, run.seed)]
-    costs = estimate(options)
+    costs = estimate(options, plan)
     stages = len(plan.data) + sum(len(run.stages) for run in runs)
     models = dict.fromkeys(cost.model for cost in costs)
     lines = [
@@ -381,13 +380,12 @@ def _parsed(merged: dict[str, Any]) -> tuple[Any, Any, Any]:
 
 
 @contextlib.contextmanager
-def _data(options: ExperimentOptions) -> Any:
+def _data(made: Plan) -> Any:
     """The data stage's folder: the experiment's own where it is filled, else one that goes away."""
-    plan = make_plan(options).data
-    if not plan:
+    if not made.data:
         yield None
         return
-    stage = plan[0]
+    stage = made.data[0]
     if all(path.is_file() for path in stage.outputs):
         yield stage.outputs[0].parent
         return

@@ -142,13 +142,19 @@ class _Lazy:
 
 @lru_cache(maxsize=64)
 def _counted(key: tuple[Any, ...], what: _Lazy) -> Operations:
+    """Count three shapes on models of two and of three layers: all further layers are as the third."""
     import numpy as np
 
-    model = _meta_model(what.config, what.plan, checkpointing=bool(key[-1]) if what.plan is not None else False)
+    backward = what.plan is not None
+    checkpointing = backward and bool(key[-1])
     points = [(64, 32), (128, 32), (128, 64)]
-    measured = [count_row(model, tokens, heads, backward=what.plan is not None) for tokens, heads in points]
+    shallow, deeper = (
+        np.array([count_row(model, tokens, heads, backward=backward) for tokens, heads in points], dtype=np.float64)
+        for model in (meta_model(what.config, what.plan, checkpointing=checkpointing, layers=n) for n in (2, 3))
+    )
+    measured = shallow + (_text(what.config).num_hidden_layers - 2) * (deeper - shallow)
     matrix = np.array([(tokens, tokens**2, heads) for tokens, heads in points], dtype=np.float64)
-    token, square, head = np.linalg.solve(matrix, np.array(measured, dtype=np.float64))
+    token, square, head = np.linalg.solve(matrix, measured)
     return Operations(float(token), float(square), float(head))
 
 
@@ -167,7 +173,8 @@ def count_row(model: Any, tokens: int, heads: int, *, backward: bool) -> int:
     return counter.get_total_flops()
 
 
-def _meta_model(config: Any, plan: Any, *, checkpointing: bool) -> Any:
+def meta_model(config: Any, plan: Any, *, checkpointing: bool, layers: int | None = None) -> Any:
+    """The model with its adapter and without numbers, for counting; `layers`: that many of its decoder layers."""
     import copy
     import warnings
 
@@ -176,6 +183,11 @@ def _meta_model(config: Any, plan: Any, *, checkpointing: bool) -> Any:
     from transformers import AutoModelForCausalLM
 
     config = copy.deepcopy(config)
+    if layers is not None:
+        text = _text(config)
+        text.num_hidden_layers = layers
+        if getattr(text, "layer_types", None):
+            text.layer_types = list(text.layer_types)[:layers]
     config._attn_implementation = "eager"  # fused kernels of the meta device are not counted alike everywhere
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
 RUN, CONFIG, MANIFEST, LOG = "run.json", "config.yaml", "manifest.json", "train_log.jsonl"
 OURS = (CONFIG, MANIFEST, LOG, "checkpoints", "adapter", "merged", "eval", "report", RUN)  # run.json goes last
