@@ -6,6 +6,8 @@ import csv
 import io
 import math
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -196,6 +198,37 @@ def test_a_baseline_works_without_labels(runs: Path) -> None:
     tests = rows_of(report, "comparisons.csv")
     assert all(row["p_questions"] == row["p_questions_and_seeds"] != "" for row in tests)
     assert "training seeds" not in text_of(report, "arms.md")
+
+
+def test_a_table_of_predictions_gives_the_same_arms(runs: Path, report: Report, tmp_path: Path) -> None:
+    lines = ["task,model,mode,prompt,id,language,answer,gold,n_choices"]
+    for run in collect([runs / "arms"], labels=read_labels(runs / "labels.csv")).runs:
+        model = str(run.source_files[0].relative_to(runs).parents[2])
+        for identifier, answers, gold in zip(run.ids, run.answers, run.gold, strict=True):
+            lines += [
+                f"crossin_mini,runs/{model}/,,p1,{identifier},{language},{answer},{gold},4"
+                for language, answer in zip(run.languages, answers, strict=True)
+            ]
+    table = tmp_path / "predictions.csv"
+    table.write_text("\n".join(lines), encoding="utf-8")
+    again = build_report([table], Options(labels=runs / "labels.csv", baseline="base", plots=False, n_resamples=200))
+    left, right = (
+        [{key: value for key, value in row.items() if key not in ("signature", "formulation")} for row in rows]
+        for rows in (rows_of(report, "arms.csv"), rows_of(again, "arms.csv"))
+    )
+    assert left == right
+
+
+def test_latex_of_arms_compiles(report: Report, tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex here: that the tables compile is not checked")
+    body = text_of(report, "arms.tex")
+    document = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}" + body + "\\end{document}"
+    (tmp_path / "t.tex").write_text(document, encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=batchmode", "t.tex"], cwd=tmp_path, capture_output=True, timeout=120
+    )
+    assert done.returncode == 0
 
 
 def test_two_seeds_with_the_same_answers_are_two_runs(tmp_path: Path) -> None:
