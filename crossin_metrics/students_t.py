@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from math import exp, inf, isnan, lgamma, log, log1p, nan, sqrt
+from math import erfc, exp, inf, isnan, lgamma, log, log1p, nan, pi, sqrt
 
 _STEPS = 500  # of the continued fraction; it settles within about sqrt(degrees / 2) steps
 _SMALL = 1e-300
+_NORMAL = 1e7  # degrees from which seven digits are the normal distribution's
 
 
 def two_sided_p(t: float, degrees: float) -> float:
@@ -19,9 +20,7 @@ def two_sided_p(t: float, degrees: float) -> float:
     """
     if isnan(t) or isnan(degrees):
         return nan
-    if degrees > 1e7:  # no different from the normal distribution to seven digits
-        from math import erfc
-
+    if degrees > _NORMAL:
         return erfc(abs(t) / sqrt(2.0))
     if abs(t) == inf:
         return 0.0
@@ -36,18 +35,23 @@ def critical_value(level: float, degrees: float) -> float:
     """
     if isnan(degrees):
         return nan
-    low, high = 0.0, 1.0
-    while two_sided_p(high, degrees) > 1.0 - level:
-        low, high = high, 2.0 * high
-    for _ in range(200):
-        middle = (low + high) / 2.0
-        if middle in (low, high):
+    # Newton's method on log P over log t, which is nearly a line: P falls as a power of t in the tail.
+    wanted, log_t = log(1.0 - level), 0.7
+    for _ in range(100):
+        t = exp(log_t)
+        p = two_sided_p(t, degrees)
+        step = (log(p) - wanted) * p / (2.0 * t * _density(t, degrees))
+        log_t += max(-1.0, min(1.0, step))
+        if abs(step) < 1e-13:
             break
-        if two_sided_p(middle, degrees) > 1.0 - level:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2.0
+    return exp(log_t)
+
+
+def _density(t: float, degrees: float) -> float:
+    if degrees > _NORMAL:
+        return exp(-t * t / 2.0) / sqrt(2.0 * pi)
+    constant = lgamma((degrees + 1.0) / 2.0) - lgamma(degrees / 2.0) - log(degrees * pi) / 2.0
+    return exp(constant - (degrees + 1.0) / 2.0 * log1p(t * t / degrees))
 
 
 def _incomplete_beta(degrees: float, square: float) -> float:

@@ -15,13 +15,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossin_metrics.questions import check_questions
-from crossin_metrics.replicates import Arm, arm_scores, compare_arms, resample_arms
-from crossin_metrics.scores import score
+from crossin_metrics.per_question import question_statistics
+from crossin_metrics.replicates import Arm, arm_scores, compare_arms
+from crossin_metrics.scores import harmonic_mean, score
 from crossin_metrics.students_t import critical_value
 
 LANGUAGES = ("en", "es", "vi", "zh")
@@ -63,7 +64,7 @@ def questions_of(world: World, n: int, rng: np.random.Generator) -> tuple[NDArra
     return rng.normal(0.0, world.question, n), rng.integers(1, N_CHOICES, n)
 
 
-def truth(world: World, rng: np.random.Generator, *, n_seeds: int = 1500, n: int = 2000) -> NDArray[np.float64]:
+def truth(world: World, rng: np.random.Generator, *, n_seeds: int = 1000, n: int = 2000) -> NDArray[np.float64]:
     """Mean and standard deviation over seeds of each score, `[2, 3]`; every seed on questions of its own."""
     made = []
     for _ in range(n_seeds):
@@ -76,18 +77,30 @@ def truth(world: World, rng: np.random.Generator, *, n_seeds: int = 1500, n: int
 def arms_of(
     worlds: Sequence[World], n_seeds: Sequence[int], n: int, n_resamples: int, rng: np.random.Generator
 ) -> list[Arm]:
-    """One arm a world, on the same questions."""
-    shared = questions_of(worlds[0], n, rng)
-    gold = np.zeros(n, dtype=int)
-    runs = {
-        str(i): [
-            check_questions(answers, gold, LANGUAGES, n_choices=N_CHOICES)
-            for answers in draw(world, seeds, *shared, rng)
-        ]
-        for i, (world, seeds) in enumerate(zip(worlds, n_seeds, strict=True))
-    }
-    made = resample_arms(runs, keys=KEYS, n_resamples=n_resamples, seed=int(rng.integers(2**31)))
-    return list(made.values())
+    """One arm a world, on the same questions; what `resample_arms` gives, of two statistics a question only."""
+    shared, gold = questions_of(worlds[0], n, rng), np.zeros(n, dtype=int)
+    counts = rng.multinomial(n, np.full(n, 1.0 / n), n_resamples) / n
+    arms = []
+    for world, seeds in zip(worlds, n_seeds, strict=True):
+        scores, values = [], []
+        for answers in draw(world, seeds, *shared, rng):
+            found = question_statistics(answers, gold, LANGUAGES, n_choices=N_CHOICES)
+            right = found.matrix[:, found.layout.slices["right"]].mean(axis=1)
+            agree = found.matrix[:, found.layout.slices["agree"]][:, found.layout.subset - 2]
+            scores.append(_scores(right.mean(), agree.mean()))
+            values.append(_scores(counts @ right, counts @ agree))
+        arms.append(
+            Arm(
+                {key: np.array([one[key] for one in scores]) for key in KEYS},
+                {key: np.stack([one[key] for one in values], axis=1) for key in KEYS},
+                n,
+            )
+        )
+    return arms
+
+
+def _scores(acc: Any, consistency: Any) -> dict[str, Any]:
+    return {"acc": acc, "consistency": consistency, "ac3": harmonic_mean(acc, consistency)}
 
 
 def crossed_interval(arm: Arm, key: str, rng: np.random.Generator) -> tuple[float, float]:
