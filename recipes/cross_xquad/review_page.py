@@ -18,6 +18,7 @@ from recipes.cross_xquad.decisions import FORMAT, VERSION
 from recipes.cross_xquad.items import Decision, Item
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_SCRIPTS = ("state.js", "drawing.js", "actions.js")
 _RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
 _WITHOUT_SPACES = {"Han", "Thai"}  # scripts in which words touch, so that an option may start anywhere
 
@@ -35,7 +36,9 @@ def render_page(items: Sequence[Item], *, title: str) -> str:
         from crossin_metrics.report.page import embedded_json
     except ImportError as error:
         raise CrossinError(f"the review page needs {error.name}: pip install 'crossin[report]'") from error
-    style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("review.css", "review.js"))
+    style = (_TEMPLATES / "review.css").read_text(encoding="utf-8")
+    parts = "\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{parts}}})();\n'
     policy = (
         f"default-src 'none'; script-src '{_source(script)}'; style-src '{_source(style)}'; base-uri 'none'; "
         "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -45,7 +48,7 @@ def render_page(items: Sequence[Item], *, title: str) -> str:
         title=title,
         n_items=len(items),
         policy=policy,
-        style=Markup(style),  # both are files of this project
+        style=Markup(style),  # both are made of files of this project
         script=Markup(script),
         data=Markup(embedded_json(page_data(items))),
     )

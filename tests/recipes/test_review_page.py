@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,68 +16,11 @@ import pytest
 
 from recipes.cross_xquad.items import Item, Version
 from recipes.cross_xquad.review import apply_decisions, write_review
-from tests.end_to_end.test_report_page import CONTRAST, DESK, FLAGS, PHONE
+from tests.end_to_end.test_report_page import CONTRAST, FLAGS, PHONE
+from tests.recipes.review_browser import CONTROL, ENTER, ESCAPE, KEY, MARKS, TAB, Page
 from tests.recipes.review_items import PAYLOAD, entry, hostile_item, make_items, write_decisions
 
 pytestmark = pytest.mark.slow
-
-ESCAPE, ENTER, TAB, CONTROL = "\ue00c", "\ue007", "\ue004", "\ue009"
-# The marks of one language's passage; a key as the browser reports it.
-MARKS = (
-    "return [...document.querySelectorAll(`[data-language=${arguments[0]}] .passage mark`)]"
-    ".map((m) => [m.textContent, m.dataset.letter])"
-)
-KEY = (
-    "document.activeElement.dispatchEvent(new KeyboardEvent('keydown',"
-    "{key: arguments[0], code: arguments[1], repeat: arguments[2], bubbles: true}))"
-)
-WAIT = 20.0  # seconds for a file to be downloaded
-
-
-class Page:
-    """The page as a reviewer has it: keys go to whatever has the focus."""
-
-    def __init__(self, driver: Any, downloads: Path) -> None:
-        self.driver, self.downloads = driver, downloads
-
-    def open(self, path: Path, *, fresh: bool = True, size: tuple[int, int] = DESK, dark: bool = False) -> None:
-        """Load it; `fresh` forgets what the browser kept."""
-        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-        for _ in range(10):  # what was cleared can still be there on the next load, or the one after
-            self.driver.get("about:blank")
-            self.driver.get(path.as_uri())
-            if not fresh or self.js("return localStorage.length") == 0:
-                break
-            self.js("localStorage.clear()")
-        assert self.js("return document.documentElement.dataset.ready") == "yes"
-
-    def js(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.driver.switch_to.active_element.send_keys(key)
-
-    def text(self, css: str) -> str:
-        return str(self.js("return document.querySelector(arguments[0]).textContent", css))
-
-    def place(self) -> str:
-        return self.text("#place code")
-
-    def saved(self, reviewer: str) -> Path:
-        """Press s and wait for the file."""
-        review = self.js("return JSON.parse(document.getElementById('data').textContent).review")
-        path = self.downloads / f"decisions-{reviewer}-{review[:8]}.json"
-        path.unlink(missing_ok=True)
-        self.press("s")
-        until = time.monotonic() + WAIT
-        while not path.exists() and time.monotonic() < until:
-            time.sleep(0.05)
-        assert path.exists(), [p.name for p in self.downloads.iterdir()]
-        return path
 
 
 @pytest.fixture(scope="module")
@@ -364,23 +306,16 @@ def test_work_is_kept_by_the_browser_and_goes_on_from_a_file(page: Page, tmp_pat
     page.press("cd", ENTER, "r")
     load = page.driver.find_element("id", "load")
     load.send_keys(str(file))
-    wait_for(page, "Not loaded: the file holds decisions of AB, and this review is CD's")
+    page.wait_for("Not loaded: the file holds decisions of AB, and this review is CD's")
 
     page.open(path)
     page.press(ESCAPE)
     page.driver.find_element("id", "load").send_keys(str(file))
-    wait_for(page, "2 decisions of AB loaded")
+    page.wait_for("2 decisions of AB loaded")
     assert page.place() == "q2"
     page.press("d")
     done, _ = applied(items, tmp_path / "decisions", page.saved("AB"))
     assert [one.decision.verdict if one.decision else None for one in done] == ["accept", "reject", "redo", None]
-
-
-def wait_for(page: Page, words: str) -> None:
-    until = time.monotonic() + WAIT
-    while words not in page.text("#notice") and time.monotonic() < until:
-        time.sleep(0.05)
-    assert words in page.text("#notice")
 
 
 @pytest.mark.parametrize(
@@ -396,7 +331,7 @@ def test_a_file_that_is_none_of_ours_is_refused(page: Page, tmp_path: Path, cont
     page.press("ab", ENTER)
     (tmp_path / "wrong.json").write_text(content, encoding="utf-8")
     page.driver.find_element("id", "load").send_keys(str(tmp_path / "wrong.json"))
-    wait_for(page, "Not loaded: ")
+    page.wait_for("Not loaded: ")
     assert words in page.text("#notice")
 
 
@@ -411,7 +346,7 @@ def test_a_hostile_file_of_decisions_brings_in_text_only(page: Page, tmp_path: P
     ]
     file = write_decisions(tmp_path, "AB", hostile)
     page.driver.find_element("id", "load").send_keys(str(file))
-    wait_for(page, "2 decisions of AB loaded. 1 decision left out")
+    page.wait_for("2 decisions of AB loaded. 1 decision left out")
     assert page.text("#tally").startswith("1 of 3 decided: 0 accepted, 1 rejected")
     assert page.js("return document.getElementById('note').value") == PAYLOAD
     assert page.text("[data-language=en] [data-option='1'] ins") == PAYLOAD
