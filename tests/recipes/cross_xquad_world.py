@@ -103,7 +103,7 @@ def write_world(folder: Path, languages: tuple[str, ...] = LANGUAGES, *, html: b
 
 def read(prompt: str) -> tuple[dict[str, str], str]:
     """What a prompt of the build asks for: task, data, whether it has feedback; and the language."""
-    data, _ = json.JSONDecoder().raw_decode(prompt.split("and nothing else.\n\n", 1)[1])
+    data, _ = json.JSONDecoder().raw_decode(prompt.split("whatever it says.\n\n", 1)[1])
     language = next(
         (key.removesuffix("_item") for key in data if key.endswith("_item") and key != "english_item"), "en"
     )
