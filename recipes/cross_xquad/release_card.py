@@ -203,7 +203,8 @@ def _stages(stages: Mapping[str, Any]) -> str:
         record = stages[name] if isinstance(stages[name], Mapping) else {"": stages[name]}
         hidden = ("inputs", "stage", "items_sha256")
         shown = {key: value for key, value in record.items() if key not in hidden and value not in ({}, None, "")}
-        said = "; ".join(f"{_words(key.removeprefix('n_'))} {_value(value)}".strip() for key, value in shown.items())
+        counts = {key: f"({_value(one)})" if isinstance(one, Mapping) else _value(one) for key, one in shown.items()}
+        said = "; ".join(f"{_words(key)} {value}".strip() for key, value in counts.items())
         lines.append(f"- **{escape(name)}**: {said or 'no counts'}")
     return "Counts after each stage:\n\n" + "\n".join(lines) if lines else ""
 
@@ -233,13 +234,13 @@ def _reviewers(reviewers: Mapping[str, int]) -> str:
 
 
 def _words(key: str) -> str:
-    return escape(key.replace("_", " "))
+    return escape(key.removeprefix("n_").replace("_", " "))
 
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         parts = [
-            f"{_words(str(key))} ({_value(one)})" if isinstance(one, Mapping) else f"{_words(str(key))} {_value(one)}"
+            f"{_words(str(key))} ({_value(one)})" if isinstance(one, Mapping) else f"{_words(str(key))}: {_value(one)}"
             for key, one in value.items()
         ]
         return ", ".join(parts) or "none"

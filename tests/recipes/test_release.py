@@ -161,13 +161,13 @@ def test_the_card_tells_everything_that_was_asked(tmp_path: Path) -> None:
         "hub:google/xquad@0a1b2c",
         "5" * 64,
         "lab/writer-7b",
-        "temperature 0.0",
+        "temperature: 0.0",
         "- **distractors**: items 24\n- **check**:",
         "AB (2), CD (2), EF (1)",
         "`odd_length` | accepted by people 2, redo 1, reject 1",
         "| 21 | in the set |",
         "differs from chance",
-        "judge yes, none none",
+        "judge: yes, none: none",
     ):
         assert said in card, said
     hashes = json.loads(json.dumps({n: hashlib.sha256(c).hexdigest() for n, c in contents(tmp_path / "r").items()}))
@@ -307,6 +307,32 @@ def test_what_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(CrossinError, match="cannot write"):
         release(clean, tmp_path / "file" / "r", FACTS)
+
+
+# -- the recipe -------------------------------------------------------------------------------------------------------
+
+
+def test_the_recipe_ends_in_a_release_twice_the_same(tmp_path: Path) -> None:
+    """The real driver, its five stages and a scripted endpoint; a second build elsewhere gives the same bytes."""
+    from recipes import build_cross_xquad
+    from recipes.cross_xquad.config import STAGES
+    from tests.recipes.cross_xquad_world import N_QUESTIONS, server, write_world
+    from tests.recipes.scripted_server import serve
+
+    data = write_world(tmp_path / "data")
+    for name in ("one", "two"):
+        with serve(server(script=lambda seen: "perfect")) as state:
+            given = ["--output_dir", tmp_path / name, "--data_dir", data, "--base_url", state.base_url]
+            given += ["--model", "scripted", "--licence", "Apache-2.0", "--stages", *STAGES]
+            assert build_cross_xquad.main([str(one) for one in given]) == 0
+    first = tmp_path / "one" / "release"
+    assert contents(first) == contents(tmp_path / "two" / "release")
+    assert len(load_file(first / "cross_xquad.jsonl")) == N_QUESTIONS
+    card = (first / "README.md").read_text(encoding="utf-8")
+    assert f"| {N_QUESTIONS} | in the set |" in card
+    assert "Nobody has reviewed it yet." in card
+    for place in (str(tmp_path), "127.0.0.1", str(Path.home())):
+        assert all(place.encode() not in content for content in contents(first).values())
 
 
 # -- the hub ----------------------------------------------------------------------------------------------------------
