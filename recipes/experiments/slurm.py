@@ -6,6 +6,7 @@ experiment's folder has to lie on a file system that all nodes share.
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Callable
@@ -56,7 +57,8 @@ class RunJob:
     """
 
     def __init__(self, options: ExperimentOptions, run: Run) -> None:
-        self.options = options
+        self.options = copy.copy(options)
+        self.options.jobs = 1  # the job's cores and GPUs are all for its run
         self.run = run
 
     def __call__(self) -> dict[str, Any]:
@@ -79,7 +81,7 @@ class SlurmExecutor:
 
     def __init__(self, options: ExperimentOptions, records: Records, say: Say, poll: float | None = None) -> None:
         """Args:
-            poll: seconds between two looks at the jobs; None: 10, or 0.5 for jobs on this machine.
+            poll: seconds between two looks at the jobs; None: 30, or 0.5 for jobs on this machine.
 
         Raises:
             CrossinError: submitit or Slurm is missing, or `slurm:` holds an option that does not exist.
@@ -93,8 +95,9 @@ class SlurmExecutor:
         self.requeues = settings.pop("max_num_timeout", REQUEUES)
         if not isinstance(self.requeues, int) or isinstance(self.requeues, bool) or self.requeues < 0:
             raise CrossinError(f"slurm: max_num_timeout: {self.requeues!r} must be a whole number, not negative")
-        self.poll = poll if poll is not None else 0.5 if self.cluster == "local" else 10.0
+        self.poll = poll if poll is not None else 0.5 if self.cluster == "local" else 30.0
         self.executor = self._executor(settings)
+        self._jobs: dict[str, Any] = {}
 
     def execute(self, plan: Plan) -> Outcome:
         """Run the data stage here, then every run that has something to do as a job, and wait for all."""
@@ -130,16 +133,24 @@ class SlurmExecutor:
             raise
         return self.outcome
 
-    def state(self, note: dict[str, Any]) -> str:
-        """State of a noted job, in Slurm's words; GONE where it is not there any more."""
-        if note.get("cluster") != self.cluster:
-            return "GONE"
-        if self.cluster != "slurm":
-            return "RUNNING" if _lives(int(note["job_id"])) else "GONE"
+    def state(self, note: dict[str, Any], *, ask: bool = True) -> str:
+        """State of a noted job, in Slurm's words; GONE where it is not there any more.
+
+        Args:
+            ask: ask Slurm's accounting now, for all jobs at once; otherwise what it last said counts.
+        """
         import submitit
 
-        job: Any = submitit.SlurmJob(self.folder, str(note["job_id"]))
-        state = str(job.watcher.get_state(job.job_id, mode="force")).split(" ")[0].rstrip("+").upper()
+        if note.get("cluster") != self.cluster:
+            return "GONE"
+        number = str(note["job_id"])
+        if self.cluster != "slurm":
+            if _lives(int(number)):
+                return "RUNNING"
+            return "COMPLETED" if submitit.LocalJob(self.folder, number).paths.result_pickle.is_file() else "GONE"
+        job = self._jobs.setdefault(number, submitit.SlurmJob(self.folder, number))
+        said = str(job.watcher.get_state(number, mode="force" if ask else "cache"))
+        state = said.split(" ")[0].rstrip("+").upper()
         if state == "UNKNOWN":  # accounting lags behind, or forgot
             return "PENDING" if time.time() - float(note["submitted"]) < ACCOUNTING_DELAY else "GONE"
         return state
@@ -185,9 +196,9 @@ class SlurmExecutor:
         seen: set[str] = set()
         while waiting:
             again: list[Run] = []
-            for name, (run, note) in list(waiting.items()):
+            for number, (name, (run, note)) in enumerate(list(waiting.items())):
                 self._progress(run, note, seen)
-                state = self.state(note)
+                state = self.state(note, ask=number == 0)
                 if state != states.get(name):
                     states[name] = state
                     self.say(f"{name}: job {note['job_id']} {state.lower().replace('_', ' ')}")
@@ -229,7 +240,7 @@ class SlurmExecutor:
                 continue
             if stage.name in failed:
                 self._fail(stage.name, failed[stage.name])
-            elif not ours and (state in LOST or state == "COMPLETED") and self._attempt(run) < self.requeues:
+            elif not ours and state in LOST and self._attempt(run) < self.requeues:
                 self.say(f"{run.name}: job {note['job_id']} was lost ({state.lower()}); its run is submitted again")
                 self.outcome.done = [name for name in self.outcome.done if not name.startswith(f"{run.name}/")]
                 return True

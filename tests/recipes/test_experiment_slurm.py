@@ -146,6 +146,24 @@ def submit_and_wait(folder: str, go: str) -> None:
     SlurmExecutor(options(place), Records(place), print, poll=0.1).execute(plan(place, wait=Path(go)))
 
 
+def test_a_job_has_the_node_to_itself(tmp_path: Path) -> None:
+    from recipes.experiments.slurm import RunJob
+
+    chosen = options(tmp_path)
+    chosen.jobs = 4
+    assert RunJob(chosen, plan(tmp_path).runs[0]).options.jobs == 1
+    assert chosen.jobs == 4
+
+
+def test_a_job_that_cannot_begin_is_not_repeated_for_ever(tmp_path: Path) -> None:
+    """A node on which the environment is missing: tried again as often as is allowed, then failed, its log named."""
+    outcome, said = execute(tmp_path, plan(tmp_path), local_setup=["exit 3"], max_num_timeout=1)
+    assert sorted(outcome.failed) == ["a/0/mix", "b/0/mix"]
+    assert all("_log.out" in message for message in outcome.failed.values())
+    assert sum("submitted again" in line for line in said) == 2
+    assert counts(tmp_path) == {"data/seed": 1}
+
+
 def test_a_lost_job_is_submitted_again(tmp_path: Path) -> None:
     go = tmp_path / "go"
     made = plan(tmp_path, wait=go)
