@@ -331,3 +331,29 @@ def test_a_hundred_models_on_five_tasks_stay_usable(browser: Any, tmp_path: Path
     print(f"{size:.1f} MB, first paint {paint:.0f} ms, sort and filter {used:.2f} s, made in {seconds:.0f} s")
     assert paint < 2000
     assert used < 2.0
+
+
+def test_arms_fit_the_screen_in_dark_and_light(browser: Any, tmp_path: Path) -> None:
+    lines = ["run,name,arm,seed,tokens,seconds,peak_memory_gb,trained_parameters"]
+    for arm in ("base", "<b>x2x</b>_with_a_name_that_goes_on_and_on"):
+        for seed in (0, 1, 2):
+            folder = tmp_path / "runs" / arm[:3].strip("<") / f"seed{seed}"
+            write_run(folder, *answers_of(0.5, n=40, seed=seed + len(arm)), model="org/m")
+            lines.append(f"*/{folder.parent.name}/seed{seed}/*,{arm},,{seed},1000000,600,3.5,30000000")
+    lines.append("*/nowhere/*,lost,,0,,,,")
+    (tmp_path / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    options = Options(n_resamples=200, labels=tmp_path / "labels.csv", baseline="base")
+    write_report(tmp_path / "report", build_report([tmp_path / "runs"], options).files)
+    for size, dark in ((PHONE, True), ((320, 568), False), (DESK, False)):
+        opened(browser, tmp_path / "report" / "index.html", size, dark=dark)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
+        assert float(browser.execute_script(CONTRAST)[1]) >= 4.5
+    tables = browser.execute_script(
+        "return [...document.querySelectorAll('#arms table')]"
+        ".map((table) => [...table.rows].map((row) => row.cells[0].textContent))"
+    )
+    shown = ["base", "<b>x2x</b>_with_a_name_that_goes_on_and_on", "lost"]
+    assert tables[0][1:] == shown
+    assert tables[1][1:] == shown[1:]  # each against the baseline
+    assert browser.execute_script("return document.querySelectorAll('#arms b').length") == 0
+    assert "lost, seed 0" in find(browser, "#arms .notice").text
