@@ -73,6 +73,12 @@ def markdown(report: Report, *, figure: str | None = None, level: int = 1) -> st
         ]
     parts += [f"{mark}# Options", _table(_options(report))]
     parts += ["\n".join(f"- {escape(line)}" for line in [*_gold(report), *_doubles(report), *report.notes])]
+    parts += [
+        f"{mark}# Every test",
+        _table(_tests(report), left=2),
+        "Rows right of rows asked, Wilson's 95% interval (of all languages together a normal one over questions), the "
+        "p-value against chance, and Holm's corrected one.",
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -118,6 +124,15 @@ def _guessers(report: Report) -> list[list[str]]:
         else:
             cells = [_cell(by[code], wide=wide) if code in by else "-" for code in columns]
         rows.append([name + mark, *cells])
+    return rows
+
+
+def _tests(report: Report) -> list[list[str]]:
+    rows = [["rule", "language", "right", "of", "%", "95%", "chance", "p", "p (Holm)", ""]]
+    for test in report.tests:
+        shares = [_percent(test.share), f"{_percent(test.low)}-{_percent(test.high)}", _percent(test.chance)]
+        p_values = [f"{test.p_value:.2g}", f"{test.p_holm:.2g}"]
+        rows.append([test.rule, test.language, str(test.hits), str(test.n), *shares, *p_values, test.flag])
     return rows
 
 

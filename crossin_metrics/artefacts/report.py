@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crossin_metrics.artefacts.chance import clustered, distribution, p_value, pooled_distribution, wilson
 from crossin_metrics.artefacts.learned import Learned, folds_of, learn
 from crossin_metrics.artefacts.rules import LEARNED, PLACE, PLACE_SAYS, RULES, best, feature_array, picks
-from crossin_metrics.artefacts.statistics import language_statistics, set_statistics
+from crossin_metrics.artefacts.statistics import language_statistics, letter, set_statistics
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.parallel import ParallelMCQ
 
@@ -115,7 +115,7 @@ def analyse(
     Args:
         data: any parallel set; its questions may have different numbers of options.
         model: a checkpoint folder or hub name for the passage-free model; None asks none.
-        limit: most questions that the model is asked, drawn by SHA-256 of their ids; None: all.
+        limit: most questions that the model is asked, drawn by SHA-256 of their positions; None: all.
         prompt: wording for the model, see `crossin_metrics.prompts`.
         model_args: for the backend, such as `dtype`.
         n_permutations: most draws of the learned rules' tests; a p-value of theirs is at least 1 / (draws + 1).
@@ -142,8 +142,8 @@ def analyse(
         columns = [picks(rule, data, code, numbers) for code in data.languages]
         _add(found, data, rule.name, rule.says, "rule", rule.reads_passage, columns, numbers)
     for place in range(int(counts.max())):
-        name, words = f"always_{chr(ord('A') + place)}", f"option {chr(ord('A') + place)}"
-        found.rules[name] = words
+        name = f"always_{letter(place)}"
+        found.rules[name] = f"option {letter(place)}"
         found.tests.append(_place_test(name, place, counts, gold))
     folds = folds_of(data.groups)
     if len(set(data.groups)) < FEWEST_GROUPS:

@@ -10,7 +10,6 @@ import numpy as np
 
 from crossin_metrics.artefacts.texts import KINDS, fold, kind
 from crossin_metrics.parallel import Item, ParallelMCQ
-from crossin_metrics.spans import normalise
 
 PERCENTILES = (5, 25, 50, 75, 95)
 
@@ -27,7 +26,7 @@ def set_statistics(data: ParallelMCQ) -> dict[str, Any]:
         "n_questions": len(data),
         "n_groups": len(set(data.groups)),
         "n_choices": {str(n): counts[n] for n in sorted(counts)},
-        "gold_places": {_letter(place): places[place] for place in range(max(counts))},
+        "gold_places": {letter(place): places[place] for place in range(max(counts))},
     }
 
 
@@ -42,8 +41,8 @@ def language_statistics(data: ParallelMCQ, language: str) -> dict[str, Any]:
         is the only one of its kind.
         `in_passage`: shares of right and wrong options that stand word for word in the passage (NFKC, case and white
         space folded); None without passages.
-        `duplicates`: ids of questions with two options that differ in case, punctuation and space at most (`options`),
-        or that another question repeats on the same passage (`questions`).
+        `duplicates`: ids of questions with two options that differ in case, space, quotes and last punctuation at most
+        (`options`), or that another question repeats on the same passage (`questions`).
     """
     items = data.items[language]
     gold = [item.choices[right] for item, right in zip(items, data.gold, strict=True)]
@@ -54,7 +53,7 @@ def language_statistics(data: ParallelMCQ, language: str) -> dict[str, Any]:
     same = [
         identifier
         for identifier, item in zip(data.ids, items, strict=True)
-        if len({normalise(choice, language) or choice for choice in item.choices}) < len(item.choices)
+        if len({_bare(choice) for choice in item.choices}) < len(item.choices)
     ]
     again = [
         identifier
@@ -79,7 +78,13 @@ def language_statistics(data: ParallelMCQ, language: str) -> dict[str, Any]:
     }
 
 
-def _letter(place: int) -> str:
+def _bare(option: str) -> str:
+    """What makes two options one. Other signs stay: -1 and .1 are not 1."""
+    return fold(option).rstrip(" .,;:!?。，；：！？…").strip("\"'“”‘’«»") or option
+
+
+def letter(place: int) -> str:
+    """A place's name: A, B ... Z, then its number from 27."""
     return chr(ord("A") + place) if place < 26 else str(place + 1)
 
 

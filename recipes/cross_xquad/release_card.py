@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -138,7 +139,8 @@ def _front_matter(data: ParallelMCQ, facts: Mapping[str, Any]) -> str:
     licence = facts["source_licence"].lower()
     own = {"license": licence}
     if licence not in _HUB_LICENCES:
-        own = {"license": "other", "license_name": facts["source_licence"]}
+        name = re.sub(r"[^a-z0-9.]+", "-", licence).strip("-")  # the hub takes no other signs
+        own = {"license": "other", "license_name": name or "see-below"}
     configs: list[dict[str, Any]] = [
         {"config_name": "all", "default": True, "data_files": [{"split": "test", "path": "data/all/test.parquet"}]}
     ]

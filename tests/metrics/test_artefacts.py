@@ -351,6 +351,8 @@ def test_statistics_of_a_small_set() -> None:
     }
     by = language_statistics(data, "en")
     assert by["duplicates"] == {"options": ["b"], "questions": ["a", "b"]}
+    numbers = replace(data, items={"en": tuple(replace(row, choices=("2", "-2", ".2", "2%")) for row in rows)})
+    assert language_statistics(numbers, "en")["duplicates"]["options"] == []
     assert by["length"]["gold"]["p50"] == 3.0
     assert by["length"]["gold_longest"] == 0.5
     assert by["length"]["gold_shortest"] == 0.5
@@ -396,10 +398,10 @@ def test_what_the_page_shows() -> None:
     assert "<b>" not in page
     assert "![Share of questions each rule answers](artefacts.png)" in page
     lines = [line for line in page.splitlines() if line.startswith("| longest")]
-    assert len(lines) == 2
+    assert len(lines) == 2 + 3  # the two tables of rules, and a line a test
     assert lines[0].count("\\*") == 3
     tables = [part for part in page.split("\n\n") if part.startswith("|")]
-    assert len(tables) == 4
+    assert len(tables) == 5
     for table in tables:  # as many cells in each line
         assert len({line.count("|") for line in table.splitlines()}) == 1
     assert "(chance)" in text(report)
