@@ -126,6 +126,17 @@ class ArmComparison:
     p_holm: float = math.nan
     p_questions_holm: float = math.nan
 
+    @property
+    def detectable(self) -> float:
+        """The true difference that a test like this one at 5% finds with 80% power, before any correction; >= 0.
+
+        (t_0.975 + t_0.8) times the standard error, t having `degrees`: Card et al. 2020 (arXiv 2010.06595), there with
+        the normal distribution. NaN where the standard error is unknown or no question differs from another.
+        """
+        if not self.standard_error > 0.0:
+            return math.nan
+        return self.standard_error * (critical_value(0.95, self.degrees) + critical_value(0.6, self.degrees))
+
 
 def resample_arms(
     arms: Mapping[str, Sequence[Questions | Sequence[Questions]]],

@@ -56,7 +56,8 @@ def legend(studies: Sequence[Study]) -> str:
         if baseline is not None:
             parts.append(f"{DIFFERS}: differs from {baseline} at the 5% level, p Holm.")
         parts.append(
-            "Differences in points. Holm: corrected over the comparisons of its table."
+            "Differences in points. Detectable: the true difference that one such test finds with 80% power. Holm: "
+            "corrected over the comparisons of its table."
             + (
                 " The last column answers another question, over questions alone: whether these very models differ, "
                 "not the ways to train them; it is not corrected and decides nothing here."
@@ -120,14 +121,23 @@ def _differences(study: Study) -> list[Grid]:
             test = pair.tests.get(metric)
             if test is None:
                 if not pair.tests:
-                    rows.append((name, "no result", *[DASH] * 4))
+                    rows.append((name, "no result", *[DASH] * 5))
                 continue
             interval = DASH if math.isnan(test.low) else f"[{points(test.low)}, {points(test.high)}]"
+            least = DASH if math.isnan(test.detectable) else f"{100 * test.detectable:.1f}"
             p_values = [p_text(value) for value in (test.p_value, test.p_holm, test.p_questions)]
-            rows.append((name, points(test.difference), interval, *p_values))
+            rows.append((name, points(test.difference), interval, least, *p_values))
         if any(row[1] != "no result" for row in rows):
             against = f", difference from {study.baseline}" if same else ", differences"
-            columns = ("Arm" if same else "Arms", "Points", "95% interval", "p", "p Holm", "p, questions only")
+            columns = (
+                "Arm" if same else "Arms",
+                "Points",
+                "95% interval",
+                "Detectable",
+                "p",
+                "p Holm",
+                "p, questions only",
+            )
             grids.append(Grid(f"{TITLES[metric]}{against}", columns, tuple(rows)))
     return grids
 
@@ -256,7 +266,7 @@ def comparisons_csv(studies: Sequence[Study]) -> str:
     head = ["benchmark", "formulation", "a", "b", "score", "mean_a", "mean_b", "difference", "degrees"]
     for over in ("questions_and_seeds", "questions"):
         head += [f"{what}_{over}" for what in ("se", "low", "high", "p", "p_holm")]
-    rows: list[list[object]] = [[*head, "n_comparisons"]]
+    rows: list[list[object]] = [[*head, "detectable", "n_comparisons"]]
     for study in studies:
         for pair in study.pairs:
             rows += _comparison_rows(study, pair)
@@ -269,7 +279,7 @@ def _comparison_rows(study: Study, pair: Pair) -> list[list[object]]:
         values = [test.a, test.b, test.difference, test.degrees]
         values += [test.standard_error, test.low, test.high, test.p_value, test.p_holm]
         values += [test.standard_error_questions, test.low_questions, test.high_questions]
-        values += [test.p_questions, test.p_questions_holm]
+        values += [test.p_questions, test.p_questions_holm, test.detectable]
         tested = sum(key in other.tests for other in study.pairs)
         rows.append([study.group.benchmark, _formulation(study), pair.a, pair.b, key, *map(_number, values), tested])
     return rows

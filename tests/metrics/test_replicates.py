@@ -102,6 +102,9 @@ def test_the_standard_error_is_made_of_questions_and_seeds() -> None:
     assert two.difference == pytest.approx(a.scores["ac3"].mean() - b.scores["ac3"].mean())
     assert two.p_value == pytest.approx(2 * stats.t.sf(abs(two.difference) / math.sqrt(q + s + t), degrees))
     assert two.p_questions == pytest.approx(2 * stats.t.sf(abs(two.difference) / math.sqrt(q), 79))
+    assert two.detectable == pytest.approx(
+        math.sqrt(q + s + t) * (stats.t.ppf(0.975, degrees) + stats.t.ppf(0.8, degrees))
+    )
     assert two.low_questions - two.difference == pytest.approx(-stats.t.ppf(0.975, 79) * math.sqrt(q))
     assert two.p_questions < two.p_value
 
@@ -228,7 +231,7 @@ def test_intervals_cover_and_tests_keep_their_level(spread: float) -> None:
 
 @pytest.mark.slow
 def test_the_test_finds_what_there_is() -> None:
-    world, better = World(seed=0.05), World(seed=0.05, level=0.8)
+    world, better = World(seed=0.05), World(seed=0.05, level=1.0)
     true, _ = truth(world, np.random.default_rng(1), n_seeds=50, n=500)
     rates = simulate(world, true, n_datasets=60, n_resamples=200, other=better)
     assert rates["type I"]["chosen"].min() > 0.9  # the power, here

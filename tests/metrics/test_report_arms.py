@@ -266,7 +266,7 @@ def test_one_seed_has_no_p_value_over_seeds(tmp_path: Path) -> None:
     (row,) = [row for row in rows_of(report, "comparisons.csv") if row["score"] == "ac3"]
     assert row["p_questions_and_seeds"] == row["low_questions_and_seeds"] == ""
     assert 0.0 < float(row["p_questions"]) <= 1.0
-    assert f"| {points(float(row['difference']))} | – | – | – | {p_text(float(row['p_questions']))} |" in text_of(
+    assert f"| {points(float(row['difference']))} | – | – | – | – | {p_text(float(row['p_questions']))} |" in text_of(
         report, "arms.md"
     )
 
