@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+LARGE = 30_000  # rows up to which the pooled test is exact; it takes some seconds there
 Z95 = 1.959963984540054  # 97.5% point of the normal distribution
 
 
@@ -44,19 +45,32 @@ def distribution(probabilities: Sequence[float]) -> npt.NDArray[np.float64]:
     return out
 
 
-def pooled_distribution(picks: npt.NDArray[np.int64], n_choices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """P(0), P(1) ... of the hits over all languages together, whose right option is one and the same in a question.
+def pooled_p_value(hits: int, picks: npt.NDArray[np.int64], n_choices: npt.NDArray[np.int64]) -> float:
+    """Two-sided p-value of the hits over all languages together, whose right option is one and the same in a question.
+
+    Exact up to `LARGE` rows, above by the normal distribution with the exact mean and variance.
 
     Args:
+        hits: how many, over all rows.
         picks: options picked `[n_questions, n_languages]`.
         n_choices: options of each question `[n_questions]`.
     """
-    out = np.ones(1)
-    for row, n in zip(picks, n_choices, strict=True):
-        # If option k is right, as many languages hit as picked k.
-        one = np.bincount(np.bincount(row, minlength=n), minlength=picks.shape[1] + 1) / n
-        out = np.convolve(out, one)
-    return out
+    # If option k of a question is right, as many languages hit as picked k.
+    width = picks.shape[1] + 1
+    each = [
+        np.bincount(np.bincount(row, minlength=n), minlength=width) / n for row, n in zip(picks, n_choices, strict=True)
+    ]
+    if picks.size <= LARGE:
+        out = np.ones(1)
+        for one in each:
+            out = np.convolve(out, one)
+        return p_value(hits, out)
+    table, values = np.array(each), np.arange(width)
+    means = table @ values
+    variance = float((table @ values**2 - means**2).sum())
+    if variance <= 0:
+        return 1.0
+    return min(1.0, math.erfc(abs(hits - float(means.sum())) / math.sqrt(2 * variance)) or 5e-324)
 
 
 def clustered(values: npt.NDArray[np.float64], z: float = Z95) -> tuple[float, float]:

@@ -21,7 +21,8 @@ N_FOLDS = 10
 RIDGE = 10.0  # in units of one option's standardised feature; keeps sets of a few dozen questions from overfitting
 _JITTER = 1e-7  # decides between options that look the same; far below any difference of features
 _ENOUGH = 20  # draws at least as good as the real one, after which no more are needed
-_BLOCK = 250  # draws fitted at once
+_BLOCK = 250  # draws fitted at once, fewer where a set is so large that they would need more than
+_CELLS = 5_000_000  # numbers (40 MB)
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,10 @@ def learn(
 
     picks = fit(gold[:, None])[:, 0]
     hits = int((picks == gold).sum())
+    block = max(1, min(_BLOCK, _CELLS // (x.shape[0] * x.shape[2])))
     as_good = done = 0
     while done < n_permutations:
-        size = min(_BLOCK, n_permutations - done)
+        size = min(block, n_permutations - done)
         drawn = rng.integers(0, n_choices[:, None], size=(len(x), size))
         reached = np.cumsum((fit(drawn) == drawn).sum(axis=0) >= hits)
         if as_good + int(reached[-1]) >= _ENOUGH:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from crossin_metrics.artefacts.chance import clustered, distribution, p_value, pooled_distribution, wilson
+from crossin_metrics.artefacts.chance import clustered, distribution, p_value, pooled_p_value, wilson
 from crossin_metrics.artefacts.learned import Learned, folds_of, learn
 from crossin_metrics.artefacts.rules import LEARNED, PLACE, PLACE_SAYS, RULES, best, feature_array, picks
 from crossin_metrics.artefacts.statistics import language_statistics, letter, set_statistics
@@ -294,10 +295,15 @@ def _tested(
 ) -> Tested:
     chances = 1.0 / counts
     if p is None:
-        p = p_value(hits, distribution(chances.tolist()))
+        p = p_value(hits, _weights(tuple(counts.tolist())))
     low, high = wilson(hits, len(counts))
     n = len(counts)
     return Tested(name, language, kind, reads_passage, n, hits, hits / n, low, high, float(chances.mean()), p)
+
+
+@lru_cache(maxsize=4)  # the same for every rule and language
+def _weights(counts: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    return distribution([1 / n for n in counts])
 
 
 def _together(
@@ -310,7 +316,7 @@ def _together(
 ) -> Tested:
     """A rule's hits in all languages together."""
     hits = int(right.sum())
-    p = p_value(hits, pooled_distribution(picked, counts))
+    p = pooled_p_value(hits, picked, counts)
     low, high = clustered(right.mean(axis=1))
     chance = float((1.0 / counts).mean())
     return Tested(name, ALL, kind, reads_passage, right.size, hits, hits / right.size, low, high, chance, p)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossin_metrics.artefacts.chance import clustered, distribution, p_value, pooled_distribution, wilson
+from crossin_metrics.artefacts.chance import clustered, distribution, p_value, pooled_p_value, wilson
 from crossin_metrics.artefacts.learned import folds_of, learn
 from crossin_metrics.artefacts.render import escape, markdown, text, verdict
 from crossin_metrics.artefacts.report import ALL, Report, analyse
@@ -202,14 +202,28 @@ def test_the_distribution_of_hits_is_that_of_all_outcomes(probabilities: list[fl
     assert distribution(probabilities) == pytest.approx(wanted)
 
 
-def test_the_pooled_distribution_is_that_of_all_right_options() -> None:
+def test_the_pooled_test_is_that_of_all_right_options() -> None:
     rng = np.random.default_rng(0)
     counts = np.array([2, 3, 4, 4, 2])
     picked = np.stack([rng.integers(0, counts) for _ in range(3)], axis=1)
     wanted = np.zeros(16)
     for right in product(*(range(n) for n in counts)):
         wanted[(picked == np.array(right)[:, None]).sum()] += 1
-    assert pooled_distribution(picked, counts) == pytest.approx(wanted / wanted.sum())
+    for hits in range(16):
+        assert pooled_p_value(hits, picked, counts) == pytest.approx(p_value(hits, wanted / wanted.sum()))
+
+
+def test_the_pooled_test_of_a_large_set_is_close_to_the_exact_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    counts = np.full(600, 4)
+    picked = np.repeat(rng.integers(0, 4, (600, 1)), 3, axis=1)
+    picked[:, 2] = rng.integers(0, 4, 600)
+    exact = [pooled_p_value(hits, picked, counts) for hits in range(380, 521, 20)]
+    monkeypatch.setattr("crossin_metrics.artefacts.chance.LARGE", 0)
+    close = [pooled_p_value(hits, picked, counts) for hits in range(380, 521, 20)]
+    assert close == pytest.approx(exact, abs=0.03)
+    assert min(exact) < 0.01
+    assert pooled_p_value(0, np.zeros((5, 2), dtype=np.int64), np.ones(5, dtype=np.int64)) == 1.0
 
 
 def test_edges_of_intervals() -> None:
