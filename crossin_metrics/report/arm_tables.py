@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crossin_metrics.replicates import QUESTIONS
+from crossin_metrics.replicates import QUESTIONS, ArmScore
 from crossin_metrics.report.arms import ArmResult, Cost, Pair, Study
 from crossin_metrics.report.entries import ALPHA, METRICS
 from crossin_metrics.report.labels import COSTS
@@ -84,10 +84,15 @@ def arm_grids(study: Study) -> list[Grid]:
         for key in keys:
             one = arm.scores.get(key)
             mark = DIFFERS if key in metrics and (arm.name, key) in different else ""
-            half = "" if one is None or math.isnan(one.low) else f" ± {100 * (one.high - one.low) / 2:.1f}"
+            half = "" if one is None or math.isnan(one.low) else f" ± {100 * _half(one):.1f}"
             cells.append(DASH if one is None else f"{100 * one.mean:.1f}{half}{mark}")
         rows.append((arm.name, seeds_of(arm), *cells))
     return [Grid(study_title(study), columns, tuple(rows), n_text=2), *_differences(study)]
+
+
+def _half(one: ArmScore) -> float:
+    """Half the interval, as it is before it is cut to [0, 1]."""
+    return max(one.high - one.mean, one.mean - one.low)
 
 
 def study_title(study: Study) -> str:

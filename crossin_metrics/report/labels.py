@@ -4,7 +4,8 @@ A labels file is a table, CSV or YAML (a list of mappings), with the column `run
 
     run             the model's name in the report or in its results file, or a shell pattern (`*x2x_5000*`) that the
                     name or the path of a result file matches; the first row that matches counts
-    name            how the model is shown; of an arm, the same for all its seeds
+    name            how the model is shown; of an arm, the same for all its seeds (arms that share all else are told
+                    apart by it)
     base            the model it was tuned from (`Gemma-2B`): rows of a table are put together by it
     system          what was done to it (`Alpaca`, `CrossIn x2x`): the row's name in a table
     arm             formulation of the data: `en2x`, `x2en`, `x2x` ... (the bars by data formulation)
@@ -25,7 +26,7 @@ import csv
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class Label:
 
     Attributes:
         tokens, seconds, peak_memory_gb, trained_parameters: of its training, >= 0.
+        told_by_name: whether an arm of another name shares all else, so that the name is part of what the arm is.
     """
 
     name: str = ""
@@ -59,19 +61,21 @@ class Label:
     seconds: float | None = None
     peak_memory_gb: float | None = None
     trained_parameters: float | None = None
+    told_by_name: bool = False
 
     @property
     def arm_key(self) -> tuple[Any, ...]:
-        """What the replicates of one arm share; the name where nothing else is known."""
+        """What the replicates of one arm share; the name only where nothing else tells arms apart."""
         key = (self.base, self.system, self.arm, self.n_samples, self.translation, self.tag)
-        return key if any(part not in ("", None) for part in key) else (self.name,)
+        named = self.told_by_name or not any(part not in ("", None) for part in key)
+        return (*key, self.name) if named else key
 
 
 class Labels:
     """The rows of a labels file, each a pattern and its label, in the file's order."""
 
     def __init__(self, rows: Sequence[tuple[str, Label]] = ()) -> None:
-        self.rows = list(rows)
+        self.rows = _told_apart(rows)
         self._used: set[str] = set()
 
     def of(self, *names: str) -> Label:
@@ -117,6 +121,23 @@ class Labels:
                 own = [part for part in parts if not all(part in other for other in described)]
                 names[key] = f"{name} ({', '.join(own) or f'arm {list(arms).index(key) + 1}'})"
         return names
+
+
+def _told_apart(rows: Sequence[tuple[str, Label]]) -> list[tuple[str, Label]]:
+    """The rows, their names part of the arm where two names have the same seed of what would else be one arm.
+
+    Otherwise names may differ within an arm ("x2x, first run").
+    """
+    names: dict[tuple[Any, ...], dict[int | None, set[str]]] = {}
+    for _, label in rows:
+        names.setdefault(label.arm_key, {}).setdefault(label.seed, set()).add(label.name)
+    clashing = {
+        key
+        for key, by_seed in names.items()
+        if any(len(those) > 1 for those in by_seed.values())
+        or (None in by_seed and len(set().union(*by_seed.values())) > 1)
+    }
+    return [(run, replace(label, told_by_name=True) if label.arm_key in clashing else label) for run, label in rows]
 
 
 def _shared_name(labels: Sequence[Label]) -> str:
@@ -185,9 +206,12 @@ def _label(values: dict[str, str], place: str) -> Label:
         translation=None if not translation else translation in _YES,
         tag={"true": "yes", "false": "no"}.get(values.get("tag", "").lower(), values.get("tag", "")),
         seed=_whole(values, "seed", place),
-        **{column: _cost(values, column, place) for column in COSTS},
+        tokens=_cost(values, "tokens", place),
+        seconds=_cost(values, "seconds", place),
+        peak_memory_gb=_cost(values, "peak_memory_gb", place),
+        trained_parameters=_cost(values, "trained_parameters", place),
     )
-    if label.seed is not None and label.arm_key == ("",):
+    if label.seed is not None and label.arm_key == Label().arm_key:
         raise CrossinError(f"{place}: seed {label.seed} of no arm; fill in name, system or arm")
     return label
 

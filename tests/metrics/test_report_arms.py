@@ -318,6 +318,15 @@ def test_labels_with_seeds(tmp_path: Path) -> None:
     assert not Labels([("a", Label(arm="x2x"))]).seeded
 
 
+def test_names_tell_arms_apart_where_nothing_else_does() -> None:
+    rows = [(f"{name}{seed}", Label(name=name, base="G", seed=seed)) for name in ("p", "q") for seed in (0, 1)]
+    rows.append(("u", Label(name="u", base="G")))
+    labels = Labels(rows)
+    assert {names: len(labels.arms()[key]) for key, names in labels.arm_names().items()} == {"p": 2, "q": 2, "u": 1}
+    one = Labels([(f"r{seed}", Label(name=f"x2x, run {seed}", arm="x2x", seed=seed)) for seed in (0, 1)])
+    assert list(one.arm_names().values()) == ["x2x"]  # names of runs: still one arm
+
+
 def test_folders_are_told_apart() -> None:
     assert differing_parts([Path("r/a/seed0/eval"), Path("r/b/seed10/eval")]) == ["a, seed0", "b, seed10"]
     assert differing_parts([Path("r/a"), Path("r/a/x")]) == ["a", "x"]
