@@ -62,7 +62,7 @@ def _words_of_scores(study: Study) -> str:
     if study.baseline is not None:
         words += (
             f" Filled: differs from {study.baseline} at the 5% level after Holm's correction; hollow: not told apart "
-            f"from it. Line: {study.baseline}."
+            f"from it, or untested where an arm has one seed. Line: {study.baseline}."
         )
     return f"{words} Dashed: best constant letter, where it is in range."
 
