@@ -160,6 +160,9 @@ class Checker:
             if lower:
                 detail = f"is the English option, and the passage does not have its word {lower[0]!r}"
                 found.append(Finding("wrong_language", language, index, detail))
+            elif share_in(version.context, option, language) >= LOOSE_SHARE:  # Danes, where the passage says daneses
+                detail = "is the English option, and the passage has it in another form"
+                found.append(Finding("wrong_language", language, index, detail))
 
     def _identified(self, version: Version, language: str, gold: int, found: Sequence[Finding]) -> list[Finding]:
         """Identify the language of the wrong options that the passage does not have; together, as one is short."""

@@ -42,7 +42,8 @@ DISTRACTORS = (
     "Write three wrong options in English for this question. Take each out of the passage, letter by letter: other "
     "parts of it that somebody who has not read the passage could believe to be the answer. They must be of the same "
     "kind as the right answer (other names for a name, other dates for a date, other numbers for a number) and about "
-    "as long, and must differ from one another. None may be right, repeat the right answer, contain it or be a part of it."
+    "as long, and must differ from one another. None may be right, repeat the right answer, contain it or be a part of "
+    "it."
 )
 
 PARALLEL = (

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.parallel import load_parallel
 from recipes import build_cross_xquad
 from recipes.cross_xquad.items import Item, accepted, read_items
 from tests.recipes.cross_xquad_world import LANGUAGES, N_QUESTIONS, server, write_world
@@ -166,6 +167,32 @@ def test_a_damaged_items_file_is_named(data: Path, tmp_path: Path) -> None:
     path.write_text('{"id": "a"}\n', encoding="utf-8")
     with pytest.raises(CrossinError, match=r"items\.jsonl, line 1: not an item"):
         read_items(path)
+
+
+def test_the_release_is_a_set_that_the_tasks_load(data: Path, tmp_path: Path) -> None:
+    """What has findings is not in it; two builds from one cache release the same bytes."""
+
+    def script(seen: Seen) -> str:
+        return "elsewhere" if seen.fields["question"].startswith("Who") else "perfect"
+
+    for name in ("a", "b"):
+        build(data, tmp_path / name, script, stages=[*STAGES, "release"], calls_dir=tmp_path / "calls")
+    released = load_parallel("cross_xquad", data_dir=tmp_path / "a" / "release")
+    assert released.languages == LANGUAGES
+    assert set(released.ids) == {item.id for item in accepted(items(tmp_path / "a", "review"))}
+    assert len(released) == N_QUESTIONS - 4
+    files = [path for path in (tmp_path / "a" / "release").rglob("*") if path.is_file()]
+    assert len(files) >= 8
+    for path in files:
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
+    provenance = (tmp_path / "a" / "release" / "provenance.json").read_text("utf-8")
+    assert str(tmp_path) not in provenance
+
+
+def test_nothing_to_release_is_said(data: Path, tmp_path: Path) -> None:
+    wanted = pytest.raises(CrossinError, match="none of 12 questions is without findings")
+    with serve(server(script=lambda seen: "elsewhere")) as state, wanted:
+        build_cross_xquad.main(arguments(data, tmp_path / "out", state.base_url, [*STAGES, "release"], regenerate=0))
 
 
 # -- people ------------------------------------------------------------------------------------------------------------
