@@ -26,6 +26,7 @@ REASONS: dict[str, str] = {
     "wrong_language": "An option is in another language, or was left untranslated.",
     "odd_type": "The right option can be told by its kind: one number among names, one date among numbers.",
     "odd_length": "One option is far longer or shorter than the three others.",
+    "in_question": "A wrong option repeats words of the question, and nobody would choose it.",
     "duplicate": "Two wrong options say the same, or one contains the other.",
     "gold_balance": "Right options do not stand in each place equally often (of the set, not of an item).",
     "options_not_parallel": "An option does not say what the English one says.",
@@ -86,6 +87,7 @@ class Checker:
             self._against_answer(question, language, option, right, index, found)
             if len(found) == before:  # one reason an option is enough; what follows is finer
                 self._in_passage(version, language, option, index, found)
+                self._in_question(version, language, option, right, index, found)
             self._language(version, language, english.choices[index], option, index, found)
         found += duplicates(version, language, gold)
         found += odd_lengths(version, language, gold)
@@ -143,6 +145,14 @@ class Checker:
         else:
             return
         found.append(Finding("not_in_passage", language, index, detail))
+
+    def _in_question(
+        self, version: Version, language: str, option: str, right: str, index: int, found: list[Finding]
+    ) -> None:
+        """English only, as the others follow; not where the question names the right option too ("A or B?")."""
+        asked = version.question
+        if language == PIVOT and contains(asked, option, language) and not contains(asked, right, language):
+            found.append(Finding("in_question", language, index, "stands in the question as it is"))
 
     def _language(
         self, version: Version, language: str, english: str, option: str, index: int, found: list[Finding]

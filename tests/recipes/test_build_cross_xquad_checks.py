@@ -109,6 +109,7 @@ def check(source: Source, key: str, language: str, wrong: list[str], english: li
         ("q2", ["Anna Bell", "Georg Hahn", "14 ships, 30 carts and three cranes"], {"odd_length", "odd_type"}),
         ("q3", ["30 carts", "安娜·贝尔", "three cranes"], {"wrong_language", "not_in_passage", "odd_type"}),
         ("q3", ["Anna Bell", "<script>alert(1)</script>", "Georg Hahn"], {"not_in_passage"}),
+        ("q4", ["14", "30", "cranes"], {"in_question", "odd_type"}),
         ("q3", ["Anna Bell", "", "Georg Hahn"], {"malformed"}),
         ("q3", ["Anna Bell", "Georg Hahn"], {"malformed"}),
     ],
