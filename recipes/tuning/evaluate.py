@@ -6,7 +6,9 @@ import importlib.util
 import os
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from recipes.tuning.merge import read_adapter, why_merge
@@ -25,12 +27,10 @@ def check_tasks(names: str) -> list[str]:
     Raises:
         CrossinError: the harness is not installed, or knows no such task.
     """
-    from lm_eval.tasks import TaskManager
-
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
         raise CrossinError("eval_tasks names no task")
-    manager = TaskManager(include_path=include_path())
+    manager = _task_manager()
     for name in wanted:
         if not manager.match_tasks([name]):
             import difflib
@@ -40,6 +40,14 @@ def check_tasks(names: str) -> list[str]:
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise CrossinError(f"eval_tasks: the harness knows no task {name!r}{hint}")
     return wanted
+
+
+@lru_cache(maxsize=1)
+def _task_manager() -> Any:
+    """The harness's index of its tasks, which takes seconds to read."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=include_path())
 
 
 def include_path() -> str | None:
