@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from crossin_metrics.spans import cross_xquad_spans
@@ -14,6 +18,8 @@ from crossin_metrics.xquad import Span
 from recipes.cross_xquad.checks import REASONS, Checker, gold_balance
 from recipes.cross_xquad.config import SetOptions
 from recipes.cross_xquad.items import Finding, Item, Version
+from recipes.cross_xquad.mending import Look
+from recipes.cross_xquad.model_checks import EncoderCheck
 from recipes.cross_xquad.parallelism import check_parallel
 from recipes.cross_xquad.sources import Source, SourceQuestion, load_source
 from recipes.cross_xquad.texts import contains, kind, number_value, same, share_in, words
@@ -204,6 +210,43 @@ def test_number_values() -> None:
     assert number_value("Three") == number_value("3") == number_value("3.0") == "3"
     assert number_value("1,000") == "1000"
     assert number_value("3 ships") is None
+
+
+class Dictionary:
+    """An encoder in place of a published one, which tests do not fetch: equal vectors for equal meanings."""
+
+    MEANINGS = ("ship", "cart", "crane", "bridge")
+    WORDS = {"barcos": "ship", "carros": "cart", "grúas": "crane", "puente": "bridge"}  # noqa: RUF012
+
+    def encode(self, texts: list[str], **options: Any) -> Any:
+        assert options["normalize_embeddings"] is True
+        vectors = np.full((len(texts), len(self.MEANINGS)), 0.1)
+        for row, text in enumerate(texts):
+            english = " ".join(self.WORDS.get(word, word) for word in text.split())
+            vectors[row] += [meaning in english for meaning in self.MEANINGS]
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_an_encoder_finds_what_changed_places(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = SimpleNamespace(SentenceTransformer=lambda name: Dictionary())
+    monkeypatch.setitem(sys.modules, "sentence_transformers", package)
+    encoder = EncoderCheck("dictionary", 0.5)
+    question = source.questions[2]
+
+    def look(language: str, *wrong: str) -> Look:
+        english = Version(PASSAGES["en"], "What was sold?", ("wooden bridge", "ships", "carts", "cranes"))
+        right = question.spans[language].answer
+        return Look(question, language, english, Version(PASSAGES[language], "", (right, *wrong)), 0)
+
+    looks = [
+        look("en", "ships", "carts", "cranes"),
+        look("es", "barcos", "carros", "grúas"),
+        look("es", "carros", "barcos", "grúas"),
+        look("es", "barcos", "carros", "ruedas"),
+    ]
+    found = [[finding.choice for finding in findings] for findings in encoder(looks)]
+    assert found[:3] == [[], [], [1, 2]]
+    assert found[3] == []  # a word that the dictionary lacks is equally near to everything
 
 
 # -- on what people wrote ----------------------------------------------------------------------------------------------
