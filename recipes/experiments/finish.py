@@ -126,9 +126,13 @@ def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: d
                     "sha256": {name.rpartition("/")[2]: digest for name, digest in files.items()},
                 }
         facts = read_json(run.folder / "manifest.json") or {}
-        short = {key: facts[key] for key in ("steps", "tokens_seen", "first_loss", "last_loss") if key in facts}
+        short: dict[str, Any] = {
+            key: facts[key] for key in ("steps", "tokens_seen", "first_loss", "last_loss") if key in facts
+        }
         parts = {part: one["rows"] for part, one in (facts.get("mix") or {}).get("parts", {}).items()}
-        runs[run.name] = {"stages": stages, **short, **({"rows": parts} if parts else {}), **costs(run)}
+        if parts:
+            short["rows"] = parts
+        runs[run.name] = {"stages": stages, **short, **costs(run)}
     chosen = {
         key: getattr(options, key)
         for key in ("name", "title", "seeds", "arms", "data", "mix_config", "mix", "train_config", "train", "launcher")

@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -181,7 +182,7 @@ class LocalExecutor:
                 self._processes.add(process)
             lock.seek(0)
             lock.truncate()
-            lock.write(str(process.pid))
+            lock.write(f"{socket.gethostname()} {process.pid}")
             lock.flush()
             if self._stop.is_set():
                 end_group(process.pid)
@@ -230,11 +231,11 @@ def take_over(lock: Any, path: Path) -> None:
             return
         except BlockingIOError:
             lock.seek(0)
-            written = lock.read().strip()
-            if written.isdigit():
-                end_group(int(written), signal.SIGTERM if attempt < 50 else signal.SIGKILL)
+            host, _, pid = lock.read().strip().rpartition(" ")
+            if pid.isdigit() and host == socket.gethostname():  # the folder may be shared by several machines
+                end_group(int(pid), signal.SIGTERM if attempt < 50 else signal.SIGKILL)
             time.sleep(0.2)
-    raise CrossinError(f"{path}: an earlier process of this stage is still running and does not end")
+    raise CrossinError(f"{path}: an earlier process of this stage is still running ({host} {pid}) and does not end")
 
 
 def end_group(pid: int, how: signal.Signals = signal.SIGTERM) -> None:

@@ -212,7 +212,7 @@ def _run(options: ExperimentOptions, arm: str, seed: int) -> Run:
     if not options.arms[arm].get("tune", True):
         return Run(arm, seed, folder, tuple(_evaluations(options, arm, seed, folder, None)))
     mix, train = mix_options(options, arm, seed), train_options(options, arm, seed)
-    sources = tuple(Path(mix[k]) for k in ("base_set", "seed_set") if str(mix.get(k, "")).startswith("/"))
+    sources = [path for k in ("base_set", "seed_set") for path in _local_files(str(mix.get(k) or ""))]
     rows, adapter = folder / "mix" / "train.parquet", folder / "adapter"
     weights = adapter / "adapter_model.safetensors"
     launch = _launcher(options)
@@ -221,7 +221,7 @@ def _run(options: ExperimentOptions, arm: str, seed: int) -> Run:
             f"{arm}/{seed}/mix",
             (PYTHON, str(REPO / "recipes/build_mix.py"), "--config", str(place / "mix.yaml")),
             _decisive(mix),
-            tuple(path for path in sources if path.suffix),
+            tuple(sources),
             (rows,),
         ),
         Stage(
@@ -306,6 +306,17 @@ def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, 
             )
         )
     return out
+
+
+def _local_files(name: str) -> list[Path]:
+    """The files of a set that lies on this machine, or will be made by the data stage; none for one of the hub."""
+    path = Path(name).expanduser()
+    if not path.is_absolute():  # stages run in the checkout
+        path = REPO / path
+        return _local_files(str(path)) if name and path.exists() else []
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.suffix in (".json", ".jsonl", ".parquet"))
+    return [path] if path.suffix else []
 
 
 def _launcher(options: ExperimentOptions) -> tuple[str, ...]:

@@ -124,6 +124,19 @@ def test_options_win_in_their_order(tmp_path: Path) -> None:
     assert train["mix"] == str(tmp_path / "arms/x2x/seed4/mix")
 
 
+def test_local_sets_count_among_a_mix_stages_files(tmp_path: Path) -> None:
+    folder = tmp_path / "seed"
+    folder.mkdir()
+    for name in ("en.json", "zh.json", "notes.txt"):
+        (folder / name).write_text("[]")
+    mix = {"base_set": "lab/hub-set", "seed_set": str(folder)}
+    stage = make_plan(options(output_dir=str(tmp_path / "run"), mix=mix)).runs[1].stages[0]
+    assert [path.name for path in stage.files] == ["en.json", "zh.json"]
+    mix = {"base_set": "{data}/b.jsonl", "seed_set": "crossin_metrics/data/seed_mini.jsonl"}
+    stage = make_plan(options(output_dir=str(tmp_path / "run"), mix=mix)).runs[1].stages[0]
+    assert stage.files[0] == tmp_path / "run" / "data" / "b.jsonl"
+
+
 def test_the_small_version_has_a_folder_of_its_own(tmp_path: Path) -> None:
     small = options(output_dir=str(tmp_path / "run"), smoke=True, baseline="untuned", compare=["x2x=untuned"])
     assert small.folder == tmp_path / "run-smoke"
