@@ -127,7 +127,7 @@ def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: d
                 }
         facts = read_json(run.folder / "manifest.json") or {}
         short: dict[str, Any] = {
-            key: facts[key] for key in ("steps", "tokens_seen", "first_loss", "last_loss") if key in facts
+            key: facts[key] for key in ("git_commit", "steps", "tokens_seen", "first_loss", "last_loss") if key in facts
         }
         parts = {part: one["rows"] for part, one in (facts.get("mix") or {}).get("parts", {}).items()}
         if parts:
