@@ -17,6 +17,7 @@ from crossin_metrics.per_question import DEFAULT_SUBSET
 from crossin_metrics.predictions import Run
 
 _MODES = {"zero_shot": "0", "zero-shot": "0", "five_shot": "5", "five-shot": "5"}
+NUMBERED = "p1-p5"
 _NUMBERED_PROMPT = re.compile(r"p[1-9]")
 UNSTATED = "unstated"  # the file does not say
 
@@ -97,7 +98,7 @@ def setup_of(run: Run, signature: str | None = None) -> Setup:
         questions=f"{len(run.ids)}-{questions_hash(run)}",
         langs=fields["langs"],
         answers=fields.get("answers", UNSTATED),
-        prompts="p1-p5" if _NUMBERED_PROMPT.fullmatch(prompt) else prompt,
+        prompts=NUMBERED if _NUMBERED_PROMPT.fullmatch(prompt) else prompt,
         shots=fields.get("shots", UNSTATED) + (f" {fields['mode']}" if "mode" in fields else ""),
         chat=fields.get("chat", UNSTATED) + (f" system-{str(system)[:8]}" if system else ""),
         order=fields.get("order", "as given"),
@@ -124,7 +125,7 @@ def in_brief(setup: Setup) -> str:
 def in_words(setup: Setup) -> str:
     """A set-up as a short heading, without task and data."""
     shots = {"0": "zero-shot", UNSTATED: "shots unstated"}.get(setup.shots, f"{setup.shots}-shot")
-    parts = [shots, f"answers: {setup.answers}", f"prompts {setup.prompts}", f"languages {setup.langs}"]
+    parts = [shots, f"answers: {setup.answers}", _prompts(setup.prompts), f"languages {setup.langs}"]
     if setup.chat.startswith("yes"):
         parts.append(f"chat template{setup.chat.removeprefix('yes')}")
     elif "system" in setup.chat:
@@ -134,3 +135,8 @@ def in_words(setup: Setup) -> str:
     if setup.unanswered != "none":
         parts.append(f"unanswered {setup.unanswered}")
     return ", ".join(parts)
+
+
+def _prompts(prompts: str) -> str:
+    """Wordings that count alike are one set-up, whichever of them were asked."""
+    return "prompts out of p1 to p5" if prompts == NUMBERED else f"prompt {prompts}"
