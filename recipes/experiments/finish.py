@@ -177,7 +177,7 @@ def _write_run(writer: Any, run: Run) -> None:
     from crossin_metrics.predictions import read_predictions
 
     for one in read_predictions([run.folder / "eval"]):
-        mode = f"{one.mode}-{one.variant}" if one.variant else one.mode
+        mode = "-".join(filter(None, (one.mode, one.variant)))
         for k, identifier in enumerate(one.ids):
             n_choices = "" if one.n_choices is None else int(one.n_choices[k])
             for m, language in enumerate(one.languages):

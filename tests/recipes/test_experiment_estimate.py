@@ -160,7 +160,7 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(tmp_path: Path, caps
     path = experiment(tmp_path)
     assert main(["--config", str(path), "--dry_run", "true", "--gpu", "0.2:16", "--mfu", "0.5"]) == 0
     said = capsys.readouterr().out
-    assert "3 arms, 5 runs, 11 stages" in said
+    assert "3 arms, 5 runs, 13 stages" in said
     assert "0.2 TFLOP/s, 50% of it used" in said
     rows = {line.split()[0]: line.split() for line in said.splitlines() if line[:1].isalpha()}
     assert rows["base"][2] == "64"
