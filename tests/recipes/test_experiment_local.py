@@ -178,7 +178,12 @@ execute(folder, make(folder, train="import sys;" + slow + COPY))
 
 def start(folder: Path, seconds: float) -> subprocess.Popen[bytes]:
     code = DRIVER.format(paths=[str(Path(__file__).parents[2])])
-    return subprocess.Popen([sys.executable, "-c", code, str(folder), str(seconds)])
+    return subprocess.Popen([sys.executable, "-c", code, str(folder), str(seconds)], preexec_fn=default_interrupt)
+
+
+def default_interrupt() -> None:
+    """A shell's background job ignores SIGINT, and what it starts inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(path: Path) -> None:

@@ -292,10 +292,16 @@ def test_other_answer_formats_and_interfaces(source: Path, tmp_path: Path) -> No
 # -- stopped at any moment ---------------------------------------------------------------------------------------------
 
 
+def default_interrupt() -> None:
+    """A shell's background job ignores SIGINT, and what it starts inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(argv: list[str], **options: Any) -> subprocess.Popen[str]:
     """The real script as a process."""
     script = str(Path(translate_seed.__file__))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    options.setdefault("preexec_fn", default_interrupt)
     return subprocess.Popen(
         [sys.executable, script, *argv],
         stdout=subprocess.PIPE,
