@@ -93,4 +93,5 @@ def test_a_failed_arm_is_named_in_the_report(repo: Path, shared: Path, tmp_path:
     assert "Traceback" not in ended.stderr
     arms = (tmp_path / "run-smoke/report/arms.md").read_text(encoding="utf-8")
     assert "base" in arms
-    assert "missing" in arms
+    assert "Missing:" in arms
+    assert "- x2x" in arms
