@@ -21,6 +21,8 @@ SEVERAL, NO_ANSWER, CONFLICT = -1, -2, -3  # what a stated answer can be, when i
 
 
 class Options(NamedTuple):
+    """A question's options, prepared for being found in a text."""
+
     texts: tuple[str, ...]  # cleaned, unlabelled
     exact: dict[str, int]  # folded text -> index, unambiguous ones only
     squeezed: dict[str, int]  # the same without spaces and most signs, for formulas
@@ -160,6 +162,8 @@ _ABBREVIATION = re.compile(r"\.\s?[A-Za-z]\.")
 
 
 class Label(NamedTuple):
+    """An option's letter in a text: which option it names, and where it ends."""
+
     choice: int  # may lie outside the options: a label nonetheless
     end: int
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import appearing
 from crossin_metrics.parallel_files import DATA_DIR_VARIABLE, SUFFIXES, hub_rows, read_rows
 from crossin_metrics.parallel_rows import Checked, Item, check_rows, english_name, unique_codes
 
@@ -249,14 +249,8 @@ def write_parallel(data: ParallelMCQ, path: str | Path) -> None:
         raise CrossinError(f"{path}: cannot be written; a parallel set ends in .jsonl, .jsonl.gz or .parquet")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with appearing(path) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
         raise CrossinError(f"{path}: cannot be written ({error.strerror or error})") from error
 

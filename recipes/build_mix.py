@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import shutil
 import sys
@@ -23,6 +22,7 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import file_sha256
 from recipes.mix_config import MixConfig
 from recipes.parsing import parse, run
 
@@ -205,13 +205,7 @@ def _swap_in(folder: Path, target: Path, scratch: Path) -> None:
 
 
 def _sha256(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_sha256(path) if path.is_file() else ""
 
 
 def _tokenizer(name: str | None) -> Any:

@@ -310,6 +310,7 @@ class _Run:
         return float(after if after is not None else self._backoff(state))
 
     def before_sleep(self, state: Any) -> None:
+        """Count the wait, and hold everybody back where the server asked for it."""
         failure = state.outcome.exception()
         name = "no answer" if failure.gone else str(failure).split(":")[0]
         self.usage.waits[name] += 1
@@ -327,10 +328,12 @@ class _Run:
         self._heard = time.monotonic()
 
     def answered(self, reply: Reply) -> Reply:
+        """A request was answered: failures in a row begin anew."""
         self.failures = 0
         return reply
 
     def failed(self, reason: str) -> Reply:
+        """A request was given up: one more failure in a row."""
         self.failures += 1
         return Reply("", error=reason)
 

@@ -29,12 +29,15 @@ class _Renamed(metadata.Distribution):
 
     @property
     def version(self) -> str:
+        """With the device after a plus sign."""
         return self._version
 
     def read_text(self, filename: str) -> str | None:
+        """As the real distribution."""
         return self._real.read_text(filename)
 
     def locate_file(self, path: str | PathLike[str]) -> Any:
+        """As the real distribution."""
         return self._real.locate_file(path)
 
 
@@ -47,6 +50,7 @@ class _VLLMFinder(metadata.DistributionFinder):
         return None
 
     def find_distributions(self, context: Any = None) -> Iterable[metadata.Distribution]:
+        """The renamed distribution where `vllm` is asked for, else none."""
         return [_Renamed(self._provider)] if getattr(context, "name", None) == "vllm" else []
 
 

@@ -21,9 +21,11 @@ class ForcedTokens(AdapterLogitsProcessor):
     """Leaves one token possible at each step of a request that names tokens under :data:`KEY`, and others alone."""
 
     def is_argmax_invariant(self) -> bool:
+        """False: vLLM must not skip this for greedy requests."""
         return False
 
     def new_req_logits_processor(self, params: SamplingParams) -> Any:
+        """A processor for a request that names tokens, None for others."""
         tokens = (params.extra_args or {}).get(KEY)
         return None if tokens is None else _Force(tokens)
 

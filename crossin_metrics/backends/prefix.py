@@ -180,6 +180,7 @@ class _Builder:
                 self.targets.append((number, slot, token))
 
     def finish(self, past: np.ndarray, groups: int, path: list[int]) -> Pack:
+        """The pack of what was added; `visible` says which of the past and new tokens each new one sees."""
         n, p = len(self.tokens), self.past
         visible = np.zeros((n, p + n), dtype=bool)
         for start, length, ancestors in self.chains:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -160,6 +159,7 @@ def _write(folder: Path, report: Report, as_json: str, *, plots: bool) -> None:
     """
     from crossin_metrics.artefacts.render import markdown
     from crossin_metrics.errors import CrossinError
+    from crossin_metrics.files import appearing
 
     files: dict[str, str | bytes] = {"artefacts.json": as_json + "\n"}
     if plots:
@@ -168,13 +168,11 @@ def _write(folder: Path, report: Report, as_json: str, *, plots: bool) -> None:
         files["artefacts.svg"], files["artefacts.png"] = draw(report)
     files["artefacts.md"] = markdown(report, figure="artefacts.png" if plots else None)
     for name, content in files.items():
-        unfinished = folder / f".{name}.{os.getpid()}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-            os.replace(unfinished, folder / name)
+            with appearing(folder / name) as temporary:
+                temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
             raise CrossinError(f"--output_dir {folder}: cannot be written ({error.strerror or error})") from None
 
 

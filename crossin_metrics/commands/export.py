@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -175,17 +173,13 @@ def write(path: Path, text: str) -> None:
         CrossinError: it cannot be written.
     """
     from crossin_metrics.errors import CrossinError
+    from crossin_metrics.files import appearing
 
-    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.replace(temporary, path)
+        with appearing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise CrossinError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,15 +159,10 @@ def _progress() -> Callable[[str], None] | None:
 
 def _write(path: Path, text: str) -> None:
     from crossin_metrics.errors import CrossinError
+    from crossin_metrics.files import appearing
 
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with appearing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CrossinError(f"--out {path}: cannot be written: {error.strerror or error}") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(temporary, path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise CrossinError(f"--out {path}: cannot be written: {error.strerror or error}") from None

@@ -40,10 +40,12 @@ class Build:
 
     @property
     def folder(self) -> Path:
+        """Where the build is written."""
         return Path(self.options.output_dir)
 
     @property
     def decisions(self) -> Path:
+        """Where the reviewers' decisions are."""
         return Path(self.options.decisions_dir or self.folder / "decisions")
 
     def stage(self, name: str) -> StageFolder:

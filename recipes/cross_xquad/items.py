@@ -7,13 +7,13 @@ A build's folder holds `config.yaml`, `calls/` (every reply of the model, see `r
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import appearing
 
 N_CHOICES = 4  # Cross-XQuAD: the answer and three wrong options (arXiv 2404.11932)
 
@@ -141,19 +141,15 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
     Raises:
         CrossinError: the file cannot be written; an older one is then still there.
     """
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     n = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        with appearing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             for item in items:
                 file.write(json.dumps(item.to_json(), ensure_ascii=False) + "\n")  # languages stay in their order
                 n += 1
-        os.replace(unfinished, path)
     except OSError as error:
         raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return n
 
 

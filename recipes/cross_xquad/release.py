@@ -12,7 +12,6 @@ The same items and facts give the same bytes (Parquet: with the same pyarrow).
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import file_sha256
 from crossin_metrics.parallel import Item as Row
 from crossin_metrics.parallel import ParallelMCQ, load_file, write_parallel
 from crossin_metrics.parallel_rows import unique_codes
@@ -253,10 +253,10 @@ def _write(
     (made / PROVENANCE).write_text(text, encoding="utf-8", newline="\n")
     (made / "eval.yaml").write_text(eval_yaml(data.languages, len(data)), encoding="utf-8", newline="\n")
     files = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
-    hashes = {name: _sha256(made / name) for name in files}
+    hashes = {name: file_sha256(made / name) for name in files}
     readme = card(data, provenance, hashes, report)
     (made / "README.md").write_text(readme, encoding="utf-8", newline="\n")
-    hashes["README.md"] = _sha256(made / "README.md")
+    hashes["README.md"] = file_sha256(made / "README.md")
     lines = "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))
     (made / SUMS).write_text(lines, encoding="utf-8", newline="\n")
     return dict(sorted(hashes.items()))
@@ -338,10 +338,6 @@ def _history(item: Item) -> dict[str, Any]:
     }
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 # -- the folder -------------------------------------------------------------------------------------------------------
 
 
@@ -367,7 +363,7 @@ def check_target(folder: Path, facts: Mapping[str, Any]) -> None:
         raise CrossinError(f"release: {folder} holds files and no release; give another place or empty it")
     for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
         name = path.relative_to(folder).as_posix()
-        if name != SUMS and (name not in known or _sha256(path) != known[name]):
+        if name != SUMS and (name not in known or file_sha256(path) != known[name]):
             raise CrossinError(
                 f"release: {path} was added or changed by hand; move it elsewhere, or give another place"
             )

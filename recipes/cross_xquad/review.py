@@ -6,15 +6,14 @@ the build's folder `decisions/`; or fills in a copy of `review/items.csv`; or ex
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import appearing
 from recipes.cross_xquad.agreement import report_agreement
 from recipes.cross_xquad.decisions import FORMAT, Said, checked_edits, read_json, read_page
 from recipes.cross_xquad.items import Decision, Item
@@ -52,16 +51,12 @@ def write_review(items: Sequence[Item], folder: Path, *, title: str) -> None:
     }
     for name, content in contents.items():
         path = folder / name
-        unfinished = folder / f".{name}.{os.getpid()}.tmp"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(content.encode("utf-8"))
-            os.replace(unfinished, path)
+            with appearing(path) as temporary:
+                temporary.write_bytes(content.encode("utf-8"))
         except (OSError, UnicodeEncodeError) as error:
             raise CrossinError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
-        finally:
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
 
 
 def apply_decisions(items: Sequence[Item], decisions_folder: Path) -> tuple[list[Item], list[str]]:

@@ -26,7 +26,7 @@ EVALUATION_KEYS = (
     "apply_chat_template",
 )
 LABEL_KEYS = ("name", "base", "system", "arm", "n_samples", "translation", "tag")
-DATA_KEYS = ("recipe", "options", "outputs", "data_dir")
+DATA_KEYS = ("recipe", "options", "outputs")
 
 
 def _help(text: str) -> dict[str, str]:
@@ -57,7 +57,7 @@ class ExperimentOptions:
     )
     data: dict = field(
         default_factory=dict,
-        metadata=_help("{recipe, options, outputs, data_dir}: a recipe that is run once and fills {data}."),
+        metadata=_help("{recipe, options, outputs}: a recipe that is run once and fills {data}."),
     )
     mix_config: str | None = field(default=None, metadata=_help("Mix configuration of all arms that name none."))
     mix: dict = field(default_factory=dict, metadata=_help("Mix options of all arms."))
@@ -187,13 +187,9 @@ class ExperimentOptions:
         for key, value in small.items():
             if key in ("mix", "train"):
                 setattr(self, key, {**getattr(self, key), **value})
-                for arm in self.arms:  # an arm's own numbers are the full ones
-                    own = self.arms[arm] or {}
-                    self.arms[arm] = (
-                        {**own, key: {k: value.get(k, v) if v else v for k, v in own[key].items()}}
-                        if own.get(key)
-                        else own
-                    )
+                for arm, own in self.arms.items():  # its own numbers are the full ones; none (n_samples: 0) stays none
+                    if own and own.get(key):
+                        self.arms[arm] = {**own, key: {k: v and value.get(k, v) for k, v in own[key].items()}}
             elif key == "evaluate":
                 self.evaluate = {name: {**one, **value} for name, one in self.evaluate.items()}
             elif key == "seeds":

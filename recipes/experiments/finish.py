@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import appearing
 from recipes.experiments.config import REPO, ExperimentOptions
 from recipes.experiments.plan import PYTHON, Plan, Run, model_of
 from recipes.experiments.records import Records, Stage
@@ -62,7 +62,8 @@ def finish(options: ExperimentOptions, plan: Plan, records: Records, failed: dic
         command, cwd=REPO, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     if finished.returncode:
-        raise CrossinError(f"the report failed: {finished.stderr.strip().splitlines()[-1:]}")
+        said = finished.stderr.strip().splitlines() or ["it said nothing"]
+        raise CrossinError(f"the report failed: {said[-1]}")
     return missing
 
 
@@ -157,20 +158,21 @@ def write_predictions(path: Path, runs: list[Run]) -> None:
     Raises:
         CrossinError: a sample log is missing or broken, or the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with gzip.GzipFile(temporary, "wb", compresslevel=9, mtime=0) as packed:
+        # no name in the header, or the bytes would hang on the process that wrote them
+        with (
+            appearing(path) as temporary,
+            temporary.open("wb") as raw,
+            gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=0) as packed,
+        ):
             file = io.TextIOWrapper(packed, encoding="utf-8", newline="")
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["task", "model", "mode", "prompt", "id", "language", "answer", "gold", "n_choices"])
             for run in runs:
                 _write_run(writer, run)
             file.flush()
-        os.replace(temporary, path)
     except OSError as error:
         raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_run(writer: Any, run: Run) -> None:

@@ -256,36 +256,27 @@ def _run(options: ExperimentOptions, arm: str, seed: int) -> Run:
 
 
 def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, tuned: Path | None) -> list[Stage]:
-    from recipes.tuning.evaluate import TASKS, include_path
+    import json
 
+    from recipes.tuning.evaluate import TASKS, include_path, model_arguments
+    from recipes.tuning.options import ModelOptions
+
+    where: dict[str, Any] = {}
+    if tuned is not None and options.merge:
+        where = {"merged": folder / "merged"}
+    elif tuned is not None:
+        rank = train_options(options, arm, seed).get("lora_r", ModelOptions.lora_r)
+        where = {"adapter": folder / "adapter", "rank": rank}
+    base = model_of(options, arm)
     out = []
     for name, one in options.evaluate.items():
         target = folder / "eval" / name
-        command = [PYTHON, str(REPO / "recipes/experiments/evaluate_run.py"), "--model", str(one.get("model", "hf"))]
-        arguments = {**one.get("model_args", {})}
-        base = model_of(options, arm)
-        if tuned is None:
-            arguments = {"pretrained": base, **arguments}
-        elif options.merge:
-            arguments = {"pretrained": str(folder / "merged"), **arguments}
-        elif "vllm" in str(one.get("model", "hf")):
-            adapter = str(folder / "adapter")
-            arguments = {
-                "pretrained": base,
-                "tokenizer": adapter,
-                "lora_local_path": adapter,
-                "enable_lora": True,
-                "max_lora_rank": 64,
-                **arguments,
-            }
-        else:
-            adapter = str(folder / "adapter")
-            arguments = {"pretrained": base, "peft": adapter, "tokenizer": adapter, **arguments}
+        backend = str(one.get("model", "hf"))
+        command = [PYTHON, str(REPO / "recipes/experiments/evaluate_run.py"), "--model", backend]
+        arguments = {**model_arguments(backend, base, **where), **one.get("model_args", {})}
         command += ["--model_args", ",".join(f"{k}={v}" for k, v in arguments.items())]
         command += ["--tasks", str(one["tasks"]), "--output_path", str(target), "--log_samples"]
         if one.get("metadata"):
-            import json
-
             command += ["--metadata", json.dumps(one["metadata"], ensure_ascii=False)]
         for key in ("batch_size", "num_fewshot", "limit"):
             if one.get(key) is not None:

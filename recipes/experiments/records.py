@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import file_sha256
 from recipes.tuning.run_folder import read_json, write_json
 
 
@@ -53,11 +53,7 @@ class Hashes:
         stat = path.stat()
         key = (str(path), stat.st_size, stat.st_mtime_ns)
         if key not in self._known:
-            digest = hashlib.sha256()
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-            self._known[key] = digest.hexdigest()
+            self._known[key] = file_sha256(path)
         return self._known[key]
 
 
@@ -94,12 +90,7 @@ class Records:
         Raises:
             CrossinError: a file is missing.
         """
-        files = {}
-        for path in stage.files:
-            try:
-                files[self._short(path)] = self.hashes.of(path)
-            except OSError as error:
-                raise CrossinError(f"{stage.name}: cannot read {path} ({error.strerror or error})") from error
+        files = self._hashed(stage.files, f"{stage.name}: cannot read", "")
         return {"options": json.loads(json.dumps(stage.options, sort_keys=True, default=str)), "files": files}
 
     def outputs(self, stage: Stage) -> dict[str, str]:
@@ -108,13 +99,7 @@ class Records:
         Raises:
             CrossinError: one is not there.
         """
-        out = {}
-        for path in stage.outputs:
-            try:
-                out[self._short(path)] = self.hashes.of(path)
-            except OSError as error:
-                raise CrossinError(f"{stage.name}: it ended, but {path} is not there") from error
-        return out
+        return self._hashed(stage.outputs, f"{stage.name}: it ended, but", " is not there")
 
     def why_stale(self, stage: Stage) -> str:
         """Why the stage has to run; "" where its record holds.
@@ -157,6 +142,15 @@ class Records:
         path = self.path(stage)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"stage": stage.name, "inputs": inputs, "outputs": self.outputs(stage), **facts})
+
+    def _hashed(self, paths: tuple[Path, ...], before: str, after: str) -> dict[str, str]:
+        out = {}
+        for path in paths:
+            try:
+                out[self._short(path)] = self.hashes.of(path)
+            except OSError as error:
+                raise CrossinError(f"{before} {path}{after} ({error.strerror or error})") from error
+        return out
 
     def _short(self, path: Path) -> str:
         try:

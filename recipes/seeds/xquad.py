@@ -12,7 +12,6 @@ passage its input. Translation pairs translate the question alone (field `transl
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import appearing
 from crossin_metrics.languages import language_code
 from recipes.parsing import check_types, parse, run
 
@@ -128,18 +128,14 @@ def _row(passage: Passage, position: int, language: str, prompt: str) -> dict[st
 
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     n = 0
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        with appearing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             for row in rows:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 n += 1
-        os.replace(unfinished, path)
     except OSError as error:
         raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return n
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import appearing, file_sha256
 from recipes.translation.rows import Row, Source
 from recipes.translation.run import Translation, Verdict
 
@@ -65,7 +65,7 @@ def write_outputs(
         },
         "set_aside_before": dict(kinds.most_common()),
         "languages_by_outcome": {language: dict(sorted(reasons[language].items())) for language in languages},
-        "seed_sha256": _sha256(folder / SEED),
+        "seed_sha256": file_sha256(folder / SEED),
     }  # fmt: skip
     with writing(folder / REPORT_JSON) as file:
         file.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
@@ -164,27 +164,13 @@ def _line(file: IO[str], record: dict[str, Any]) -> None:
     file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[IO[str]]:
     """A file that appears whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
     try:
-        with open(partial, "w", encoding="utf-8", newline="\n") as file:
+        with appearing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
             yield file
-        os.replace(partial, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        if not isinstance(error, OSError):
-            raise
+    except OSError as error:
         raise CrossinError(
             f"{path}: cannot write ({error.strerror or error}); the replies are stored, run again"
         ) from error

@@ -54,6 +54,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
+        """Whether there is a translation and no gate found anything."""
         return self.fields is not None and self.finding is None
 
 

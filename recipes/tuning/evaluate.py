@@ -58,6 +58,28 @@ def include_path() -> str | None:
     return None if (Path(spec.origin).parent / "tasks" / "crossin").is_dir() else str(TASKS)
 
 
+def model_arguments(
+    backend: str, base: str, *, adapter: Path | None = None, merged: Path | None = None, rank: int = 0
+) -> dict[str, Any]:
+    """The harness's `--model_args` of a model: merged, with an adapter as the backend takes it, or as it is.
+
+    Args:
+        backend: name of the model class, as `--model` has it.
+        base: folder or hub id of the base model.
+        adapter: its folder; None for the base model as it is.
+        merged: folder of the merged model, which wins.
+        rank: of the adapter; vLLM has to know it beforehand.
+    """
+    if merged is not None:
+        return {"pretrained": merged}
+    if adapter is None:
+        return {"pretrained": base}
+    if "vllm" in backend:
+        lora = {"lora_local_path": adapter, "enable_lora": True, "max_lora_rank": rank}
+        return {"pretrained": base, "tokenizer": adapter, **lora}
+    return {"pretrained": base, "peft": adapter, "tokenizer": adapter}
+
+
 def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
     """Run `eval_tasks` on the merged model where there is one, else on base and adapter; results go to `<run>/eval`.
 
@@ -69,20 +91,18 @@ def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
     if read_json(output / DONE) == asked:
         return output
     if (merged / "config.json").is_file():
-        arguments = f"pretrained={merged},dtype=auto"
+        arguments = model_arguments(tune.eval_backend, base, merged=merged)
     else:
         settings = read_adapter(adapter)
         reason = why_merge(settings)
         if reason:
             raise CrossinError(reason)
-        arguments = f"pretrained={base},peft={adapter},tokenizer={adapter},dtype=auto"
-    if "vllm" in tune.eval_backend and not (merged / "config.json").is_file():
-        arguments = (
-            f"pretrained={base},tokenizer={adapter},lora_local_path={adapter},enable_lora=True,"
-            f"max_lora_rank={settings['r']},dtype=auto,gpu_memory_utilization=0.8"
-        )
+        arguments = model_arguments(tune.eval_backend, base, adapter=adapter, rank=settings["r"])
+        if "vllm" in tune.eval_backend:
+            arguments["gpu_memory_utilization"] = 0.8
+    arguments["dtype"] = "auto"
     command = [sys.executable, "-m", "crossin_metrics.cli", "eval", "--model", tune.eval_backend]
-    command += ["--model_args", arguments]
+    command += ["--model_args", ",".join(f"{name}={value}" for name, value in arguments.items())]
     command += ["--tasks", str(tune.eval_tasks), "--batch_size", str(tune.eval_batch_size)]
     if include_path() is not None:
         command += ["--include_path", str(TASKS)]

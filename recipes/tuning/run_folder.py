@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import appearing
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -156,13 +157,11 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         CrossinError: the disk is full or the folder is not writable.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with appearing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -43,9 +43,11 @@ class OpenAIEndpoint:
         self.client.check()
 
     def translate(self, requests: Iterable[Request], accept: Accept) -> None:
+        """Send the requests, many at a time."""
         self.client.send(((request, self.body(request), self._tokens(request)) for request in requests), accept)
 
     def prompt_characters(self, request: Request) -> int:
+        """Characters of the whole prompt."""
         return len(self._words(request))
 
     # -- what is sent ------------------------------------------------------------------------------------------------

@@ -124,6 +124,7 @@ class TransformersBackend:
         self._beams = options.num_beams
 
     def generate(self, sentences: list[str], tag: Tag, second: bool) -> list[Output]:
+        """Translate a batch; `second` asks for another translation than the first attempt's."""
         import torch
 
         texts = [tag.source_prefix + sentence for sentence in sentences]
@@ -168,6 +169,7 @@ class CTranslate2Backend:
         self._beams = options.num_beams
 
     def generate(self, sentences: list[str], tag: Tag, second: bool) -> list[Output]:
+        """Translate a batch; `second` asks for another translation than the first attempt's."""
         tokenizer = self.tokenizer
         ids = [tokenizer(tag.source_prefix + sentence)["input_ids"] for sentence in sentences]
         prefix = [[tag.target_token]] * len(ids) if tag.target_token is not None else None
@@ -246,9 +248,11 @@ class Seq2SeqEngine:
         return self._backends[name]
 
     def prompt_characters(self, request: Request) -> int:
+        """Characters of the texts: there is no prompt around them."""
         return sum(len(text) for text in request.fields.values())
 
     def translate(self, requests: Iterable[Request], accept: Accept) -> None:
+        """Translate in windows of some batches, requests of one language together."""
         waiting = iter(requests)
         while window := list(itertools.islice(waiting, WINDOW_BATCHES * self.options.batch_size)):
             window.sort(key=_kind)
