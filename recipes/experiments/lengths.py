@@ -6,6 +6,7 @@ import contextlib
 import io
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,7 +177,6 @@ def _counted(config: MixConfig, model: str, family: str, frame: str, max_length:
     """Build the mix in a folder that goes away, and count it."""
     from recipes.build_mix import build
     from recipes.tuning.labels import label_rows, load_rows
-    from recipes.tuning.model import load_tokenizer
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         places = {
@@ -192,7 +192,7 @@ def _counted(config: MixConfig, model: str, family: str, frame: str, max_length:
             import datasets
 
             datasets.disable_progress_bars()
-            labelled, _ = label_rows(rows, load_tokenizer(tokenizer, frame), frame, max_length=max_length)
+            labelled, _ = label_rows(rows, _tokenizer(tokenizer, frame), frame, max_length=max_length)
             lengths = np.array([len(ids) for ids in labelled["input_ids"]], dtype=np.float64)
             losses = np.array([sum(label != -100 for label in row) for row in labelled["labels"]], dtype=np.float64)
             return Mix(lengths, losses, characters, "rows and tokens counted")
@@ -210,6 +210,14 @@ def _counted(config: MixConfig, model: str, family: str, frame: str, max_length:
         max_length,
         "rows counted, tokens by measured characters a token",
     )
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(folder: str, frame: str) -> Any:
+    """All arms of an experiment have the same; a large vocabulary takes seconds to read."""
+    from recipes.tuning.model import load_tokenizer
+
+    return load_tokenizer(folder, frame)
 
 
 def _assumed_seed(

@@ -6,6 +6,7 @@ loss is on the completion and on EOS, which teaches the model to stop.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """Label of a token without loss (torch.nn.functional.cross_entropy's ignore_index)."""
+
+LABELS_VERSION = 1
+"""To be raised with every change of what `_label` returns: labels of earlier runs are kept by it."""
 
 COLUMNS = ("prompt", "completion", "part")
 
@@ -128,6 +132,7 @@ def label_rows(
         lambda row: _label(row["prompt"], row["completion"], tokenizer, frame_name, stop),
         remove_columns=[column for column in rows.column_names if column != "part"],
         num_proc=num_proc,
+        new_fingerprint=_fingerprint(rows, tokenizer, frame_name, stop),
         desc="tokenizing the mix",
     )
     report = MixReport(max_length)
@@ -188,6 +193,19 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     turns = ("<|im_end|>", "<end_of_turn>", "<turn|>", "<|eot_id|>", "<|end|>")
     special = set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab())
     return {tokenizer.eos_token_id, *(tokenizer.convert_tokens_to_ids(turn) for turn in turns if turn in special)}
+
+
+def _fingerprint(rows: Dataset, tokenizer: PreTrainedTokenizerBase, frame_name: str, stop: set[int]) -> str | None:
+    """What the labels depend on, for the cache of `datasets`; None leaves it to that library.
+
+    It would pickle the tokenizer object by object, which takes seconds for a vocabulary of 262k words.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return None
+    words = (tokenizer.name_or_path, tokenizer.chat_template, tokenizer.bos_token_id, tokenizer.eos_token_id)
+    about = (LABELS_VERSION, rows._fingerprint, frame_name, sorted(stop), *words)
+    return hashlib.sha256((repr(about) + backend.to_str()).encode()).hexdigest()[:32]
 
 
 def _label(

@@ -184,3 +184,21 @@ def test_an_empty_parquet_mix(tmp_path: Path) -> None:
 def test_rows_of_a_mix_file_are_read_in_order(tmp_path: Path) -> None:
     data = load_rows(write_mix(tmp_path / "mix.jsonl"))
     assert [row["prompt"] for row in data] == [row[3] for row in MIX_ROWS]
+
+
+@pytest.mark.parametrize("change", ["frame", "bos", "eos", "rows"])
+def test_what_was_labelled_otherwise_is_not_taken_from_the_cache(tmp_path: Path, change: str) -> None:
+    """`datasets` keeps labels on disk by a fingerprint of ours; all that decides them must be in it."""
+
+    def label(frame: str = "plain", bos: bool = True, eos: bool = False, copies: int = 1) -> list[list[int]]:
+        folder = tmp_path / "tokenizer"  # one place, so that its name tells nothing
+        data = load_rows(write_mix(tmp_path / "mix.jsonl", copies=copies))
+        return [row["labels"] for row in labelled(byte_tokenizer(folder, bos=bos, eos=eos), data, frame)]
+
+    first = label()
+    assert label() == first
+    other: dict[str, Any] = {"frame": {"frame": "headers"}, "bos": {"bos": False}, "rows": {"copies": 2}}
+    if change == "eos":  # one that the tokenizer puts itself is taken off again: the same labels, truly
+        assert label(eos=True) == first
+    else:
+        assert label(**other[change]) != first
