@@ -1,17 +1,17 @@
 """Where two runs were made in different ways, so that their scores do not compare.
 
 The fields of a signature, and how one is made for a run that has none, are those of
-:mod:`crossin_metrics.report.signatures`; here two runs are held against each other field by field.
+:mod:`crossin_metrics.runs.signature`; here two runs are held against each other field by field.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crossin_metrics.report.signatures import UNSTATED, fields_of, signature_of
+from crossin_metrics.runs.signature import UNSTATED, fields_of, signature_of
 
 if TYPE_CHECKING:
-    from crossin_metrics.predictions import Run
+    from crossin_metrics.runs.run import Run
 
 __all__ = ["differences", "fields_of", "signature_fields", "signature_of"]
 

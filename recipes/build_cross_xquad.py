@@ -17,7 +17,7 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script: the checkout's root, not this folder, is where imports start
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from recipes.parsing import parse, run
+from recipes.common.options import parse, run
 
 PROG = "build_cross_xquad.py"
 

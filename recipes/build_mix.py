@@ -23,13 +23,13 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import file_sha256
-from recipes.mix_config import MixConfig
-from recipes.parsing import parse, run
+from recipes.common.options import parse, run
+from recipes.mixes.config import MixConfig
 
 if TYPE_CHECKING:
-    from recipes.mix import Plan
-    from recipes.mix_card import Statistics
-    from recipes.sources import Store
+    from recipes.mixes.card import Statistics
+    from recipes.mixes.plan import Plan
+    from recipes.mixes.sources import Store
 
 _BUILDING = ".building"
 FILES = ("train.parquet", "README.md", "config.yaml", "manifest.json")
@@ -42,8 +42,8 @@ def build(config: MixConfig) -> dict[str, Any]:
         CrossinError: a source is unreadable or inconsistent; the options leave nothing to draw; the folder holds
             something else; or writing failed (the folder is then as it was).
     """
-    from recipes.mix import make_plan
-    from recipes.mix_card import Statistics, card, fingerprint, manifest
+    from recipes.mixes.card import Statistics, card, fingerprint, manifest
+    from recipes.mixes.plan import make_plan
 
     target = Path(config.output_dir)
     old = _existing(target)
@@ -76,8 +76,8 @@ def build(config: MixConfig) -> dict[str, Any]:
 
 def open_sources(config: MixConfig, folder: Path) -> tuple[Store | None, Store | None]:
     """The base and the seed store, laid out in `folder`; None for one that the mix does not need."""
-    from recipes.mix_config import PIVOT
-    from recipes.sources import SourceSpec, build_store, parse_fields
+    from recipes.mixes.config import PIVOT
+    from recipes.mixes.sources import SourceSpec, build_store, parse_fields
 
     base = seed = None
     if config.variant != "seed_only" and config.n_base != 0 and config.base_seed_ratio != 0:
@@ -126,7 +126,7 @@ def _write_rows(
     import pyarrow.parquet as pq
     from tqdm import tqdm
 
-    from recipes.mix_rows import render_all, schema
+    from recipes.mixes.rows import render_all, schema
 
     # Every setting that shapes the bytes is stated, so that a new default of pyarrow does not change them.
     settings: dict[str, Any] = {

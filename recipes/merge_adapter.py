@@ -18,7 +18,7 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from crossin_metrics.errors import CrossinError
-from recipes.parsing import check_types, parse, run
+from recipes.common.options import check_types, parse, run
 
 
 @dataclass

@@ -21,8 +21,8 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from crossin_metrics.errors import CrossinError
+from recipes.common.options import parse, run
 from recipes.experiments.config import ExperimentOptions
-from recipes.parsing import parse, run
 
 if TYPE_CHECKING:
     from recipes.experiments.local import Outcome

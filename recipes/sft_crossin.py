@@ -18,7 +18,7 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from crossin_metrics.errors import CrossinError
-from recipes.parsing import run
+from recipes.common.options import run
 
 if TYPE_CHECKING:
     from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
@@ -188,8 +188,8 @@ def find_mix(tune: TuneOptions, output: Path, build: bool) -> Path:
         return path
     if build:
         from recipes.build_mix import build as build_mix
-        from recipes.mix_config import MixConfig
-        from recipes.parsing import parse
+        from recipes.common.options import parse
+        from recipes.mixes.config import MixConfig
 
         arguments = ["--config", str(path), "--output_dir", str(output / "mix"), "--overwrite", str(tune.overwrite)]
         for name, value in (item.split("=", 1) for item in tune.mix_options):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if __package__ in (None, ""):  # run as a script: the checkout's root, not this folder, is where imports start
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from recipes.parsing import parse, run
+from recipes.common.options import parse, run
 
 if TYPE_CHECKING:
     from recipes.translation.config import EngineOptions, GateOptions, SourceOptions
@@ -49,10 +49,10 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
         CrossinError: unreadable source, unreachable or failing engine, damaged or busy store, or a failing write. The
             replies stored so far stay.
     """
-    from recipes.sources import parse_fields
+    from recipes.common.text_checks import build_gates
+    from recipes.mixes.sources import parse_fields
     from recipes.translation.engines import build_engine
     from recipes.translation.estimate import estimate
-    from recipes.translation.gates import build_gates
     from recipes.translation.neural_gates import build_neural_gates
     from recipes.translation.report import write_outputs
     from recipes.translation.rows import read_source

@@ -6,7 +6,7 @@ import argparse
 
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of :func:`crossin_metrics.predictions.read_predictions` that a user may set."""
+    """Add the options of :func:`crossin_metrics.runs.run.read_predictions` that a user may set."""
     parser.add_argument(
         "--skip-mismatched",
         action="store_true",

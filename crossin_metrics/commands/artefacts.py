@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from crossin_metrics.commands.arguments import count
 
 if TYPE_CHECKING:
-    from crossin_metrics.artefacts.report import Report
-    from crossin_metrics.parallel import ParallelMCQ
+    from crossin_metrics.sets.loading import ParallelMCQ
+    from crossin_metrics.shortcuts.report import Report
 
 _EPILOG = """\
 DATA_OR_TASK is a file (.jsonl, .jsonl.gz, .parquet, .json), the name of a set (cross_xquad, cross_mmlu, cross_logiqa,
@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Load, analyse, write and print; returns the exit code."""
-    from crossin_metrics.artefacts.report import analyse
     from crossin_metrics.errors import CrossinError
+    from crossin_metrics.shortcuts.report import analyse
 
     for name in ("limit", "prompt", "dtype"):
         if args.model is None and getattr(args, name) not in (None, "p1", "auto"):
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(as_json)
     else:
-        from crossin_metrics.artefacts.render import text
+        from crossin_metrics.shortcuts.render import text
 
         print(text(report))
     return 0
@@ -112,8 +112,8 @@ def _load(name: str, languages: str | None, data_dir: str | None) -> ParallelMCQ
         CrossinError: nothing of that name, or a set that is broken.
     """
     from crossin_metrics.errors import CrossinError
-    from crossin_metrics.parallel import BUILT, HUB_SETS, PACKAGED, SUFFIXES, load_file, load_parallel
-    from crossin_metrics.parallel_rows import unique_codes
+    from crossin_metrics.sets.loading import BUILT, HUB_SETS, PACKAGED, SUFFIXES, load_file, load_parallel
+    from crossin_metrics.sets.schema import unique_codes
 
     codes = None if languages is None else unique_codes(languages)
     path = Path(name).expanduser()
@@ -125,8 +125,8 @@ def _load(name: str, languages: str | None, data_dir: str | None) -> ParallelMCQ
         raise CrossinError(f"{name}: is a folder; name the set in it: crossin artefacts SET --data_dir {name}")
     task = None if name in (*HUB_SETS, *PACKAGED, *BUILT) else _task(name)
     if task is not None:
-        from crossin_metrics.documents import load_set
-        from crossin_metrics.options import TaskOptions
+        from crossin_metrics.harness.documents import load_set
+        from crossin_metrics.harness.options import TaskOptions
 
         given = {"data_dir": data_dir, "languages": None if codes is None else list(codes)}
         given = {key: value for key, value in given.items() if value is not None}
@@ -157,13 +157,13 @@ def _write(folder: Path, report: Report, as_json: str, *, plots: bool) -> None:
     Raises:
         CrossinError: one cannot be written.
     """
-    from crossin_metrics.artefacts.render import markdown
     from crossin_metrics.errors import CrossinError
     from crossin_metrics.files import appearing
+    from crossin_metrics.shortcuts.render import markdown
 
     files: dict[str, str | bytes] = {"artefacts.json": as_json + "\n"}
     if plots:
-        from crossin_metrics.artefacts.figure import draw
+        from crossin_metrics.shortcuts.figure import draw
 
         files["artefacts.svg"], files["artefacts.png"] = draw(report)
     files["artefacts.md"] = markdown(report, figure="artefacts.png" if plots else None)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from crossin_metrics.commands.arguments import add_reading_arguments, count
 
 if TYPE_CHECKING:
-    from crossin_metrics.comparison import Joined, Match, Tested
-    from crossin_metrics.predictions import Run
-    from crossin_metrics.sample_logs import LogFields
+    from crossin_metrics.runs.comparison import Joined, Match, Tested
+    from crossin_metrics.runs.run import Run
+    from crossin_metrics.runs.sample_logs import LogFields
 
 _EPILOG = """\
 A and B are what `crossin score` reads: prediction tables, sample logs, or folders of the harness's output. Runs are
@@ -84,8 +84,8 @@ def _resamples(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Read, match, join, test and print; returns the exit code."""
-    from crossin_metrics.comparison import compare_questions, join_runs, match_runs
-    from crossin_metrics.sample_logs import LogFields
+    from crossin_metrics.runs.comparison import compare_questions, join_runs, match_runs
+    from crossin_metrics.runs.sample_logs import LogFields
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()
@@ -137,7 +137,7 @@ def _read(
     args: argparse.Namespace,
 ) -> list[Run]:
     from crossin_metrics.errors import CrossinError
-    from crossin_metrics.predictions import read_predictions
+    from crossin_metrics.runs.run import read_predictions
 
     runs = read_predictions(
         [path],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crossin_metrics.commands.score_tables import align, number
 
 if TYPE_CHECKING:
-    from crossin_metrics.comparison import Joined, Match, Tested
+    from crossin_metrics.runs.comparison import Joined, Match, Tested
 
 # Scores of which more is not better by itself (see crossin_metrics.scores).
 _NEITHER = ("consistency", "fleiss_kappa", "kappa_p", "rankc", "baseline_")

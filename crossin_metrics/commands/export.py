@@ -105,7 +105,7 @@ def _records(args: argparse.Namespace) -> list[Record]:
     from crossin_metrics.commands.compare import _names
     from crossin_metrics.errors import CrossinError
     from crossin_metrics.exports.records import DEFAULT_KEYS, make_records
-    from crossin_metrics.predictions import read_predictions
+    from crossin_metrics.runs.run import read_predictions
 
     keys = _names(args.keys, "--keys")
     runs = read_predictions(args.results, _names(args.languages, "--languages"), warn=_warn)

@@ -89,7 +89,7 @@ def _resamples(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Read, test, draw and write; returns the exit code."""
     from crossin_metrics.report.build import Options, build_report
-    from crossin_metrics.report.write import check_target, write_report
+    from crossin_metrics.report.folder import check_target, write_report
 
     check_target(args.out)
     languages = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from crossin_metrics.commands.arguments import add_reading_arguments, count, resamples
 
 if TYPE_CHECKING:
-    from crossin_metrics.predictions import Run
+    from crossin_metrics.runs.run import Run
 
 _EPILOG = """\
 what a FILE may be (told by its content):
@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     """Read, score and print; returns the exit code."""
     from crossin_metrics.commands.score_tables import many_runs, one_run
     from crossin_metrics.errors import CrossinError
-    from crossin_metrics.predictions import read_predictions
-    from crossin_metrics.sample_logs import LogFields
+    from crossin_metrics.runs.run import read_predictions
+    from crossin_metrics.runs.sample_logs import LogFields
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()  # a bad expression is said before long files are read
@@ -119,13 +119,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _scores(run: Run, n_resamples: int, seed: int, *, pairs: bool) -> tuple[dict[str, float], dict[str, float]]:
     """The run's scores and their standard errors (empty without a bootstrap; of language pairs only where asked)."""
-    from crossin_metrics.scores import score_questions
+    from crossin_metrics.scores.definitions import score_questions
 
     questions = run.questions()
     scores = score_questions(questions)
     errors: dict[str, float] = {}
     if n_resamples:
-        from crossin_metrics.uncertainty import bootstrap, standard_errors
+        from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
 
         names = [f"consistency_{a}_{b}" for a in run.languages for b in run.languages if a < b]
         left_out = set() if pairs else set(names)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from crossin_metrics.predictions import Run
+    from crossin_metrics.runs.run import Run
 
 HEADLINE = (
     "acc",

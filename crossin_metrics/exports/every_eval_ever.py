@@ -18,7 +18,7 @@ from typing import Any
 from crossin_metrics import __version__
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.exports.records import METRICS, Record
-from crossin_metrics.uncertainty import DEFAULT_LEVEL
+from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL
 
 SCHEMA_VERSION = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")

@@ -11,10 +11,10 @@ from statistics import median
 from typing import NamedTuple
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.predictions import Run
-from crossin_metrics.scores import score_questions
+from crossin_metrics.runs.run import Run
+from crossin_metrics.scores.definitions import score_questions
+from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, bootstrap, percentile_intervals, standard_errors
 from crossin_metrics.signatures import fields_of, signature_of
-from crossin_metrics.uncertainty import DEFAULT_LEVEL, bootstrap, percentile_intervals, standard_errors
 
 
 class Metric(NamedTuple):
@@ -127,7 +127,7 @@ def make_records(
     """Score runs and say all that an export needs.
 
     Args:
-        runs: from :func:`crossin_metrics.predictions.read_predictions`.
+        runs: from :func:`crossin_metrics.runs.run.read_predictions`.
         model: hub id of the model; None: as the runs say.
         dataset: hub id of the data; None: as the runs say, or the known hub set of that name.
         keys: scores wanted; None: all of `METRICS` that are defined.

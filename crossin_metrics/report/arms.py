@@ -1,7 +1,7 @@
 """Replicated runs of a report: arms, each with several training seeds, and their tests.
 
 The labels file declares the arms and their seeds (:mod:`crossin_metrics.report.labels`); what it declares and no result
-was found of is kept, by name, as missing. The statistics are those of :mod:`crossin_metrics.replicates`.
+was found of is kept, by name, as missing. The statistics are those of :mod:`crossin_metrics.scores.training_seeds`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.predictions import Run
-from crossin_metrics.replicates import (
+from crossin_metrics.report.entries import METRICS, Entry, Group
+from crossin_metrics.report.labels import COSTS, Label, Labels
+from crossin_metrics.runs.run import Run
+from crossin_metrics.scores.training_seeds import (
     DEFAULT_RESAMPLES,
     ArmComparison,
     ArmScore,
@@ -20,8 +22,6 @@ from crossin_metrics.replicates import (
     compare_family,
     resample_arms,
 )
-from crossin_metrics.report.entries import METRICS, Entry, Group
-from crossin_metrics.report.labels import COSTS, Label, Labels
 
 
 @dataclass

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.parallel_logs import log_language
-from crossin_metrics.prediction_tables import json_lines
-from crossin_metrics.predictions import Run
 from crossin_metrics.report.entries import Entry
-from crossin_metrics.sample_logs import task_of
-from crossin_metrics.seaeval_logs import read_samples
+from crossin_metrics.runs.harness_families import log_language
+from crossin_metrics.runs.run import Run
+from crossin_metrics.runs.sample_logs import task_of
+from crossin_metrics.runs.seaeval_logs import read_samples
+from crossin_metrics.runs.tables import json_lines
 
 MAX_QUESTIONS = 200
 MAX_BYTES = 6_000_000
@@ -222,7 +222,7 @@ def read_question_texts(given: Sequence[str]) -> dict[str, dict[str, dict[str, d
     Raises:
         CrossinError: a file is missing or is no parallel set.
     """
-    from crossin_metrics.parallel import load_file
+    from crossin_metrics.sets.loading import load_file
 
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     for one in given:

@@ -8,7 +8,13 @@ from itertools import chain
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.report.arm_tables import (
+from crossin_metrics.report.arms import DEFAULT_RESAMPLES as ARM_RESAMPLES
+from crossin_metrics.report.arms import averaged, make_studies, missing_runs
+from crossin_metrics.report.arms import costs as arm_costs
+from crossin_metrics.report.browser import MAX_BYTES, MAX_QUESTIONS, question_sets, read_question_texts
+from crossin_metrics.report.collect import collect
+from crossin_metrics.report.diagnosis import RULES, Finding, diagnose
+from crossin_metrics.report.draw.arm_tables import (
     arm_grids,
     arms_csv,
     arms_latex,
@@ -18,17 +24,11 @@ from crossin_metrics.report.arm_tables import (
     costs_csv,
     legend,
 )
-from crossin_metrics.report.arms import DEFAULT_RESAMPLES as ARM_RESAMPLES
-from crossin_metrics.report.arms import averaged, make_studies, missing_runs
-from crossin_metrics.report.arms import costs as arm_costs
-from crossin_metrics.report.browser import MAX_BYTES, MAX_QUESTIONS, question_sets, read_question_texts
-from crossin_metrics.report.collect import collect
-from crossin_metrics.report.diagnosis import RULES, Finding, diagnose
+from crossin_metrics.report.draw.page import ArmSection, Content, render
+from crossin_metrics.report.draw.tables import build_tables, latex, markdown, prompts_csv, scores_csv, text_of_findings
 from crossin_metrics.report.entries import DEFAULT_RESAMPLES, Entry, group_entries, make_entries, rank_and_test
 from crossin_metrics.report.labels import Labels, read_labels
-from crossin_metrics.report.page import ArmSection, Content, render
 from crossin_metrics.report.published import read_published
-from crossin_metrics.report.tables import build_tables, latex, markdown, prompts_csv, scores_csv, text_of_findings
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def build_report(
             files["efficiency.csv"] = costs_csv(costs)
     figures = []
     if options.plots:
-        from crossin_metrics.report.arm_plots import draw_arms
-        from crossin_metrics.report.plots import draw_all
+        from crossin_metrics.report.draw.arm_plots import draw_arms
+        from crossin_metrics.report.draw.plots import draw_all
 
         if progress is not None:
             progress("plots")

@@ -9,9 +9,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from crossin_metrics.predictions import Run
 from crossin_metrics.report.entries import Entry
-from crossin_metrics.uncertainty import bootstrap, percentile_intervals
+from crossin_metrics.runs.run import Run
+from crossin_metrics.scores.uncertainty import bootstrap, percentile_intervals
 
 _DEMO = "a smoke test, no benchmark"
 _KAPPA_RESAMPLES = 1000

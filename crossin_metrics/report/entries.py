@@ -14,13 +14,13 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from crossin_metrics.per_question import layout_of, statistics_block
-from crossin_metrics.predictions import Run
-from crossin_metrics.questions import FloatArray
 from crossin_metrics.report.collect import Stated, model_label
 from crossin_metrics.report.labels import Label, Labels
-from crossin_metrics.report.signatures import Setup, fields_of, setup_of, signature_of
-from crossin_metrics.scores import harmonic_mean, score_questions
+from crossin_metrics.runs.run import Run
+from crossin_metrics.runs.signature import Setup, fields_of, setup_of, signature_of
+from crossin_metrics.scores.answer_matrix import FloatArray
+from crossin_metrics.scores.definitions import harmonic_mean, score_questions
+from crossin_metrics.scores.per_question import layout_of, statistics_block
 
 METRICS = ("acc", "consistency", "ac3")
 DEFAULT_RESAMPLES = 10_000  # 100 entries corrected by Holm still can reach p < 0.05: 100 / 10,001 = 0.01
@@ -340,7 +340,7 @@ def _metrics(replicates: FloatArray, runs: list[int]) -> dict[str, FloatArray]:
 
 
 def _p_value(differences: npt.NDArray[np.float64], difference: float) -> float:
-    """(1 + #{|d* - d| >= |d|}) / (R + 1), as :func:`crossin_metrics.uncertainty.paired_bootstrap` has it."""
+    """(1 + #{|d* - d| >= |d|}) / (R + 1), as :func:`crossin_metrics.scores.uncertainty.paired_bootstrap` has it."""
     extreme = np.abs(differences - difference) >= abs(difference) - 1e-12
     return float((1 + extreme.sum()) / (1 + differences.size))
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from recipes.cross_xquad.calls import Caller, open_calls
-from recipes.cross_xquad.checks import CHECKS_VERSION, Checker, gold_balance
+from recipes.cross_xquad.checks.by_model import build_model_checks
+from recipes.cross_xquad.checks.within import CHECKS_VERSION, Checker, gold_balance
 from recipes.cross_xquad.config import STAGES, CheckOptions, ModelOptions, SetOptions
 from recipes.cross_xquad.folders import StageFolder, fingerprint, folder_sha256, write_text
 from recipes.cross_xquad.items import Item, accepted
-from recipes.cross_xquad.mending import Mender
-from recipes.cross_xquad.model_checks import build_model_checks
 from recipes.cross_xquad.prompts import PROMPT_VERSION
+from recipes.cross_xquad.rewriting import Mender
 from recipes.cross_xquad.sources import Source, load_source
 from recipes.cross_xquad.writing import write_distractors, write_parallel
 
@@ -134,7 +134,7 @@ def _check(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
 
 def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
     """Write what people look at, apply what they decided, and have written again what they sent back."""
-    from recipes.cross_xquad.review import apply_decisions, write_review
+    from recipes.cross_xquad.review.apply import apply_decisions, write_review
 
     shown = build.stage("check").read()
     mender = _mender(build, caller)
@@ -181,7 +181,7 @@ def _mender(build: Build, caller: Caller) -> Mender:
 
 
 def _release(build: Build) -> None:
-    from recipes.cross_xquad.release import release
+    from recipes.cross_xquad.release.data_set import release
 
     build.stage("review").require(build.inputs("review"), "release")
     items = build.stage("review").read()

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 from crossin_metrics.errors import CrossinError
 from recipes.cross_xquad.config import ModelOptions
 from recipes.cross_xquad.prompts import PROMPT_VERSION, Prompt
-from recipes.openai_client import OpenAIClient
+from recipes.llm.endpoint import OpenAIClient
+from recipes.llm.store import ReplyStore
 from recipes.translation.engines.base import FormatError, Reply, Request, Usage, canonical, read_reply
 from recipes.translation.run import GOOD_FINISH
-from recipes.translation.store import ReplyStore
 
 VLLM_BATCH = 64  # calls that a killed process loses with the in-process engine
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.parallel_rows import unique_codes
-from recipes.openai_client import EndpointOptions
-from recipes.parsing import check_types, option
+from crossin_metrics.sets.schema import unique_codes
+from recipes.common.options import check_types, option
+from recipes.llm.endpoint import EndpointOptions
 
 STAGES = ("distractors", "parallel", "check", "review", "release")
 

@@ -1,6 +1,6 @@
 """What the stages of a build hand to each other: one item a question, in all its languages, as JSON Lines.
 
-A build's folder holds `config.yaml`, `calls/` (every reply of the model, see `recipes.translation.store`), one
+A build's folder holds `config.yaml`, `calls/` (every reply of the model, see `recipes.llm.store`), one
 `<stage>/items.jsonl` for each finished stage, `review/` (page, table), `decisions/` (what people said) and `release/`.
 """
 
@@ -23,7 +23,7 @@ class Finding:
     """Something a check found.
 
     Attributes:
-        code: the reason, one of `recipes.cross_xquad.checks.REASONS`, e.g. `not_in_passage`.
+        code: the reason, one of `recipes.cross_xquad.checks.within.REASONS`, e.g. `not_in_passage`.
         language: where it was found; None for the item as a whole.
         choice: index of the option in `Version.choices`; None for the version as a whole.
         detail: one sentence for the reviewer, naming what was compared with what.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.xquad import Span, article_halves, load_xquad, read_squad
+from crossin_metrics.sets.xquad import Span, article_halves, load_xquad, read_squad
 
 if TYPE_CHECKING:
     from recipes.cross_xquad.config import SetOptions

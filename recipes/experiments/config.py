@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crossin_metrics.errors import CrossinError
-from recipes.parsing import check_types
+from recipes.common.options import check_types
 
 REPO = Path(__file__).resolve().parents[2]
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")

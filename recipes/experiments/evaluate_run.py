@@ -11,7 +11,7 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from crossin_metrics.errors import CrossinError
-from recipes.parsing import run
+from recipes.common.options import run
 
 
 def main(argv: Sequence[str] | None = None) -> int:

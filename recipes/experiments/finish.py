@@ -176,7 +176,7 @@ def write_predictions(path: Path, runs: list[Run]) -> None:
 
 
 def _write_run(writer: Any, run: Run) -> None:
-    from crossin_metrics.predictions import read_predictions
+    from crossin_metrics.runs.run import read_predictions
 
     for one in read_predictions([run.folder / "eval"]):
         mode = "-".join(filter(None, (one.mode, one.variant)))

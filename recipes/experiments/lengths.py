@@ -16,7 +16,7 @@ from crossin_metrics.errors import CrossinError
 from recipes.experiments.config import REPO
 
 if TYPE_CHECKING:
-    from recipes.mix_config import MixConfig
+    from recipes.mixes.config import MixConfig
 
 # Characters a token, measured with the models' own tokenizers (Gemma: that of Gemma 3, whose vocabulary is its
 # successor) on the packaged parallel seed, instructions and answers together; `base` on the packaged English base set,
@@ -82,13 +82,13 @@ def mix_of(
         options: as `recipes.experiments.plan.mix_options` gives them.
         model: the model's name; its tokenizer counts where the model is a folder of this machine.
         family: key of CHARACTERS_PER_TOKEN for where it is not.
-        frame: see `recipes.templates.frame`.
+        frame: see `recipes.common.wording.frame`.
         data: folder with the files of the data stage, where the options name them.
 
     Raises:
         CrossinError: the options are wrong, or a local source is.
     """
-    from recipes.mix_config import MixConfig
+    from recipes.mixes.config import MixConfig
 
     options = {**options, "overwrite": False}
     if data is not None:
@@ -167,7 +167,7 @@ def _changed(config: MixConfig, changes: dict[str, Any]) -> MixConfig:
 
 
 def _sizes(config: MixConfig) -> tuple[int, int, int]:
-    from recipes.mix import part_sizes
+    from recipes.mixes.plan import part_sizes
 
     n_samples, n_trans, n_base = part_sizes(config, BASE_SET.rows, SEED_SET.rows)
     return n_base, n_samples, n_trans
@@ -223,7 +223,7 @@ def _tokenizer(folder: str, frame: str) -> Any:
 def _assumed_seed(
     config: MixConfig, n_samples: int, n_trans: int, family: str, frame: str, max_length: int | None
 ) -> Mix:
-    from recipes.mix import pair_weights
+    from recipes.mixes.plan import pair_weights
 
     ratio = CHARACTERS_PER_TOKEN[family]
 
@@ -278,6 +278,6 @@ def _frame_tokens(name: str, family: str) -> float:
     """Tokens of what stands around prompt and completion, BOS included; a chat template counts as 12."""
     if name == "chat":
         return 13.0
-    from recipes.templates import frame
+    from recipes.common.wording import frame
 
     return sum(map(len, frame("", "", name))) / CHARACTERS_PER_TOKEN[family]["en"] + 1

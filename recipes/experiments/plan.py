@@ -169,8 +169,8 @@ def check_options(options: ExperimentOptions) -> None:
     import contextlib
     import io
 
-    from recipes.mix_config import MixConfig
-    from recipes.parsing import parse
+    from recipes.common.options import parse
+    from recipes.mixes.config import MixConfig
     from recipes.tuning.options import parse_options
 
     write_configs(options)
@@ -329,8 +329,8 @@ def _task_files(one: dict[str, Any]) -> tuple[Path, ...]:
     """Local files that the evaluation's tasks read, as far as they are of this project."""
     import os
 
-    from crossin_metrics.parallel import find_file
-    from crossin_metrics.parallel_files import DATA_DIR_VARIABLE
+    from crossin_metrics.records import DATA_DIR_VARIABLE
+    from crossin_metrics.sets.loading import find_file
 
     place = one.get("metadata", {}).get("data_dir") or os.environ.get(DATA_DIR_VARIABLE)
     if not place:
@@ -349,8 +349,8 @@ def _task_files(one: dict[str, Any]) -> tuple[Path, ...]:
 def _xquad_files(place: str | None = None) -> tuple[Path, ...]:
     import os
 
-    from crossin_metrics.parallel_files import DATA_DIR_VARIABLE
-    from crossin_metrics.xquad import find_files
+    from crossin_metrics.records import DATA_DIR_VARIABLE
+    from crossin_metrics.sets.xquad import find_files
 
     place = place or os.environ.get(DATA_DIR_VARIABLE)
     return tuple(find_files(Path(place).expanduser()).values()) if place else ()

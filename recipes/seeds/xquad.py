@@ -3,7 +3,7 @@
     python recipes/seeds/xquad.py --output_dir out/xquad
 
 writes `seed.jsonl` (parallel rows) and `base.jsonl` (English rows of other articles) from the train half of the
-articles. The halves are those of `crossin_metrics.xquad.article_halves`, so nothing of it is in the questions that the
+articles. The halves are those of `sets.xquad.article_halves`, so nothing of it is in the questions that the
 task `cross_xquad_spans_cf` asks of the test half, and base and seed share no article. An instruction is written as
 that task shows it (`--prompt p1`), up to and with "Answer:"; with `--prompt fields` it is the question, and the
 passage its input. Translation pairs translate the question alone (field `translatable`). XQuAD is CC BY-SA 4.0.
@@ -24,10 +24,10 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import appearing
 from crossin_metrics.languages import language_code
-from recipes.parsing import check_types, parse, run
+from recipes.common.options import check_types, parse, run
 
 if TYPE_CHECKING:
-    from crossin_metrics.xquad import Passage, XQuAD
+    from crossin_metrics.sets.xquad import Passage, XQuAD
 
 LICENCE = "CC BY-SA 4.0"
 SOURCE = "google/xquad"
@@ -72,8 +72,8 @@ def split_articles(data: XQuAD, half: str, n_base: int, seed: int) -> tuple[set[
     Raises:
         CrossinError: no article would be left for the seed.
     """
-    from crossin_metrics.xquad import article_halves
-    from recipes.random_draws import raw
+    from crossin_metrics.sets.xquad import article_halves
+    from recipes.mixes.draws import raw
 
     mine = [number for number, name in enumerate(article_halves(data)) if name == half]
     if n_base >= len(mine):
@@ -95,7 +95,7 @@ def seed_rows(data: XQuAD, articles: set[int], languages: Sequence[str], prompt:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the options and write both files; returns the exit code."""
     (config,) = parse(XQuADSeedConfig, argv, prog="xquad", description="Write a parallel seed from XQuAD.")
-    from crossin_metrics.xquad import load_xquad
+    from crossin_metrics.sets.xquad import load_xquad
 
     codes = list(dict.fromkeys(["en", *config.languages]))
     data = load_xquad(codes, data_dir=config.data_dir, revision=config.revision)
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _row(passage: Passage, position: int, language: str, prompt: str) -> dict[str, str]:
-    from crossin_metrics.prompts import ENGLISH_PROMPTS
+    from crossin_metrics.harness.prompts import ENGLISH_PROMPTS
 
     span = passage.questions[position].spans[language]
     context = passage.contexts[language].strip()

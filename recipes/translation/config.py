@@ -9,9 +9,9 @@ from typing import Literal
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import language_code
-from recipes.openai_client import EndpointOptions
-from recipes.parsing import check_types, option
-from recipes.translation.gates import GATES
+from recipes.common.options import check_types, option
+from recipes.common.text_checks import GATES
+from recipes.llm.endpoint import EndpointOptions
 from recipes.translation.kinds import KINDS
 
 ENGINES = ("endpoint", "transformers", "ctranslate2")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.translation.gates import Finding, Pair
+from recipes.common.text_checks import Finding, Pair
 
 NeuralGate = Callable[[list[list[Pair]]], list["Finding | None"]]
 

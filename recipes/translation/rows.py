@@ -8,8 +8,8 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
-from recipes.readers import read_records, source_name
-from recipes.sources import FIELDS, LICENCES
+from recipes.mixes.readers import read_records, source_name
+from recipes.mixes.sources import FIELDS, LICENCES
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_source(
     """Read the rows of one language.
 
     Args:
-        spec: see `recipes.readers.read_records`.
+        spec: see `recipes.mixes.readers.read_records`.
         language: their language; a record that holds an object per language is read at this one.
         fields: our field (`id`, `instruction`, `input`, `output`) -> theirs, dotted for nested ones; "" for none.
         config, split, revision: of a hub set.

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from recipes.common.text_checks import Finding, Gate, Pair, first_finding, make_pairs
+from recipes.llm.store import ReplyStore
 from recipes.translation import masking
 from recipes.translation.engines.base import ATTEMPTS, Engine, FormatError, Reply, Request, make_request, read_reply
-from recipes.translation.gates import Finding, Gate, Pair, first_finding, make_pairs
 from recipes.translation.kinds import is_code, untranslatable
 from recipes.translation.rows import Row
-from recipes.translation.store import ReplyStore
 
 GOOD_FINISH = ("stop", "eos", "eos_token", "end_turn", "stop_sequence")
 CHUNK = 256  # rows judged together, so that neural gates can batch

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.templates import frame
+from recipes.common.wording import frame
 
 if TYPE_CHECKING:
     from datasets import Dataset

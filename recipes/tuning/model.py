@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.templates import chat_template
+from recipes.common.wording import chat_template
 from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Literal
 from trl import ModelConfig, SFTConfig
 
 from crossin_metrics.errors import CrossinError
-from recipes.parsing import check_types, parse
+from recipes.common.options import check_types, parse
 
 # All projections of a decoder layer. Appendix and released script write `p_proj` for the first, which matches no
 # module: see configs/mistral_7b_x2x_as_released.yaml for what that did.
@@ -45,7 +45,7 @@ class TuneOptions:
     frame: Literal["plain", "headers", "space", "chat"] = field(
         default="headers",
         metadata=_help(
-            "What stands around prompt and completion (recipes/templates.py); it is saved as the tokenizer's chat "
+            "What stands around prompt and completion (recipes/common/wording.py); it is saved as the tokenizer's chat "
             "template, so that evaluation can show the same. chat: the model's own chat template."
         ),
     )
@@ -210,7 +210,7 @@ class ModelOptions(ModelConfig):
 
 
 def parse_options(argv: Sequence[str] | None = None) -> tuple[TuneOptions, TrainOptions, ModelOptions]:
-    """Command line and YAML into the three option sets; see `recipes.parsing.parse` for what is refused."""
+    """Command line and YAML into the three option sets; see `recipes.common.options.parse` for what is refused."""
     tune, train, model = parse(
         (TuneOptions, TrainOptions, ModelOptions),
         argv,

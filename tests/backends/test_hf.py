@@ -16,8 +16,7 @@ from lm_eval.tasks import TaskManager
 
 from crossin_metrics.backends.hf import CrossinHF
 from crossin_metrics.errors import CrossinError
-
-from . import tiny
+from tests.backends import tiny
 
 SHAPES = [
     "letters",

@@ -26,7 +26,7 @@ import psutil
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
-from tests.recipes import scripted_server  # noqa: E402
+from tests.helpers import scripted_server  # noqa: E402
 
 
 @functools.cache

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossin_metrics.questions import check_questions
 from crossin_metrics.scores import score
-from crossin_metrics.uncertainty import bootstrap
+from crossin_metrics.scores.answer_matrix import check_questions
+from crossin_metrics.scores.uncertainty import bootstrap
 
 pytestmark = pytest.mark.benchmark_only
 LANGUAGES = ["en", "zh", "vi", "es", "id", "ms", "fil", "de", "fr", "it"]
@@ -50,8 +50,8 @@ def test_score_a_million_questions_in_ten_languages(benchmark: Any) -> None:
 # Peak memory belongs to a process, so the bootstrap has one of its own.
 BOOTSTRAP = """
 import json, resource, time
-from crossin_metrics.questions import check_questions
-from crossin_metrics.uncertainty import bootstrap, standard_errors
+from crossin_metrics.scores.answer_matrix import check_questions
+from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
 from tests.benchmarks.test_bench_scores import LANGUAGES, simulated
 questions = check_questions(*simulated(1_000_000, 10), LANGUAGES)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

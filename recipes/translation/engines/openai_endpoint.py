@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from recipes.openai_client import OpenAIClient
+from recipes.llm.endpoint import OpenAIClient
 from recipes.translation import prompts
 from recipes.translation.engines.base import Accept, Request, Usage
 

@@ -1,0 +1,176 @@
+"""From the rows a harness run gathered to scores: order-free, joined on the question's id, whole questions only.
+
+The harness hands each metric's aggregation the list of that metric's row values and nothing else, so a row value
+carries its whole row. As a number it is what the sample log should show: 1 or 0 for `acc`, for every other metric the
+index of the option picked (-1: none).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from crossin_metrics.scores.answer_matrix import Questions, check_questions
+from crossin_metrics.scores.definitions import score_questions
+from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
+
+logger = logging.getLogger("lm_eval.crossin")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One answered row.
+
+    `answer` and `gold` are option indices (-1: no answer), `order[position]` the option shown there (empty: unknown),
+    `logprobs` log-probabilities in option order.
+    """
+
+    id: str
+    language: str
+    answer: int
+    gold: int
+    order: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] | None = None
+
+
+class Answer(int):
+    """A row value: a number for the sample log, with its row for the aggregation."""
+
+    row: Row
+
+    @classmethod
+    def of(cls, row: Row, *, right: bool) -> Answer:
+        """Wrap a row; as a number, whether it is right or which option was picked."""
+        value = cls(row.answer == row.gold if right else row.answer)
+        value.row = row
+        return value
+
+
+# Metrics of the harness's table: name in the table -> (answers used: "" or "_norm", key of the score).
+_COMMON = ("consistency", "ac3", "consistent_correct", "transfer", "fleiss_kappa", "kappa_p")
+_LIKELIHOOD = ("rankc",)
+_LETTERS = ("letter_bias", "baseline_constant_ac3")
+_COUNTS = ("baseline_random_ac3", "n_questions", "n_unanswered")
+
+HIGHER_IS_BETTER: dict[str, bool | None] = {
+    "letter_bias": False,
+    "n_unanswered": False,
+    **dict.fromkeys(("baseline_constant_ac3", "baseline_random_ac3", "n_questions")),
+}
+_NO_ERROR = {"n_questions", "n_unanswered", "baseline_constant_ac3", "baseline_random_ac3"}
+
+
+def headline_metrics(formulation: str, languages: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the metrics of the harness's table for a formulation: name -> (suffix of the answers, score key)."""
+    keys = ["acc", *(f"acc_{language}" for language in languages)]
+    if len(languages) > 1:
+        keys += _COMMON if "en" in languages else [key for key in _COMMON if key != "transfer"]
+        keys += _LIKELIHOOD if formulation != "gen" else ()
+    keys += _LETTERS if formulation != "cf" and len(languages) > 1 else ()
+    keys += [key for key in _COUNTS if key != "n_unanswered" or formulation == "gen"]
+    metrics = {key: ("", key) for key in keys if len(languages) > 1 or key != "baseline_random_ac3"}
+    if formulation == "cf":
+        for key in ("acc", "consistency", "ac3") if len(languages) > 1 else ("acc",):
+            metrics[f"{key}_norm"] = ("_norm", key)
+    return metrics
+
+
+def aggregate(key: str, languages: Sequence[str]) -> Callable[[list[Answer]], float | int]:
+    """Return the aggregation of one score: a function of the rows' values, in any order."""
+
+    def function(values: list[Answer]) -> float | int:
+        # A score without a case to count (transfer, nothing right in English) is not a number.
+        score = _scores(_table(values, tuple(languages))).get(key, math.nan)
+        return int(score) if key.startswith("n_") else score
+
+    function.__name__ = key
+    return function
+
+
+def standard_error(
+    key: str, languages: Sequence[str], replicates: int, seed: int
+) -> Callable[[list[Answer]], float | str]:
+    """Return the aggregation of one score's standard error: bootstrap over questions, "N/A" where there is none."""
+
+    def function(values: list[Answer]) -> float | str:
+        table = _table(values, tuple(languages))
+        if key in _NO_ERROR or replicates < 2 or len(table.ids) < 2:
+            return "N/A"
+        error = _errors(table, replicates, seed).get(key, math.nan)
+        return "N/A" if math.isnan(error) else error
+
+    function.__name__ = f"{key}_stderr"
+    return function
+
+
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """Whole questions as arrays, hashable by content so that all metrics of a task share one computation."""
+
+    ids: tuple[str, ...]
+    languages: tuple[str, ...]
+    rows: tuple[Row, ...]  # question-major
+
+
+def _questions(table: _Table) -> Questions:
+    """Pack the rows of whole questions into the arrays that scores are counted in."""
+    shape = (len(table.ids), len(table.languages))
+    widest = max(len(row.order) for row in table.rows)
+    orders = np.full((*shape, widest), -1, dtype=np.int64)
+    logprobs = np.full((*shape, widest), -np.inf)
+    for number, row in enumerate(table.rows):
+        at = divmod(number, shape[1])
+        orders[at][: len(row.order)] = row.order
+        if row.logprobs is not None and row.answer >= 0:
+            logprobs[at][: len(row.order)] = row.logprobs
+    return check_questions(
+        np.array([row.answer for row in table.rows]).reshape(shape),
+        np.array([row.gold for row in table.rows]).reshape(shape),
+        table.languages,
+        n_choices=np.array([len(row.order) for row in table.rows]).reshape(shape)[:, 0] if widest else None,
+        orders=orders if widest else None,
+        logprobs=logprobs if any(row.logprobs is not None for row in table.rows) else None,
+    )
+
+
+def aggregate_rows(key: str, rows: Sequence[Row]) -> float:
+    """Return one score of rows in any order; their languages are all that occur. NaN where the score is undefined."""
+    languages = tuple(sorted({row.language for row in rows}))
+    return _scores(_whole_questions(tuple(rows), languages)).get(key, math.nan)
+
+
+def _table(values: list[Answer], languages: tuple[str, ...]) -> _Table:
+    return _whole_questions(tuple(value.row for value in values), languages)
+
+
+@lru_cache(maxsize=8)
+def _whole_questions(rows: tuple[Row, ...], languages: tuple[str, ...]) -> _Table:
+    """Join rows on the question's id; a question that lacks a language (`--limit`) is left out, with a warning."""
+    by_question: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        by_question.setdefault(row.id, {})[row.language] = row
+    whole = {key: found for key, found in sorted(by_question.items()) if all(code in found for code in languages)}
+    missing = len(by_question) - len(whole)
+    if missing:
+        logger.warning(
+            "%d of %d questions were not asked in all of %s: they are left out, never half counted",
+            missing,
+            len(by_question),
+            ", ".join(languages),
+        )
+    return _Table(tuple(whole), languages, tuple(found[code] for found in whole.values() for code in languages))
+
+
+@lru_cache(maxsize=8)
+def _scores(table: _Table) -> dict[str, float]:
+    return score_questions(_questions(table))
+
+
+@lru_cache(maxsize=8)
+def _errors(table: _Table, replicates: int, seed: int) -> dict[str, float]:
+    return standard_errors(bootstrap(_questions(table), n_resamples=replicates, seed=seed))

@@ -1,0 +1,90 @@
+"""From a parallel set to harness documents: one a row, question by question, prompts rendered."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.harness.options import TaskOptions
+from crossin_metrics.harness.prompts import LETTERS, prompt_for
+from crossin_metrics.sets.loading import DATA_DIR_VARIABLE, ParallelMCQ, load_parallel
+
+logger = logging.getLogger("lm_eval.crossin")
+
+
+def load_set(options: TaskOptions) -> ParallelMCQ:
+    """Load the parallel set of a task; raises CrossinError as :func:`load_parallel`."""
+    if options.set == "cross_xquad_spans":
+        from crossin_metrics.sets.spans import cross_xquad_spans
+
+        data, report = cross_xquad_spans(
+            languages=options.languages,
+            data_dir=options.data_dir or os.environ.get(DATA_DIR_VARIABLE),
+            revision=options.data_revision,
+            articles=options.articles,
+        )
+        logger.info("%s: %d of %d questions have three distractors", options.task, report.n_kept, report.n_total)
+        return data
+    if options.articles is not None:
+        raise CrossinError(f"{options.task}: metadata articles is for cross_xquad_spans only")
+    return load_parallel(
+        options.set, languages=options.languages, data_dir=options.data_dir, revision=options.data_revision
+    )
+
+
+def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], ParallelMCQ]:
+    """Return the rows of a task, all languages of a question side by side, and the set they come from.
+
+    A row has: `id`, `language`, `group` (the passage), `formulation`, `prompt` (its id), `question`, `options` (texts
+    in the order shown), `order` (`order[position]` is the option shown there), `gold` (option), `target` (its
+    position, or its letter for `gen`), `query` (the whole prompt), `choices` (continuations), `space`.
+    """
+    data = load_set(options)
+    most = max(len(item.choices) for item in data.items[data.languages[0]])
+    if most > len(LETTERS):
+        raise CrossinError(f"{options.task}: a question has {most} options; {len(LETTERS)} can be named by letters")
+    wording = options.wording
+    documents = []
+    for index, key in enumerate(data.ids):
+        for language in data.languages:
+            item = data.items[language][index]
+            prompt = prompt_for(wording, language)
+            order = option_order(options, key, language, len(item.choices))
+            shown = [item.choices[option] for option in order]
+            letters = list(LETTERS[: len(shown)])
+            position = order.index(data.gold[index])
+            documents.append(
+                {
+                    "id": key,
+                    "language": language,
+                    "group": data.groups[index] or key,
+                    "formulation": options.formulation,
+                    "prompt": options.prompt_id,
+                    "question": item.question,
+                    "options": shown,
+                    "order": order,
+                    "gold": data.gold[index],
+                    "target": letters[position] if options.formulation == "gen" else position,
+                    "query": prompt.render(item.context, item.question, shown, options.formulation),
+                    "choices": shown if options.formulation == "cf" else letters,
+                    "space": prompt.space,
+                }
+            )
+    return documents, data
+
+
+def option_order(options: TaskOptions, key: str, language: str, n_options: int) -> list[int]:
+    """Return the order in which a row's options are shown; `order[position]` is an option's index."""
+    if options.permute == "none":
+        return list(range(n_options))
+    row = key if options.permute == "question" else f"{key}\x1f{language}"
+    return ordered_by_hash(range(n_options), f"{options.permute_seed}\x1f{row}")
+
+
+def ordered_by_hash(items: Iterable[Any], seed: int | str) -> list[Any]:
+    """Return the items in a seeded order that is the same on every machine and Python version."""
+    return sorted(items, key=lambda item: hashlib.sha256(f"{seed}\x1f{item}".encode()).digest())

@@ -1,0 +1,123 @@
+"""The options of a task: its YAML's `metadata`, overridden by `--metadata '{"prompt": "p3", ...}'`."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.harness.prompts import DEFAULT_PROMPT, FORMULATIONS, Prompt, prompt_id, resolve_prompt
+from crossin_metrics.languages import language_code
+
+PERMUTATIONS = ("none", "question", "row")
+UNANSWERED = ("none", "random")
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskOptions:
+    """What a task shows and how it counts.
+
+    Attributes:
+        task: the harness's task name.
+        set: name of the parallel set, as :func:`crossin_metrics.sets.loading.load_parallel` takes it.
+        formulation: `letter`, `cf` or `gen`.
+        languages: ISO codes, in the order shown; None: all that the set has.
+        prompt: p1 ... p5, native, or a prompt file (see :mod:`crossin_metrics.harness.prompts`).
+        data_dir: a local folder with the set; None: `CROSSIN_DATA_DIR`, the packaged sets, the hub.
+        data_revision: the hub revision of the data to load; None: the newest.
+        articles: `train` or `test` half of the articles (`cross_xquad_spans` only); None: both.
+        permute: options in the set's order (`none`), in one seeded order per question, the same in all languages
+            (`question`), or in an order of its own for each row (`row`).
+        permute_seed: seed of those orders.
+        unanswered: `none` (no answer is no answer) or `random` (a seeded pick, as the benchmark's reference scorer).
+        bootstrap: replicates for standard errors, over questions; 0: none.
+        score_seed: of the bootstrap and of random picks.
+    """
+
+    task: str
+    set: str
+    formulation: str = "letter"
+    languages: tuple[str, ...] | None = None
+    prompt: str = DEFAULT_PROMPT
+    data_dir: str | None = None
+    data_revision: str | None = None
+    articles: str | None = None
+    permute: str = "none"
+    permute_seed: int = 0
+    unanswered: str = "none"
+    bootstrap: int = 1000
+    score_seed: int = 0
+
+    @classmethod
+    def from_metadata(cls, task: str, metadata: Mapping[str, Any]) -> TaskOptions:
+        """Read the options out of a task's metadata; keys of the harness's own are left alone.
+
+        Raises:
+            CrossinError: a value that cannot be, or a key that looks like a misspelt option.
+        """
+        known = {field.name for field in dataclasses.fields(cls)} - {"task"}
+        values = {key: value for key, value in metadata.items() if key in known}
+        for key in metadata:
+            close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.8)
+            if key not in known and close and key not in _HARNESS_KEYS:
+                raise CrossinError(f"{task}: unknown metadata key {key!r}; did you mean {close[0]!r}?")
+        if values.get("languages") is not None:
+            values["languages"] = _languages(task, values["languages"])
+        for key in ("permute_seed", "bootstrap", "score_seed"):
+            if key in values:
+                values[key] = _whole_number(task, key, values[key])
+        for key in ("data_dir", "data_revision", "articles", "prompt"):
+            if values.get(key) is not None:
+                values[key] = str(values[key])
+        options = cls(task=task, **values)
+        for key, allowed in (("formulation", FORMULATIONS), ("permute", PERMUTATIONS), ("unanswered", UNANSWERED)):
+            value = getattr(options, key)
+            if value not in allowed:
+                raise CrossinError(f"{task}: metadata {key} is {value!r}; it can be {', '.join(allowed)}")
+        if options.unanswered != "none" and options.formulation != "gen":
+            raise CrossinError(
+                f"{task}: metadata unanswered is for the _gen tasks: a likelihood always gives an answer"
+            )
+        if options.data_dir is not None and not Path(options.data_dir).expanduser().exists():
+            raise CrossinError(f"{task}: metadata data_dir: no such folder: {options.data_dir}")
+        options.wording  # noqa: B018  (an unknown prompt is said now, not at the first row)
+        return options
+
+    @property
+    def wording(self) -> dict[str, Prompt] | Prompt:
+        """The prompt, or a prompt per language."""
+        return resolve_prompt(self.prompt)
+
+    @property
+    def prompt_id(self) -> str:
+        """The prompt's name for signatures."""
+        return prompt_id(self.wording)
+
+
+# The harness merges `--model_args` into every task's metadata (hence `data_revision` and `score_seed` above, which no
+# model argument is called); these look like ours, or are for readers.
+_HARNESS_KEYS = {"revision", "seed", "version", "data_source", "data_hash", "n_questions"}
+
+
+def _languages(task: str, value: Any) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names:
+        raise CrossinError(f"{task}: metadata languages is a list of codes, like ['en', 'zh'], not {value!r}")
+    codes = tuple(language_code(str(name)) for name in names)
+    twice = [code for code in codes if codes.count(code) > 1]
+    if twice:
+        raise CrossinError(f"{task}: metadata languages names {twice[0]!r} twice")
+    return codes
+
+
+def _whole_number(task: str, key: str, value: Any) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = -1
+    if number < 0 or isinstance(value, bool) or (isinstance(value, float) and number != value):
+        raise CrossinError(f"{task}: metadata {key} must be a whole number from 0, not {value!r}")
+    return number

@@ -1,0 +1,247 @@
+"""What lm-evaluation-harness calls: documents, few-shot examples, row results and their aggregation.
+
+A task is one parallel set in several languages, its documents question by question (all languages of a question side
+by side), so that scores *across* languages can be aggregated inside one task; the harness's groups can only average.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lm_eval.api.samplers import ContextSampler
+from lm_eval.api.task import ConfigurableTask
+
+from crossin_metrics import __version__
+from crossin_metrics.answers import read_answer
+from crossin_metrics.answers.rules import random_answer
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.harness.aggregate import HIGHER_IS_BETTER, Answer, Row, aggregate, headline_metrics, standard_error
+from crossin_metrics.harness.documents import build_documents, ordered_by_hash
+from crossin_metrics.harness.options import TaskOptions
+
+logger = logging.getLogger("lm_eval.crossin")
+
+
+def tasks_path() -> str:
+    """Return the folder of the task YAML files: in a checkout `lm_eval_tasks/`, else inside the installed harness."""
+    checkout = Path(__file__).resolve().parents[2] / "lm_eval_tasks"
+    if checkout.is_dir():
+        return str(checkout)
+    import lm_eval
+
+    return str(Path(lm_eval.__file__).parent / "tasks" / "crossin")
+
+
+class ParallelSampler(ContextSampler):
+    """Few-shot examples that are the same questions in every language, each shown in the asked row's language.
+
+    One seeded order of the questions serves all rows; the question asked, and every question on its passage, is
+    skipped, so nothing leaks from another language or from the passage.
+    """
+
+    def __init__(self, df: Sequence[dict[str, Any]] | None = None, *, rnd: int | None = None, **kwargs: Any) -> None:
+        super().__init__(df, rnd=rnd, **kwargs)
+        self._rows = {(doc["id"], doc["language"]): doc for doc in self.df}
+        self._groups = {doc["id"]: doc["group"] for doc in self.df}
+        self._order = ordered_by_hash(self._groups, 1234)
+
+    def set_rnd(self, rnd: int | None) -> ParallelSampler:
+        """Order the questions by this seed (None: the harness's default, 1234, so that processes agree)."""
+        self._order = ordered_by_hash(self._groups, 1234 if rnd is None else rnd)
+        return self
+
+    def sample(
+        self, n: int, eval_doc: Mapping[str, Any] | None = None, df: Any = None, **kwargs: Any
+    ) -> list[dict[str, Any]]:
+        """Return n example rows in the language of `eval_doc`.
+
+        Raises:
+            CrossinError: fewer than n questions are left beside the one asked and its passage.
+        """
+        if n == 0:
+            return []
+        if eval_doc is None:
+            raise CrossinError("few-shot examples need the row they are for: keep fewshot_split equal to test_split")
+        free = [key for key in self._order if key != eval_doc["id"] and self._groups[key] != eval_doc["group"]]
+        if len(free) < n:
+            raise CrossinError(
+                f"num_fewshot {n}, but question {eval_doc['id']} leaves {len(free)} questions on other passages"
+            )
+        return [self._rows[key, eval_doc["language"]] for key in free[:n]]
+
+
+class ParallelMCQTask(ConfigurableTask):
+    """A parallel multiple-choice task; its YAML's `metadata` and the command line's `--metadata` hold its options.
+
+    See :class:`crossin_metrics.harness.options.TaskOptions` for the options.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        config = {key: value for key, value in config.items() if key != "class"}
+        config["fewshot_config"] = {"sampler": ParallelSampler, **(config.get("fewshot_config") or {})}
+        self.options = TaskOptions.from_metadata(config["task"], config.get("metadata") or {})
+        super().__init__(config=config)
+        self._metrics = headline_metrics(self.options.formulation, self.languages)
+        self._higher_is_better = {name: HIGHER_IS_BETTER.get(name, True) for name in self._metrics}
+        self._aggregation_list = self._aggregations()
+
+    # -- documents ------------------------------------------------------------------------------------------------
+
+    def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Load and check the parallel set, and lay it out as documents; nothing else is fetched."""
+        import datasets
+
+        documents, data = build_documents(self.options)
+        self.languages: tuple[str, ...] = data.languages
+        self.data_hash: str = data.hash
+        self.dataset = {"test": datasets.Dataset.from_list(documents)}
+        self._config.metadata |= {"data_source": data.source, "data_hash": data.hash, "n_questions": len(data)}
+
+    def build_all_requests(self, *, limit: int | None = None, samples: list[int] | None = None, **kwargs: Any) -> None:
+        """Refuse a selection of rows without one whole question before any model runs; note the signature."""
+        rows = range(len(self.eval_docs)) if samples is None else samples
+        rows = list(rows)[:limit]
+        width = len(self.languages)
+        seen: dict[int, int] = {}
+        for row in rows:
+            seen[row // width] = seen.get(row // width, 0) + 1
+        if not any(count == width for count in seen.values()):
+            raise CrossinError(
+                f"{self.config.task}: the {len(rows)} rows chosen hold no question in all {width} languages "
+                f"({', '.join(self.languages)}); rows go question by question: use --limit {width} or a multiple of it"
+            )
+        self._config.metadata["signature"] = self.signature(bool(kwargs.get("apply_chat_template")))
+        super().build_all_requests(limit=limit, samples=samples, **kwargs)
+
+    def signature(self, chat: bool = False) -> str:
+        """Return the line that says what this task's scores may be compared with."""
+        options = self.options
+        fields = {
+            "task": self.config.task,
+            "data": self.data_hash,
+            "langs": ",".join(sorted(self.languages)),
+            "answers": options.formulation,
+            "prompt": options.prompt_id,
+            "shots": self.config.num_fewshot or 0,
+            "chat": "yes" if chat else "no",
+        }
+        if options.permute != "none":
+            fields["order"] = f"{options.permute}-{options.permute_seed}"
+        if options.unanswered != "none":
+            fields["unanswered"] = f"{options.unanswered}-{options.score_seed}"
+        fields |= {"s": min(3, len(self.languages)), "v": __version__}
+        return "|".join(["crossin", *(f"{key}:{value}" for key, value in fields.items())])
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _delimiter(self, doc: Mapping[str, Any]) -> Iterator[None]:
+        """Put what stands between cue and answer in this row's language where the harness looks for it.
+
+        A chat model's answer opens its turn: the harness then drops the delimiter, so no stray space is scored.
+        """
+        before = self.config.target_delimiter, self.fewshot_cfg.target_delimiter
+        self.config.target_delimiter = self.fewshot_cfg.target_delimiter = doc["space"]
+        try:
+            yield
+        finally:
+            self.config.target_delimiter, self.fewshot_cfg.target_delimiter = before
+
+    def fewshot_context(self, doc: dict[str, Any], *args: Any, **kwargs: Any) -> str | list[str]:
+        """As in the harness, with the row's own delimiter."""
+        with self._delimiter(doc):
+            return super().fewshot_context(doc, *args, **kwargs)
+
+    def construct_requests(self, doc: dict[str, Any], ctx: str | list[str], **kwargs: Any) -> Any:
+        """As in the harness, with the row's own delimiter."""
+        with self._delimiter(doc):
+            return super().construct_requests(doc, ctx, **kwargs)
+
+    # -- results --------------------------------------------------------------------------------------------------
+
+    def process_results(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
+        """Turn one row's responses into the value of every metric; see :mod:`crossin_metrics.harness.aggregate`."""
+        order = list(doc["order"])
+        logprobs: dict[str, list[float] | None] = {"": None}
+        if self.options.formulation == "gen":
+            answers = {"": self._read(doc, results[0], order)}
+        else:
+            shown = [float(logprob) for logprob, _ in results]
+            logprobs[""] = _by_option(shown, order)
+            answers = {"": _pick(logprobs[""])}
+            if self.options.formulation == "cf":
+                # As the harness's acc_norm: log-probability per character of the option, the space before it aside.
+                lengths = [max(1, len(option)) for option in doc["options"]]
+                logprobs["_norm"] = _by_option([ll / n for ll, n in zip(shown, lengths, strict=True)], order)
+                answers["_norm"] = _pick(logprobs["_norm"])
+        rows = {
+            suffix: Row(
+                id=doc["id"],
+                language=doc["language"],
+                answer=-1 if answer is None else answer,
+                gold=doc["gold"],
+                order=tuple(order),
+                logprobs=None if logprobs[suffix] is None else tuple(logprobs[suffix] or ()),
+            )
+            for suffix, answer in answers.items()
+        }
+        values: dict[str, Any] = {}
+        for name, (suffix, key) in self._metrics.items():
+            value = Answer.of(rows[suffix], right=key == "acc")
+            values[name] = value
+            values[f"{name}_stderr"] = value
+        return values
+
+    def _read(self, doc: Mapping[str, Any], text: str, order: list[int]) -> int | None:
+        position = read_answer(text, doc["options"], doc["language"])
+        if position is None and self.options.unanswered == "random":
+            position = random_answer(doc["id"], doc["language"], len(order), self.options.score_seed)
+        return None if position is None else order[position]
+
+    def _aggregations(self) -> dict[str, Callable[[list[Answer]], Any]]:
+        """A function per metric, and one per `<metric>_stderr`: the harness leaves that column to us.
+
+        The harness computes its own standard error only for functions of its own list; a metric `x_stderr` that
+        comes after `x` takes the place of its "N/A".
+        """
+        table: dict[str, Callable[[list[Answer]], Any]] = {}
+        for name, (_, key) in self._metrics.items():
+            table[name] = aggregate(key, self.languages)
+            table[f"{name}_stderr"] = standard_error(
+                key, self.languages, self.options.bootstrap, self.options.score_seed
+            )
+        return table
+
+
+def _by_option(shown: Sequence[float], order: Sequence[int]) -> list[float]:
+    """Put values of the options as shown into the options' own order."""
+    values = [0.0] * len(order)
+    for position, option in enumerate(order):
+        values[option] = shown[position]
+    return values
+
+
+def _pick(logprobs: Sequence[float] | None) -> int | None:
+    """Return the likeliest option (the first of equals), or None where a log-probability is not a number."""
+    if logprobs is None or any(value != value for value in logprobs):
+        return None
+    return max(range(len(logprobs)), key=lambda option: logprobs[option])
+
+
+def _one_line_errors(previous: Callable[..., Any]) -> Callable[..., Any]:
+    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if isinstance(error, CrossinError):
+            print(f"crossin: {error}", file=sys.stderr)
+        else:
+            previous(kind, error, trace)
+
+    return hook
+
+
+# The harness's command line would end in a traceback for a user's mistake; uncaught, ours is one line (exit code 1).
+sys.excepthook = _one_line_errors(sys.excepthook)

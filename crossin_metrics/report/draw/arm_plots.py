@@ -1,0 +1,210 @@
+"""Figures of arms: scores over seeds, accuracy by language, accuracy against consistency."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from crossin_metrics.report.arms import ArmResult, Study
+from crossin_metrics.report.draw.page import Figure
+from crossin_metrics.report.draw.style import COLOURS, INK, drawn, short_name
+from crossin_metrics.report.draw.tables import heading
+from crossin_metrics.report.entries import ALPHA, METRICS
+from crossin_metrics.scores.training_seeds import ArmScore
+
+WIDTH = 9.0  # inches: 900 pixels at 100 to the inch, about as wide as a README
+_MARKERS = "osD^vP*Xp<>"  # one arm a marker and a colour: 66 pairs
+_TITLES = {"ac3": "AC3", "acc": "Accuracy", "consistency": "Consistency"}
+_ACROSS = 4  # panels side by side
+_FAINT = "#8a929c"
+
+
+def draw_arms(studies: Sequence[Study]) -> Iterator[tuple[Figure, bytes]]:
+    """Yield each figure of each study, with its PNG; names end with benchmark and formulation."""
+    makers: tuple[tuple[str, str, Callable[[Study], str], Callable[[Study], Canvas | None]], ...] = (
+        ("arms", "Arms", _words_of_scores, _scores),
+        ("arm_languages", "Arms by language", _words_of_languages, _languages),
+        ("arm_trade_off", "Accuracy against consistency of arms", _words_of_trade_off, _trade_off),
+    )
+    slugs: list[str] = []
+    for study in studies:
+        slug = _slug(study)
+        slugs.append(slug)
+        ending = slug if slugs.count(slug) == 1 else f"{slug}_{slugs.count(slug)}"
+        for name, title, words, maker in makers:
+            made = drawn(f"{name}_{ending}", partial(maker, study))
+            if made is not None:
+                yield Figure(f"{name}_{ending}", f"{title}: {study.group.benchmark}", words(study), made[0]), made[1]
+
+
+def _slug(study: Study) -> str:
+    answers = "mixed" if study.group.setup is None else study.group.setup.answers
+    return re.sub(r"[^a-z0-9]+", "_", f"{study.group.benchmark} {answers}".lower()).strip("_")
+
+
+def _words(study: Study) -> str:
+    if any(arm.trained for arm in study.arms):
+        return (
+            "Mean over training seeds with its 95% interval over questions and seeds (of one run: over questions "
+            "alone), in percent; small dots: the seeds. All arms answered the same questions: whether two "
+            "differ is told by the paired tests, not by their intervals. The axes do not begin at 0."
+        )
+    return "With 95% intervals over questions, in percent. The axes do not begin at 0."
+
+
+def _words_of_scores(study: Study) -> str:
+    words = _words(study)
+    if study.baseline is not None:
+        words += (
+            f" Filled: differs from {study.baseline} at the 5% level after Holm's correction; hollow: not told apart "
+            f"from it, or untested where an arm has one seed. Line: {study.baseline}."
+        )
+    return f"{words} Dashed: best constant letter, where it is in range."
+
+
+def _words_of_languages(study: Study) -> str:
+    return _words(study) + ("" if study.baseline is None else f" Line: {study.baseline}.")
+
+
+def _words_of_trade_off(study: Study) -> str:
+    return f"{_words(study)} Along a grey line AC3, their harmonic mean, is the same."
+
+
+def _with_results(study: Study) -> list[ArmResult]:
+    return [arm for arm in study.arms if arm.entries]
+
+
+def _scores(study: Study) -> Canvas | None:
+    metrics = [metric for metric in ("ac3", "acc", "consistency") if any(metric in a.scores for a in study.arms)]
+    canvas, panels = _panels(study, len(metrics))
+    different = {
+        (pair.a, metric)
+        for pair in study.pairs
+        for metric, test in pair.tests.items()
+        if pair.b == study.baseline and test.p_holm < ALPHA
+    }
+    for axes, metric in zip(panels, metrics, strict=True):
+        _points(axes, study, metric, {name for name, by in different if by == metric})
+        value = study.group.baselines.get("constant", {}).get(metric)
+        low, high = axes.get_xlim()
+        if value is not None and low < 100 * value < high:
+            axes.axvline(100 * value, linestyle="--", color=INK, linewidth=1, zorder=1)
+        axes.set_title(_TITLES[metric])
+    canvas.supxlabel(f"{heading(study.group)}, percent", fontsize=9)
+    return canvas
+
+
+def _languages(study: Study) -> Canvas | None:
+    if len(study.languages) < 2:
+        return None
+    canvas, panels = _panels(study, len(study.languages))
+    for axes, code in zip(panels, study.languages, strict=True):
+        _points(axes, study, f"acc_{code}", {arm.name for arm in study.arms})
+        axes.set_title(code)
+    spans = [axes.get_xlim() for axes in panels]
+    for axes in panels:  # one scale, so that languages compare
+        axes.set_xlim(min(low for low, _ in spans), max(high for _, high in spans))
+    canvas.supxlabel(f"{heading(study.group)}, accuracy in percent", fontsize=9)
+    return canvas
+
+
+def _panels(study: Study, n: int) -> tuple[Canvas, list[Any]]:
+    arms = _with_results(study)
+    across = min(n, _ACROSS)
+    lines = -(-n // across)
+    canvas = Canvas(figsize=(WIDTH, lines * (0.3 * len(arms) + 0.6) + 0.4), layout="constrained")
+    grid = canvas.subplots(lines, across, squeeze=False, sharey=True)
+    for axes in grid.ravel()[n:]:
+        axes.set_axis_off()
+    grid[0, 0].set_yticks(range(len(arms)), [short_name(arm.name) for arm in arms])
+    grid[0, 0].set_ylim(len(arms) - 0.4, -0.6)  # the first arm on top
+    return canvas, list(grid.ravel()[:n])
+
+
+def _points(axes: Any, study: Study, key: str, filled: set[str]) -> None:
+    for place, arm in enumerate(_with_results(study)):
+        one = arm.scores.get(key)
+        if one is None:
+            continue
+        base = arm.name == study.baseline
+        colour = INK if base else COLOURS[0]
+        if len(one.by_seed) > 1:
+            axes.plot([100 * x for x in one.by_seed], [place + 0.25] * len(one.by_seed), "o", markersize=2.5,
+                      color=COLOURS[1], zorder=2)  # fmt: skip
+        axes.errorbar(
+            [100 * one.mean],
+            [place],
+            xerr=_lengths(one),
+            fmt="D" if base else "o",
+            color=colour,
+            markerfacecolor=colour if base or study.baseline is None or arm.name in filled else "white",
+            capsize=2.5,
+            markersize=5.5,
+            zorder=3,
+        )
+        if base:
+            axes.axvline(100 * one.mean, color=_FAINT, linewidth=1, zorder=1)
+    axes.grid(axis="x", color=_FAINT, alpha=0.25, linewidth=0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", labelsize=8)
+
+
+def _lengths(one: ArmScore) -> Any:
+    if np.isnan(one.low):
+        return None
+    return np.array([[100 * (one.mean - one.low)], [100 * (one.high - one.mean)]]).clip(min=0.0)
+
+
+def _trade_off(study: Study) -> Canvas | None:
+    arms = [arm for arm in _with_results(study) if all(metric in arm.scores for metric in METRICS)]
+    if not arms:
+        return None
+    canvas = Canvas(figsize=(WIDTH, 5.2), layout="constrained")
+    axes = canvas.subplots()
+    for i, arm in enumerate(arms):
+        acc, consistency = arm.scores["acc"], arm.scores["consistency"]
+        colour, marker = COLOURS[i % len(COLOURS)], _MARKERS[i % len(_MARKERS)]
+        if len(acc.by_seed) > 1:
+            x, y = ([100 * value for value in one.by_seed] for one in (acc, consistency))
+            axes.plot(x, y, marker, markersize=3, color=colour, alpha=0.55, linestyle="none", zorder=2)
+        axes.errorbar(
+            [100 * acc.mean],
+            [100 * consistency.mean],
+            xerr=_lengths(acc),
+            yerr=_lengths(consistency),
+            fmt=marker,
+            color=colour,
+            elinewidth=0.7,
+            markersize=7,
+            markeredgecolor=INK,
+            markeredgewidth=0.5,
+            label=short_name(arm.name),
+            zorder=3,
+        )
+    axes.set(xlabel="accuracy, percent", ylabel="consistency, percent", title=heading(study.group))
+    _iso_lines(axes)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return canvas
+
+
+def _iso_lines(axes: Any) -> None:
+    """Lines of one AC3: consistency = a c / (2 c - a), a being AC3 and c accuracy."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    harmonic = [2 * x * y / max(x + y, 1e-9) for x, y in ((max(left, 0), max(bottom, 0)), (right, top))]
+    step = next((s for s in (0.5, 1, 2, 5, 10) if (harmonic[1] - harmonic[0]) / s <= 9), 20)
+    for level in np.arange(step * np.ceil(harmonic[0] / step), harmonic[1], step):
+        x = np.linspace(max(left, level / 2 + 0.01), right, 400)
+        y = level * x / (2 * x - level)
+        shown = (y > bottom) & (y < top)
+        if shown.sum() < 10:
+            continue
+        axes.plot(x[shown], y[shown], color=_FAINT, linewidth=0.7, alpha=0.6, zorder=0)
+        axes.annotate(
+            f"{level:g}", (x[shown][-1], y[shown][-1]), fontsize=7, color=_FAINT, ha="right", va="bottom", zorder=0
+        )

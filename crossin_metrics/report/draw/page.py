@@ -1,0 +1,256 @@
+"""The report as one HTML file that needs nothing else: no network, no other file.
+
+Everything that came from a model or a data set reaches the page in two ways only: through Jinja2 with autoescape, or
+inside one JSON block whose `<` are escaped, from which the script writes text nodes. A content security policy allows
+that one script and no connection.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from crossin_metrics import __version__
+from crossin_metrics.languages import LANGUAGES
+from crossin_metrics.report.browser import QuestionSet
+from crossin_metrics.report.diagnosis import RULES, Finding
+from crossin_metrics.report.draw.arm_tables import Grid
+from crossin_metrics.report.draw.tables import (
+    LEGEND,
+    NOT_SIGNIFICANT,
+    OTHER_PROMPTS,
+    TITLES,
+    UNTESTED,
+    Table,
+    baseline_rows,
+    cell,
+    heading,
+    mark,
+)
+from crossin_metrics.report.entries import METRICS, Entry, Group
+from crossin_metrics.runs.signature import in_brief, in_words
+
+_RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot as the page shows it: SVG made by this package, and its words."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class ArmSection:
+    """The arms of one benchmark in one set-up: tables, and signature -> the arms that have it."""
+
+    grids: Sequence[Grid]
+    signatures: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a page is made of; `entries` in the order that numbers them."""
+
+    title: str
+    groups: Sequence[Group]
+    entries: Sequence[Entry]
+    tables: Sequence[Table]
+    findings: Mapping[int, Sequence[Finding]]
+    figures: Sequence[Figure]
+    question_sets: Sequence[QuestionSet]
+    problems: Sequence[tuple[str, str]]
+    notes: Sequence[str]
+    mixed: bool
+    n_resamples: int
+    studies: Sequence[ArmSection] = ()
+    arms_legend: str = ""
+    efficiency: Grid | None = None
+    missing: Sequence[str] = ()
+
+
+def render(content: Content) -> str:
+    """The page as text; nothing in it depends on time or machine."""
+    folder = files("crossin_metrics.report.draw") / "templates"
+    style = (folder / "page.css").read_text(encoding="utf-8")
+    script = (folder / "page.js").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=PackageLoader("crossin_metrics.report.draw", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = percent
+    environment.filters["breakable"] = breakable
+    # Drawn by matplotlib, which escapes every text that it is given.
+    environment.filters["drawing"] = Markup
+    entries = list(content.entries)
+    numbers = {id(entry): number for number, entry in enumerate(entries)}
+    return environment.get_template("page.html.j2").render(
+        content=content,
+        rows=_leaderboard(content.groups, numbers),
+        benchmarks=sorted({group.benchmark for group in content.groups}),
+        formulations=sorted({entry.formulation for entry in entries}),
+        setups=_setups(content.groups),
+        arms=sorted({entry.label.arm for entry in entries if entry.label.arm}),
+        tables=[_table(table) for table in content.tables],
+        findings=[(entries[number], found) for number, found in content.findings.items() if found],
+        rules=RULES,
+        legend=LEGEND.replace("**", ""),
+        legend_marks=f"{NOT_SIGNIFICANT}: not significantly different from the best of its benchmark and set-up; "
+        f"{UNTESTED}: untested, no shared prompt.",
+        version=__version__,
+        style=Markup(style),  # both are files of this package
+        script=Markup(script),
+        data=Markup(embedded_json(_data(content, entries))),
+        policy=_policy(script),
+    )
+
+
+def embedded_json(value: Any) -> str:
+    """JSON that can stand inside a script element: nothing in it can end the element or open a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def breakable(text: str) -> Markup:
+    """The escaped text, with places to break a line after underscores and slashes."""
+    escaped = str(escape(text))
+    return Markup(escaped.replace("_", "_<wbr>").replace("/", "/<wbr>"))  # neither occurs in an entity
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share in percent; a dash for what is undefined."""
+    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}"
+
+
+def _policy(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
+
+
+def _setups(groups: Sequence[Group]) -> list[str]:
+    return list(dict.fromkeys(_setup_words(group) for group in groups))
+
+
+def _setup_words(group: Group) -> str:
+    if group.setup is not None:
+        return in_words(group.setup)
+    return "signatures mixed" if group.mixed else group.entries[0].kind
+
+
+def _leaderboard(groups: Sequence[Group], numbers: Mapping[int, int]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for group in groups:
+        common = {"benchmark": group.benchmark, "setup": _setup_words(group), "group": heading(group)}
+        brief = in_brief(group.setup) if group.setup is not None else ""
+        for name, title in (("constant", "best constant letter"), ("random", "random answers")):
+            scores = group.baselines.get(name)
+            if scores:
+                rows.append(
+                    {**common, "kind": "baseline", "model": f"Baseline: {title}", "scores": scores, "entry": None}
+                    | {"number": None, "marks": {}, "formulation": "", "spread": None, "arm": "", "brief": brief}
+                    | {"constant": None}
+                )
+        for entry in sorted(group.entries, key=lambda one: (one.rank is None, one.rank, -one.scores.get("ac3", 0.0))):
+            rows.append(
+                {
+                    **common,
+                    "kind": entry.kind,
+                    "model": entry.model,
+                    "scores": entry.scores,
+                    "entry": entry,
+                    "number": numbers[id(entry)],
+                    "marks": {metric: mark(group, entry, metric) for metric in METRICS},
+                    "formulation": entry.formulation,
+                    "spread": entry.spread("ac3"),
+                    "brief": in_brief(entry.setup) if entry.setup is not None else entry.kind,
+                    "arm": entry.label.arm,
+                    "constant": group.baselines.get("constant", {}).get("ac3"),
+                }
+            )
+    # Ranked rows first, then those without a rank; each keeps its group's order.
+    return sorted(rows, key=lambda row: (row["kind"] == "published", row["kind"] == "baseline"))
+
+
+def _table(table: Table) -> dict[str, Any]:
+    rows = []
+    for row in table.rows:
+        cells = []
+        for group, entry in zip(table.groups, row.entries, strict=True):
+            for metric in METRICS:
+                text, marked = cell(group, entry, metric)
+                cells.append((text, marked, {"same": NOT_SIGNIFICANT, "untested": UNTESTED}.get(marked, "")))
+        rows.append((row, OTHER_PROMPTS if row.other_prompts else "", cells))
+    return {
+        "title": table.title,
+        "headings": [heading(group) for group in table.groups],
+        "metrics": [TITLES[metric] for metric in METRICS],
+        "rows": rows,
+        "baselines": baseline_rows(table),
+    }
+
+
+def _data(content: Content, entries: Sequence[Entry]) -> dict[str, Any]:
+    """What the script needs, with short keys: one number for each language pair, one character for each answer."""
+    return {
+        "entries": [_entry(entry) for entry in entries],
+        "languages": {
+            code: [LANGUAGES[code].english, "rtl" if LANGUAGES[code].script in _RIGHT_TO_LEFT else "ltr"]
+            for code in sorted({code for entry in entries for run in entry.runs for code in run.languages})
+            if code in LANGUAGES
+        },
+        "sets": [
+            {
+                "benchmark": made.benchmark,
+                "langs": made.languages,
+                "ids": made.ids,
+                "gold": made.gold,
+                "all": made.n_all,
+                "texts": made.texts,
+                "answers": made.answers,
+                "words": made.words,
+            }
+            for made in content.question_sets
+        ],
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    langs = (
+        entry.runs[0].languages
+        if entry.runs
+        else tuple(key.removeprefix("acc_") for key in entry.scores if key.startswith("acc_"))
+    )
+    pairs = [entry.scores.get(f"consistency_{a}_{b}") for i, a in enumerate(langs) for b in langs[i + 1 :]]
+    return {
+        "model": entry.model,
+        "benchmark": entry.benchmark,
+        "formulation": entry.formulation,
+        "setup": "" if entry.setup is None else in_words(entry.setup),
+        "kind": entry.kind,
+        "langs": langs,
+        "acc": [_short(entry.scores.get(f"acc_{code}")) for code in langs],
+        "pairs": [_short(value) for value in pairs] if any(value is not None for value in pairs) else [],
+        "constant": _short(entry.scores.get("baseline_constant_acc")),
+        "random": _short(entry.scores.get("baseline_random_acc")),
+    }
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 4)

@@ -1,0 +1,377 @@
+"""Predictions as arrays: prediction tables and the harness's sample logs, joined on the question's id into runs.
+
+A run is what one model answered on one parallel set with one prompt. Shapes: `[n_questions, n_languages]`; the answer
+is an option index from 0, -1 where the model's words name no option.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.runs.harness_families import log_language
+from crossin_metrics.runs.tables import Row, RunKey, json_lines, numbered_lines, read_table
+from crossin_metrics.scores.answer_matrix import Questions, check_questions
+from crossin_metrics.runs.sample_logs import LogFields, can_read, read_sample_log, settings_of
+from crossin_metrics.runs.seaeval_logs import find_logs, is_parallel, read_seaeval_log
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's answers, complete: every question in every language.
+
+    Attributes:
+        name: `task|model|mode|prompt|variant`, empty parts left out; the same whatever else is read with it.
+        task, model, mode, prompt, variant: its parts; variant is the harness's filter, or `norm` for length-normalised.
+        languages: codes in alphabetical order; columns of the arrays.
+        ids: question ids in sorted order; rows of the arrays.
+        answers: `[n_questions, n_languages]`, option index or -1.
+        gold: `[n_questions]`.
+        n_choices: `[n_questions]`, or None where the file does not say.
+        orders: `[n_questions, n_languages, max n_choices]`, the option shown at each letter position, -1 where a
+            question has fewer; None where no file says, and options count as shown in their own order.
+        logprobs: `[n_questions, n_languages, max n_choices]` in option order, -inf where a question has fewer
+            options; None unless every row has them.
+        source_files: files the rows came from.
+        settings: model, task version, shots ... as the results file beside a log gives them.
+        notes: what a reader should know, in words: questions left out, settings that differ.
+        n_incomplete: questions left out because a language lacks them or (where asked) its gold option differs.
+    """
+
+    name: str
+    task: str
+    model: str
+    mode: str
+    prompt: str
+    variant: str
+    languages: tuple[str, ...]
+    ids: tuple[str, ...]
+    answers: NDArray[np.int64]
+    gold: NDArray[np.int64]
+    n_choices: NDArray[np.int64] | None
+    orders: NDArray[np.int64] | None
+    logprobs: NDArray[np.float64] | None
+    source_files: tuple[Path, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    n_incomplete: int = 0
+
+    def questions(self) -> Questions:
+        """The answers as the scoring and bootstrap functions take them."""
+        return check_questions(
+            self.answers,
+            self.gold,
+            self.languages,
+            n_choices=self.n_choices,
+            orders=self.orders,
+            logprobs=self.logprobs,
+        )
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        """`[n_questions, n_languages]`, the letter position at which the picked option was shown, -1 for none."""
+        return self._shown_at(self.answers)
+
+    @property
+    def gold_positions(self) -> NDArray[np.int64]:
+        """`[n_questions, n_languages]`, the letter position at which the gold option was shown."""
+        return self._shown_at(np.repeat(self.gold[:, None], len(self.languages), axis=1))
+
+    def _shown_at(self, options: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self.orders is None:
+            return options
+        return np.where(options < 0, -1, (self.orders == options[:, :, None]).argmax(axis=2))
+
+
+def read_predictions(
+    paths: Iterable[str | Path],
+    languages: Sequence[str] | None = None,
+    *,
+    fields: LogFields | None = None,
+    skip_mismatched: bool = False,
+    unanswered: str = "none",
+    seed: int = 0,
+    warn: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[Run]:
+    """Read files, of any of the kinds, into runs, in the order in which they are first met.
+
+    Args:
+        paths: prediction tables, the harness's sample logs, SeaEval's logs, or folders: every `samples_*.jsonl` and
+            every SeaEval log below, those of tasks not known here being passed over.
+        languages: codes or names to keep; default all that a run has. A question counts only where all are there.
+        fields: where id, language and gold stand in logs of tasks not known here.
+        skip_mismatched: leave out, with a note, questions whose gold option or number of choices differs between
+            languages (slips of machine-translated sets), instead of raising.
+        unanswered: "none", or "random": an answer that cannot be read counts as a seeded random pick, the same for
+            every system (as SeaEval's own scorer picks, though not its picks); the run's variant says so.
+        seed: of those picks.
+        warn: called with a sentence for each file passed over. What concerns a run is in its `notes`.
+        progress: called with a line now and then while long files are read.
+
+    Raises:
+        CrossinError: a file is missing, empty, broken or of no known kind; a row is given twice; gold or the number
+            of choices differs between languages; a language is in no row; no question is complete.
+    """
+    wanted = None if languages is None else [log_language(name) for name in languages]
+    for code, count in Counter(wanted or ()).items():
+        if count > 1:
+            raise CrossinError(f"language {code} is asked for twice")
+    cells: dict[RunKey, dict[str, dict[str, Row]]] = {}
+    sources: dict[RunKey, dict[Path, None]] = {}
+    logs: set[Path] = set()
+    n_rows = 0
+    for path, from_folder in _files(paths):
+        kind = file_kind(path)
+        if kind == "log":
+            if from_folder and not can_read(path, fields):
+                if warn is not None:
+                    warn(f"{path}: passed over, no parallel task known here (see --id-field)")
+                continue
+            logs.add(path)
+        if kind == "seaeval" and from_folder and not is_parallel(path):
+            if warn is not None:
+                warn(f"{path}: passed over, no log of a parallel set")
+            continue
+        rows = _rows(path, kind, fields)
+        if unanswered == "random":
+            rows = _picked_at_random(rows, seed)
+        n_before = n_rows
+        for key, row in rows:
+            n_rows += 1
+            if progress is not None and n_rows % 20_000 == 0:
+                progress(f"{path.name}: {n_rows:,} rows read")
+            sources.setdefault(key, {})[path] = None
+            by_language = cells.setdefault(key, {}).setdefault(row.id, {})
+            if row.language in by_language:
+                raise CrossinError(
+                    f"{row.place}: id {row.id!r}, language {row.language} of run {key.name} was read before, at "
+                    f"{by_language[row.language].place}: the same run given twice, or two runs that nothing tells "
+                    "apart (columns model, mode, prompt of a table; folder, shots, chat template of a log); give one"
+                )
+            by_language[row.language] = row
+        if n_rows == n_before:
+            raise CrossinError(f"{path}: no rows in it; was the run that wrote it stopped?")
+    if not cells:
+        raise CrossinError("no rows of a parallel task in what was given")
+    return [
+        _assemble(
+            key,
+            questions,
+            wanted,
+            tuple(sources[key]),
+            [path for path in sources[key] if path in logs],
+            skip_mismatched=skip_mismatched,
+        )
+        for key, questions in cells.items()
+    ]
+
+
+def file_kind(path: Path) -> str:
+    """What a file is, by its content: a table ("parquet", "csv", "jsonl"), or a log ("log": the harness's, "seaeval").
+
+    Raises:
+        CrossinError: it is missing, empty, or none of these.
+    """
+    try:
+        with path.open("rb") as raw:
+            magic = raw.read(4)
+        if magic[:2] == b"\x1f\x8b":
+            with gzip.open(path) as raw_gzip:
+                magic = raw_gzip.read(4)
+    except FileNotFoundError:
+        raise CrossinError(f"{path}: no such file") from None
+    except (OSError, EOFError) as error:
+        raise CrossinError(f"{path}: cannot be read: {error}") from None
+    if magic == b"PAR1":
+        return "parquet"
+    first = next(numbered_lines(path), None)
+    if first is None:
+        raise CrossinError(f"{path}: empty file; was the run that wrote it stopped?")
+    if first[1].lstrip().startswith("["):
+        return "seaeval"  # the only array that is read; its reader says so of others
+    if not first[1].lstrip().startswith("{"):
+        return "csv"
+    if path.name.endswith("_score.json"):
+        raise CrossinError(f"{path}: SeaEval's scores, not its samples; give {path.name[:-11]}.json beside it")
+    if first[1].strip() == "{" or path.name.startswith("results_"):
+        raise CrossinError(
+            f"{path}: one JSON object over many lines, not rows; of a harness run give the samples_*.jsonl beside "
+            "results_*.json (run with --log_samples)"
+        )
+    _, row = next(json_lines(path))
+    return "log" if "doc" in row else "jsonl"
+
+
+def _files(paths: Iterable[str | Path]) -> Iterator[tuple[Path, bool]]:
+    """The files named, and the sample logs below folders named, with whether they are such; none may come twice."""
+    seen: set[Path] = set()
+    for given in map(Path, paths):
+        found = [given]
+        if given.is_dir():
+            found = sorted([*given.rglob("samples_*.jsonl"), *given.rglob("samples_*.jsonl.gz")])
+            found += find_logs(given)
+            if not found:
+                raise CrossinError(
+                    f"{given}: no samples_*.jsonl in this folder; run the harness with --log_samples, or name the "
+                    "tables themselves"
+                )
+        for path in found:
+            if path.resolve() in seen:
+                raise CrossinError(f"{path}: given twice")
+            seen.add(path.resolve())
+            yield path, given.is_dir()
+
+
+def _rows(path: Path, kind: str, fields: LogFields | None) -> Iterator[tuple[RunKey, Row]]:
+    if kind == "log":
+        return read_sample_log(path, fields)
+    return read_seaeval_log(path) if kind == "seaeval" else read_table(path, kind)
+
+
+def _picked_at_random(rows: Iterable[tuple[RunKey, Row]], seed: int) -> Iterator[tuple[RunKey, Row]]:
+    """The rows with a random pick where there is no answer, in runs whose variant says so."""
+    from crossin_metrics.answers.rules import random_answer
+
+    for key, row in rows:
+        if row.answer < 0:
+            if row.n_choices is None:
+                raise CrossinError(
+                    f"{row.place}: id {row.id!r}, language {row.language}: no answer, and the number of choices to "
+                    "pick from at random is not said; add a column n_choices"
+                )
+            row = row._replace(answer=random_answer(row.id, row.language, row.n_choices, seed))
+        variant = "+".join(part for part in (key.variant, f"unanswered:random-{seed}") if part)
+        yield key._replace(variant=variant), row
+
+
+def _assemble(
+    key: RunKey,
+    questions: dict[str, dict[str, Row]],
+    wanted: Sequence[str] | None,
+    sources: tuple[Path, ...],
+    logs: Sequence[Path],
+    *,
+    skip_mismatched: bool,
+) -> Run:
+    present = sorted({language for by_language in questions.values() for language in by_language})
+    unknown = [code for code in wanted or () if code not in present]
+    if unknown:
+        raise CrossinError(f"run {key.name}: no rows in {', '.join(unknown)}; it has {', '.join(present)}")
+    languages = sorted(wanted) if wanted is not None else present
+    ids, notes = _complete(key, questions, languages)
+    rows = [[questions[identifier][language] for language in languages] for identifier in ids]
+    mismatches = {name: said for name, row in zip(ids, rows, strict=True) if (said := _mismatch(row)) is not None}
+    if mismatches:
+        name, said = next(iter(mismatches.items()))
+        if not skip_mismatched or len(mismatches) == len(ids):
+            raise CrossinError(
+                f"run {key.name}, id {name!r}: {said}; its rows are no translations of one question, or their "
+                f"options are in another order ({len(mismatches)} such questions of {len(ids)}; "
+                "--skip-mismatched leaves them out)"
+            )
+        notes.append(
+            f"run {key.name}: {len(mismatches)} of {len(ids)} questions left out; the first: id {name!r}: {said}"
+        )
+        rows = [row for name, row in zip(ids, rows, strict=True) if name not in mismatches]
+        ids = [name for name in ids if name not in mismatches]
+    n_choices = [row[0].n_choices for row in rows]
+    answers = np.array([[cell.answer for cell in row] for row in rows], dtype=np.int64)
+    settings, differing = _settings(logs)
+    return Run(
+        key.name,
+        *key,
+        languages=tuple(languages),
+        ids=tuple(ids),
+        answers=answers,
+        gold=np.array([row[0].gold for row in rows], dtype=np.int64),
+        n_choices=None if None in n_choices else np.array(n_choices, dtype=np.int64),
+        orders=_orders(rows),
+        logprobs=_logprobs(rows),
+        source_files=sources,
+        settings=settings,
+        notes=(*notes, *(f"run {key.name}: {text}" for text in differing)),
+        n_incomplete=len(questions) - len(ids),
+    )
+
+
+def _complete(key: RunKey, questions: dict[str, dict[str, Row]], languages: list[str]) -> tuple[list[str], list[str]]:
+    """Ids of the questions that have every language, in an order that does not depend on the files', and notes."""
+    relevant = {name: by for name, by in questions.items() if any(language in by for language in languages)}
+    ids = sorted(name for name, by in relevant.items() if all(language in by for language in languages))
+    if len(ids) == len(relevant):
+        return ids, []
+    lacking = {language: [name for name, by in relevant.items() if language not in by] for language in languages}
+    by_language = ", ".join(f"{language} lacks {len(names)}" for language, names in lacking.items() if names)
+    language, names = next((language, names) for language, names in lacking.items() if names)
+    place = next(iter(relevant[names[0]].values())).place
+    said = f"{by_language}; the first: id {names[0]!r} ({place}) has no {language}"
+    if not ids:
+        raise CrossinError(
+            f"run {key.name}: none of its {len(relevant)} questions is there in all of {', '.join(languages)} "
+            f"({said}); check that ids are the same in every language, or choose with --languages"
+        )
+    n_left_out = len(relevant) - len(ids)
+    return ids, [f"run {key.name}: {n_left_out} of {len(relevant)} questions left out, not in every language: {said}"]
+
+
+def _mismatch(row: list[Row]) -> str | None:
+    """What differs between the languages of one question that must not: gold, or the number of choices."""
+    first = row[0]
+    for cell in row[1:]:
+        if cell.gold == first.gold and cell.n_choices == first.n_choices:
+            continue
+        what, one, other = (
+            ("gold", first.gold, cell.gold)
+            if cell.gold != first.gold
+            else ("the number of choices", first.n_choices, cell.n_choices)
+        )
+        return f"{what} is {one} in {first.language} ({first.place}) but {other} in {cell.language} ({cell.place})"
+    return None
+
+
+def _orders(rows: list[list[Row]]) -> NDArray[np.int64] | None:
+    if all(cell.order is None for row in rows for cell in row):
+        return None
+    widest = max(cell.n_choices or 0 for row in rows for cell in row)
+    values = np.full((len(rows), len(rows[0]), widest), -1, dtype=np.int64)
+    for q, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            order = cell.order or tuple(range(cell.n_choices or 0))
+            values[q, column, : len(order)] = order
+    return values
+
+
+def _logprobs(rows: list[list[Row]]) -> NDArray[np.float64] | None:
+    if any(cell.logprobs is None for row in rows for cell in row):
+        return None
+    widest = max(len(cell.logprobs or ()) for row in rows for cell in row)
+    values = np.full((len(rows), len(rows[0]), widest), -np.inf)
+    for q, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            values[q, column, : len(cell.logprobs or ())] = cell.logprobs
+    return values
+
+
+def _settings(logs: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
+    """Settings that all logs of a run share, and a sentence for each that differs between them."""
+    found = [settings_of(path) for path in logs]
+    if not found:
+        return {}, []
+    shared = {name: value for name, value in found[0].items() if all(other.get(name) == value for other in found)}
+    differing = []
+    for name in ("limit", "task_version", "chat_template", "system_instruction"):
+        values = {str(settings.get(name)) for settings in found}
+        if len(values) > 1:
+            differing.append(
+                f"its files were made with different {name.replace('_', ' ')}: {', '.join(sorted(values))}"
+            )
+    return shared, differing

@@ -1,0 +1,193 @@
+"""SeaEval's prediction logs (`<model>/<set>/<mode>_p<N>.json`, arXiv 2309.04766), as rows of runs.
+
+A log is one JSON array. Of the parallel sets each element is a question: `id`, then per language (by its English name)
+an object `{question, choices, answer, model_prediction}` and for some sets `context` and `model_input`. The answer is
+one of the choices; what the model said is read by :func:`crossin_metrics.answers.read_answer`. The files
+`<mode>_p<N>_score.json` beside the logs are SeaEval's own scores and are not read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.runs.harness_families import log_language
+from crossin_metrics.runs.tables import Row, RunKey, open_text
+
+_NAME = re.compile(r"(?P<mode>.+)_p(?P<prompt>\d+)\.json(\.gz)?")
+_LABEL = re.compile(r"\(([A-Z])\)\s*")
+
+
+class Sample(NamedTuple):
+    """One question in one language as a log has it.
+
+    Attributes:
+        id, language: the question's id; the language's code.
+        question: the question itself; context: its passage or "".
+        choices: the options as shown, labels `(A) ` taken off where all have theirs.
+        gold: index of the right one.
+        prediction: the model's words.
+        place: file and element, for messages.
+    """
+
+    id: str
+    language: str
+    context: str
+    question: str
+    choices: tuple[str, ...]
+    gold: int
+    prediction: str
+    place: str
+
+
+def find_logs(folder: Path) -> list[Path]:
+    """The files below a folder that are named as SeaEval names its logs, sorted."""
+    return sorted(path for path in folder.rglob("*_p*.json*") if _NAME.fullmatch(path.name))
+
+
+def run_key(path: Path) -> RunKey:
+    """The run a log holds: set and model from its folders, mode and prompt from its name, as far as they are there."""
+    match, folder = _NAME.fullmatch(path.name), path.absolute().parent
+    if match is None:
+        return RunKey(path.name.split(".")[0])
+    return RunKey(folder.name, folder.parent.name, match["mode"], f"p{match['prompt']}")
+
+
+def is_parallel(path: Path) -> bool:
+    """Whether a file is a log of a parallel set; its first question is looked at.
+
+    Raises:
+        CrossinError: the file is no whole JSON.
+    """
+    loaded = _load(path)
+    return isinstance(loaded, list) and bool(loaded) and isinstance(loaded[0], dict) and bool(_objects(loaded[0]))
+
+
+def read_seaeval_log(path: Path) -> Iterator[tuple[RunKey, Row]]:
+    """Rows of a log with the run they belong to.
+
+    Raises:
+        CrossinError: as :func:`read_samples`.
+    """
+    from crossin_metrics.answers import read_answer
+
+    key = run_key(path)
+    for sample in read_samples(path):
+        try:
+            answer = read_answer(sample.prediction, sample.choices, sample.language)
+        except CrossinError as error:
+            raise CrossinError(f"{sample.place}: {error}") from None
+        n_choices = len(sample.choices)
+        yield (
+            key,
+            Row(
+                sample.id,
+                sample.language,
+                -1 if answer is None else answer,
+                sample.gold,
+                n_choices,
+                place=sample.place,
+            ),
+        )
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    """The samples of a log, question by question.
+
+    Raises:
+        CrossinError: no whole JSON array, not of a parallel set, or a question without what it needs; the message
+            names file, question and language.
+    """
+    loaded = _load(path)
+    if not isinstance(loaded, list):
+        raise CrossinError(f"{path}: a JSON {type(loaded).__name__}, no list of questions")
+    if not loaded:
+        raise CrossinError(f"{path}: an empty list; was the run that wrote it stopped?")
+    for number, question in enumerate(loaded):
+        where = f"{path}: question {number}"
+        if not isinstance(question, dict):
+            raise CrossinError(f"{where}: a JSON {type(question).__name__} where a question's object was expected")
+        objects = _objects(question)
+        if not objects:
+            raise CrossinError(_no_log(path, question, where))
+        identifier = question.get("id")
+        if not isinstance(identifier, str | int) or isinstance(identifier, bool) or identifier == "":
+            raise CrossinError(f"{where}: no id, so its languages cannot be joined with other runs'")
+        for name, value in objects.items():
+            at = f"{where}, id {str(identifier)!r}, {name}"
+            try:
+                yield _sample(str(identifier), log_language(name), value, at)
+            except CrossinError as error:
+                raise CrossinError(f"{at}: {error}") from None
+
+
+def _objects(question: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a question holds per language."""
+    return {name: value for name, value in question.items() if isinstance(value, dict) and "model_prediction" in value}
+
+
+def _no_log(path: Path, question: Mapping[str, Any], where: str) -> str:
+    has = ", ".join(map(str, list(question)[:8]))
+    if "model_prediction" in question:
+        return f"{path}: a SeaEval log, but of a set in one language, not a parallel one (a question has {has})"
+    if any(isinstance(value, dict) and {"question", "choices"} <= set(value) for value in question.values()):
+        return f"{where}: no language has a model_prediction: a data set, or a log cut off before the model answered"
+    return (
+        f"{path}: a JSON array, but not of SeaEval's samples (a question has {has}); write prediction tables with one "
+        "object a line (JSON Lines)"
+    )
+
+
+def _sample(identifier: str, language: str, value: Mapping[str, Any], place: str) -> Sample:
+    missing = [name for name in ("question", "choices", "answer") if name not in value]
+    if missing:
+        raise CrossinError(f"{', '.join(missing)} missing")
+    listed = value["choices"]
+    if not isinstance(listed, list) or len(listed) < 2 or not all(isinstance(choice, str) for choice in listed):
+        raise CrossinError(f"choices must be a list of two texts or more, got {str(listed)[:80]!r}")
+    given = [choice.strip() for choice in listed]
+    answer, prediction = str(value["answer"]).strip(), value["model_prediction"]
+    choices = _without_labels(given)
+    # The answer stands as its option does, with the label; some sets leave it out there.
+    found = [i for i, texts in enumerate(zip(given, choices, strict=True)) if answer in texts]
+    if len(found) != 1:
+        said = "none of the choices" if not found else "several of the choices"
+        raise CrossinError(f"answer {answer[:80]!r} is {said}")
+    if not isinstance(prediction, str) and prediction is not None:
+        raise CrossinError(f"model_prediction is a JSON {type(prediction).__name__}, no text")
+    context = value.get("context") or ""
+    return Sample(
+        identifier,
+        language,
+        str(context),
+        str(value["question"]),
+        tuple(choices),
+        found[0],
+        prediction or "",
+        place,
+    )
+
+
+def _without_labels(choices: list[str]) -> list[str]:
+    labels = [_LABEL.match(choice) for choice in choices]
+    if all(m is not None and m[1] == chr(ord("A") + i) for i, m in enumerate(labels)):
+        return [choice[m.end() :] for choice, m in zip(choices, labels, strict=True) if m is not None]
+    return choices
+
+
+def _load(path: Path) -> Any:
+    try:
+        with open_text(path) as stream:
+            return json.load(stream)
+    except UnicodeDecodeError as error:
+        raise CrossinError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise CrossinError(
+            f"{path}:{error.lineno}: no whole JSON array ({error.msg}); the file was cut off: copy or write it again"
+        ) from None
+    except (EOFError, OSError, RecursionError) as error:
+        raise CrossinError(f"{path}: cannot be read: {error}") from None

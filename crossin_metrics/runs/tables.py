@@ -1,0 +1,292 @@
+"""Prediction tables: columns `id, language, answer, gold` as JSON Lines (also .gz), CSV or Parquet, read row by row.
+
+Optional columns: `task, model, mode, prompt` (one file may hold many runs), `logprobs` (one number an option),
+`n_choices` or `choices` (the options), `order` (`order[position]` = option shown there) and `text` (the model's words,
+read by `crossin_metrics.answers` where there is no `answer`). Formats are told by content, not by name.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO, cast
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.runs.harness_families import log_language
+
+
+class RunKey(NamedTuple):
+    """What tells one run from another; "" where it does not apply."""
+
+    task: str
+    model: str = ""
+    mode: str = ""
+    prompt: str = ""
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """`task|model|mode|p1|variant`, empty parts left out."""
+        return "|".join(part for part in self if part)
+
+
+class Row(NamedTuple):
+    """One question in one language. `answer` is an option index from 0, or -1 where the words name none."""
+
+    id: str
+    language: str
+    answer: int
+    gold: int
+    n_choices: int | None = None
+    order: tuple[int, ...] | None = None
+    logprobs: tuple[float, ...] | None = None
+    place: str = ""  # file:line, for messages
+
+
+def open_text(path: Path) -> TextIO:
+    """Open a text file, gzip or not, as UTF-8 (a byte order mark is skipped)."""
+    try:
+        with path.open("rb") as raw:
+            magic = raw.read(2)
+        if magic == b"\x1f\x8b":
+            return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
+        return path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise CrossinError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers from 1, blank ones left out.
+
+    Raises:
+        CrossinError: the file cannot be read, is cut off inside its compression, or is not UTF-8.
+    """
+    number = 0
+    try:
+        with open_text(path) as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.isspace():
+                    yield number, line
+    except UnicodeDecodeError as error:
+        raise CrossinError(f"{path}:{number + 1}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CrossinError(f"{path}: cut off after line {number} ({error}); copy or write it again") from None
+    except OSError as error:
+        raise CrossinError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSON Lines file with their line numbers.
+
+    Raises:
+        CrossinError: a line is no JSON object; the message names it and how many rows before it were good.
+    """
+    for good, (number, line) in enumerate(numbered_lines(path)):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+            raise CrossinError(
+                f"{path}:{number}: not a whole JSON object ({reason}); {good} rows before it are good: "
+                "the file was cut off or is no JSON Lines; write it again or remove that line"
+            ) from None
+        if not isinstance(row, dict):
+            raise CrossinError(f"{path}:{number}: a JSON {type(row).__name__} where a row's object was expected")
+        yield number, row
+
+
+def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, Row]]:
+    """Rows of a prediction table, each with the run it belongs to.
+
+    Args:
+        path: the file.
+        kind: "jsonl", "csv" or "parquet".
+
+    Raises:
+        CrossinError: a column is missing or a value is not what its column holds; with file, line, id, language.
+    """
+    records = {"jsonl": json_lines, "csv": _csv_rows, "parquet": _parquet_rows}[kind](path)
+    task = _task_of(path)
+    keys: dict[tuple[Any, ...], RunKey] = {}
+    languages: dict[Any, str] = {}
+    for number, record in records:
+        place = f"{path}:{number}"
+        try:
+            named = (record.get("task"), record.get("model"), record.get("mode"), record.get("prompt"))
+            if named not in keys:
+                keys[named] = _run_key(task, *named)
+            row = _row(record, languages, place)
+        except CrossinError as error:
+            raise CrossinError(f"{place}: {error}") from None
+        yield keys[named], row
+
+
+def _run_key(default_task: str, task: Any, model: Any, mode: Any, prompt: Any) -> RunKey:
+    number = _integer(prompt)
+    shown = f"p{number}" if number is not None else _text(prompt)
+    return RunKey(_text(task) or default_task, _text(model), _text(mode), shown)
+
+
+def _row(record: Mapping[str, Any], languages: dict[Any, str], place: str) -> Row:
+    missing = [name for name in ("id", "language", "gold") if name not in record]
+    if "answer" not in record and "text" not in record:
+        missing.append("answer")
+    if missing:
+        raise CrossinError(
+            f"column{'s' if len(missing) > 1 else ''} {', '.join(missing)} missing "
+            f"(it has {', '.join(map(str, record))}); a prediction table needs id, language, answer and gold"
+        )
+    identifier = _text(record["id"])
+    if not identifier:
+        raise CrossinError("empty id")
+    named = record["language"]
+    try:
+        if named not in languages:
+            languages[named] = log_language(_text(named), strict=True)
+    except CrossinError as error:
+        raise CrossinError(f"id {identifier!r}: {error}") from None
+    language = languages[named]
+    where = f"id {identifier!r}, language {language}"
+    gold = _integer(record["gold"])
+    if gold is None or gold < 0:
+        raise CrossinError(f"{where}: gold {record['gold']!r} is no option index (0, 1, ...)")
+    choices = _list(record.get("choices"), "choices", where)
+    logprobs = _list(record.get("logprobs"), "logprobs", where)
+    order = _list(record.get("order"), "order", where)
+    n_choices = _integer(record.get("n_choices"))
+    for values in (choices, logprobs, order):
+        if n_choices is None and values:
+            n_choices = len(values)
+    if logprobs is not None and not (
+        len(logprobs) == n_choices
+        and all(isinstance(x, (int, float)) and x < math.inf for x in logprobs)
+        and max(logprobs) > -math.inf
+    ):
+        raise CrossinError(
+            f"{where}: logprobs {logprobs} must be {n_choices} numbers, one an option, one of them finite"
+        )
+    if order and sorted(order) != list(range(len(order))):
+        raise CrossinError(f"{where}: order {order} is no permutation of the options")
+    answer = _answer(record, choices, language, where)
+    if n_choices is not None and not (answer < n_choices and gold < n_choices):
+        wrong = "answer" if answer >= n_choices else "gold"
+        raise CrossinError(
+            f"{where}: {wrong} {max(answer, gold)} is not among the {n_choices} choices (0 ... {n_choices - 1})"
+        )
+    return Row(
+        identifier,
+        language,
+        answer,
+        gold,
+        n_choices,
+        tuple(order) if order else None,
+        tuple(map(float, logprobs)) if logprobs else None,
+        place,
+    )
+
+
+def _answer(record: Mapping[str, Any], choices: list[Any] | None, language: str, where: str) -> int:
+    if "answer" not in record:
+        if not choices:
+            raise CrossinError(f"{where}: text but no answer, and no choices to read it by; add a choices column")
+        from crossin_metrics.answers import read_answer
+
+        read = read_answer(_text(record["text"]), [str(choice) for choice in choices], language)
+        return -1 if read is None else read
+    value = record["answer"]
+    answer = _integer(value)
+    if answer is None and _is_empty(value):
+        return -1
+    if answer is None or answer < -1:
+        raise CrossinError(f"{where}: answer {value!r} is no option index (0, 1, ...; empty or -1 where there is none)")
+    return answer
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or (isinstance(value, str) and value.strip().casefold() in {"", "nan", "none", "null"})
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    return "" if _is_empty(value) else str(value)
+
+
+def _integer(value: Any) -> int | None:
+    """An integer, also as "2" or 2.0 (a column with gaps often turns into floats); None for anything else."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    if isinstance(value, bool) or _is_empty(value):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number.is_integer() else None
+
+
+def _list(value: Any, name: str, where: str) -> list[Any] | None:
+    if value is None or _is_empty(value):
+        return None
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if isinstance(value, list):
+        return value
+    raise CrossinError(f"{where}: {name} is no list (in CSV: a JSON list such as [0, 1])")
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(1 << 30)
+    try:
+        with open_text(path) as stream:
+            reader = csv.DictReader(stream)
+            if any(not (name or "").strip() for name in reader.fieldnames or [""]):
+                raise CrossinError(f"{path}:1: an unnamed column; the first line must name the columns")
+            for row in reader:
+                if None in row or None in row.values():
+                    raise CrossinError(
+                        f"{path}:{reader.line_num}: {'too many' if None in row else 'too few'} values for the "
+                        f"{len(reader.fieldnames or [])} columns; the line is cut off or a comma is not quoted"
+                    )
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise CrossinError(f"{path}:{reader.line_num}: broken CSV ({error})") from None
+    except UnicodeDecodeError as error:
+        raise CrossinError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CrossinError(f"{path}: cut off ({error}); copy or write it again") from None
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as parquet:
+            for batch in parquet.iter_batches():
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except (pa.ArrowException, OSError) as error:
+        raise CrossinError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]}); write it again") from None
+
+
+def _task_of(path: Path) -> str:
+    """A table's task where no column names it: the file's name without endings and a leading `predictions_`."""
+    name = path.name
+    for ending in (".gz", ".jsonl", ".ndjson", ".json", ".csv", ".parquet"):
+        name = name.removesuffix(ending)
+    return name.removeprefix("predictions_")

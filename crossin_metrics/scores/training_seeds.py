@@ -1,0 +1,384 @@
+"""Replicated training runs: what an arm scores on average over its seeds, and whether two arms differ.
+
+An *arm* is one way to train (a mix, a base model); each of its R *seeds* draws the data and trains anew, and every
+trained model answers the same N questions. Two things vary: which questions were asked, and which seeds were drawn.
+With Y_r the score of seed r (any function of means over questions) and Y its mean over seeds,
+
+    Var(Y) = s_seed^2 / R  +  s_question^2 / N  +  s_both^2 / (R N)
+
+and the two terms that are estimated are
+
+    Q = variance of Y over resamples of the questions, the R models as they are   -> (s_question^2 + s_both^2 / R) / N
+    S = sample variance of Y_1 ... Y_R, divided by R                              -> s_seed^2 / R + s_both^2 / (R N).
+
+The standard error is sqrt(Q + S), the interval that of Student's t. Q + S counts s_both^2 / (R N) twice. That is on
+purpose: with R = 3 an S that comes out too small by chance would make the interval too short, and the surplus holds it
+at its level. Of the degrees of freedom, N - 1 of Q and R - 1 of S, an arm's interval takes the mean weighted by the
+variances, harmonically: (Q + S) / (Q / (N - 1) + S / (R - 1)); with Satterthwaite's (1946), which weight by squares, it
+covers 92% with R = 3 where seeds matter most. A difference of two arms has twice the seeds; there Satterthwaite's hold
+(Welch 1947), and those of an arm would make the test deaf. `tests/scores/simulate_replicates.py` shows both, beside
+the alternatives. Resampling seeds and questions alike ("crossed", pigeonhole bootstrap: Owen 2007) was tried and not
+taken: three seeds resampled have 2 / 3 of the variance of three seeds drawn, so its intervals are too short where seeds
+matter most.
+
+Two arms are compared on the same questions, so Q is taken of the difference, resample by resample; their seeds are
+taken as independent: S is the sum of both arms' S. Where arms share draws (the same base rows for the same seed) their
+scores are alike beyond that, and the test errs on the side of finding nothing. Where one arm's seeds spread far more
+than the other's, it finds a difference that is none in up to 7% of cases instead of 5% with three seeds each, 12% with
+two in one of them.
+
+What a p-value or interval generalises to is said by name everywhere: *questions and seeds* (this way to train, on
+questions like these), or *questions* alone (these very models). The second drops S; it never tells of a way to train.
+
+Legend of shapes: `n_seeds` training runs of an arm, R; `n_resamples` resamples of the questions. Scores are those of
+`crossin_metrics.scores`, their resamples those of `crossin_metrics.scores.uncertainty.bootstrap`. Numpy only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.runs.comparison import holm
+from crossin_metrics.scores.answer_matrix import FloatArray, Questions
+from crossin_metrics.scores.definitions import harmonic_mean
+from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, bootstrap
+from crossin_metrics.students_t import critical_value, two_sided_p
+
+DEFAULT_RESAMPLES = 2000  # a variance of 2,000 resamples is within 3% of that of endless many: sqrt(2 / 2000)
+BOTH, QUESTIONS = "questions and seeds", "questions"  # what an interval or a p-value generalises to
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The scores of an arm's seeds, and of the resamples of the questions.
+
+    Attributes:
+        scores: key -> `[n_seeds]`.
+        values: key -> `[n_resamples, n_seeds]`; the same resamples for every arm resampled together.
+        n_questions: questions resampled.
+        trained: whether training runs are what `n_seeds` counts; an untuned model has one run and no seed.
+    """
+
+    scores: dict[str, FloatArray]
+    values: dict[str, FloatArray]
+    n_questions: int
+    trained: bool = True
+
+    @property
+    def n_seeds(self) -> int:
+        """Training runs; 1 for an untuned model."""
+        return len(next(iter(self.scores.values())))
+
+
+@dataclass(frozen=True)
+class ArmScore:
+    """One score of an arm.
+
+    Attributes:
+        mean: over seeds.
+        by_seed: `[n_seeds]`.
+        sd: sample standard deviation over seeds (n_seeds - 1), >= 0; NaN with one seed.
+        standard_error: of the mean, >= 0.
+        degrees: degrees of freedom of the interval.
+        low, high: interval of the mean.
+        covers: "questions and seeds", or "questions" where there is one seed or nothing was trained.
+    """
+
+    mean: float
+    by_seed: tuple[float, ...]
+    sd: float
+    standard_error: float
+    degrees: float
+    low: float
+    high: float
+    covers: str
+
+
+@dataclass(frozen=True)
+class ArmComparison:
+    """One score of two arms, a - b.
+
+    Attributes:
+        a, b: means over seeds. difference: a - b.
+        standard_error, degrees, low, high, p_value: over questions and the seeds of the trained arms; NaN where a
+            trained arm has one seed, since nothing is known then of what another seed would give.
+        standard_error_questions, low_questions, high_questions, p_questions: over questions alone, of these very
+            models.
+        p_holm, p_questions_holm: the two p-values after Holm's correction over the family; NaN outside of one.
+    """
+
+    a: float
+    b: float
+    difference: float
+    standard_error: float
+    degrees: float
+    low: float
+    high: float
+    p_value: float
+    standard_error_questions: float
+    low_questions: float
+    high_questions: float
+    p_questions: float
+    p_holm: float = math.nan
+    p_questions_holm: float = math.nan
+
+    @property
+    def detectable(self) -> float:
+        """The true difference that a test like this one at 5% finds with 80% power, before any correction; >= 0.
+
+        (t_0.975 + t_0.8) times the standard error, t having `degrees`: Card et al. 2020 (arXiv 2010.06595), there with
+        the normal distribution. NaN where the standard error is unknown or no question differs from another.
+        """
+        if not self.standard_error > 0.0:
+            return math.nan
+        return self.standard_error * (critical_value(0.95, self.degrees) + critical_value(0.6, self.degrees))
+
+
+def resample_arms(
+    arms: Mapping[str, Sequence[Questions | Sequence[Questions]]],
+    *,
+    untrained: Sequence[str] = (),
+    keys: Sequence[str] | None = None,
+    n_resamples: int = DEFAULT_RESAMPLES,
+    seed: int | None = 0,
+) -> dict[str, Arm]:
+    """Score every run of every arm, on all questions and on the same resamples of them.
+
+    Args:
+        arms: name -> its runs, one a training seed; a run is one set of answers or, of several wordings of the prompt,
+            one a wording: scores are then means over wordings, and AC3 the harmonic mean of the two means
+            (arXiv 2404.11932, Table 3). All with the same questions in the same rows, and the same languages.
+        untrained: the names that are models as they are, each of one run.
+        keys: scores wanted; None for acc, acc_<lang>, consistency and ac3.
+        n_resamples: at least 2.
+        seed: of the resampling; 0 is a seed, None takes a fresh one.
+
+    Returns:
+        name -> Arm, in the given order.
+
+    Raises:
+        CrossinError: no run; runs whose questions or languages differ; an untrained arm of several runs; an unknown or
+            undefined key.
+    """
+    nested = {name: [[run] if isinstance(run, Questions) else list(run) for run in runs] for name, runs in arms.items()}
+    flat = [(name, questions) for name, runs in nested.items() for run in runs for questions in run]
+    _check(nested, flat, untrained)
+    if seed is None:
+        seed = int(np.random.default_rng().integers(2**63))  # fresh, and yet one for all runs
+    first = flat[0][1]
+    wanted = list(keys) if keys is not None else _default_keys(first)
+    needed = list(dict.fromkeys(part for key in wanted for part in _parts(key)))
+    # Of the same layout, or resamples of the same seed would not be of the same questions.
+    most = np.max([questions.n_choices for _, questions in flat], axis=0)
+    result = {}
+    for name, runs in nested.items():
+        scores: dict[str, list[float]] = {key: [] for key in wanted}
+        values: dict[str, list[FloatArray]] = {key: [] for key in wanted}
+        for run in runs:
+            made = [
+                bootstrap(_plain(questions, most), n_resamples=n_resamples, seed=seed, keys=needed) for questions in run
+            ]
+            for key in wanted:
+                scores[key].append(float(_over_wordings([one.estimate for one in made], key)))
+                values[key].append(np.asarray(_over_wordings([one.values for one in made], key)))
+        result[name] = Arm(
+            {key: np.array(of_seeds) for key, of_seeds in scores.items()},
+            {key: np.stack(of_seeds, axis=1) for key, of_seeds in values.items()},
+            first.n_questions,
+            trained=name not in untrained,
+        )
+    return result
+
+
+def arm_scores(arm: Arm, *, level: float = DEFAULT_LEVEL) -> dict[str, ArmScore]:
+    """Return the mean over seeds of each score, with an interval for questions and seeds.
+
+    Args:
+        arm: from :func:`resample_arms`.
+        level: of the interval, in (0, 1).
+
+    Returns:
+        key -> ArmScore; the interval is cut to [0, 1] where all its resamples are.
+
+    Raises:
+        CrossinError: the level is not between 0 and 1.
+    """
+    _check_level(level)
+    result = {}
+    for key, by_seed in arm.scores.items():
+        over_seeds = arm.trained and arm.n_seeds > 1
+        mean, values = float(by_seed.mean()), arm.values[key]
+        parts = [(float(values.mean(axis=1).var(ddof=1)), arm.n_questions - 1)]
+        if over_seeds:
+            parts.append((_seed_part(arm, key), arm.n_seeds - 1))
+        error, degrees = _error_and_degrees(parts, power=1)
+        half = error * critical_value(level, degrees) if error > 0.0 else error
+        within = bool((values >= 0.0).all() and (values <= 1.0).all())
+        result[key] = ArmScore(
+            mean=mean,
+            by_seed=tuple(by_seed.tolist()),
+            sd=float(by_seed.std(ddof=1)) if arm.n_seeds > 1 else math.nan,
+            standard_error=error,
+            degrees=degrees,
+            low=max(0.0, mean - half) if within else mean - half,
+            high=min(1.0, mean + half) if within else mean + half,
+            covers=BOTH if over_seeds else QUESTIONS,
+        )
+    return result
+
+
+def compare_arms(a: Arm, b: Arm, *, level: float = DEFAULT_LEVEL) -> dict[str, ArmComparison]:
+    """Compare two arms on the same questions.
+
+    The null hypothesis of `p_value` is that the two ways to train score the same on average over questions and seeds;
+    that of `p_questions`, that these very models score the same on average over questions.
+
+    Args:
+        a, b: from one call of :func:`resample_arms`.
+        level: of the intervals, in (0, 1).
+
+    Returns:
+        key -> ArmComparison, for the scores that both have.
+
+    Raises:
+        CrossinError: the arms were not resampled together; the level is not between 0 and 1.
+    """
+    _check_level(level)
+    if a.n_questions != b.n_questions or _n_resamples(a) != _n_resamples(b):
+        raise CrossinError("the arms were not resampled together: give both to one call of resample_arms")
+    result = {}
+    for key in [key for key in a.scores if key in b.scores]:
+        difference = float(a.scores[key].mean() - b.scores[key].mean())
+        over_questions = float((a.values[key].mean(axis=1) - b.values[key].mean(axis=1)).var(ddof=1))
+        parts = [(over_questions, a.n_questions - 1)]
+        error_q, low_q, high_q, p_q, _ = _test(difference, parts, level, a.n_questions)
+        trained = [arm for arm in (a, b) if arm.trained]
+        parts += [(_seed_part(arm, key), arm.n_seeds - 1) for arm in trained if arm.n_seeds > 1]
+        error, low, high, p, degrees = _test(difference, parts, level, a.n_questions)
+        if any(arm.n_seeds == 1 for arm in trained):
+            error = low = high = p = degrees = math.nan
+        result[key] = ArmComparison(
+            a=float(a.scores[key].mean()),
+            b=float(b.scores[key].mean()),
+            difference=difference,
+            standard_error=error,
+            degrees=degrees,
+            low=low,
+            high=high,
+            p_value=p,
+            standard_error_questions=error_q,
+            low_questions=low_q,
+            high_questions=high_q,
+            p_questions=p_q,
+        )
+    return result
+
+
+def compare_family(
+    arms: Mapping[str, Arm], pairs: Sequence[tuple[str, str]], *, level: float = DEFAULT_LEVEL
+) -> list[dict[str, ArmComparison]]:
+    """Compare the declared pairs of arms, and correct each score's p-values over all of them (Holm 1979).
+
+    Args:
+        arms: from one call of :func:`resample_arms`.
+        pairs: names (a, b), the whole family that conclusions are to be drawn from.
+        level: of the intervals, which are not corrected.
+
+    Returns:
+        For each pair what :func:`compare_arms` returns, with `p_holm` and `p_questions_holm`; p-values that are NaN
+        are no part of the family.
+    """
+    made = [compare_arms(arms[a], arms[b], level=level) for a, b in pairs]
+    for key in dict.fromkeys(key for one in made for key in one):
+        for raw, corrected in (("p_value", "p_holm"), ("p_questions", "p_questions_holm")):
+            having = [one for one in made if key in one and not math.isnan(getattr(one[key], raw))]
+            for one, p in zip(having, holm([getattr(one[key], raw) for one in having]), strict=True):
+                one[key] = replace(one[key], **{corrected: p})
+    return made
+
+
+def _error_and_degrees(parts: Sequence[tuple[float, int]], *, power: int) -> tuple[float, float]:
+    """Standard error and degrees of freedom of a sum of independent variances, each with its own degrees.
+
+    With power 2 Satterthwaite's, (sum v)^2 / sum (v^2 / d); with 1 the harmonic mean, sum v / sum (v / d).
+    """
+    if any(degrees < 1 for _, degrees in parts):
+        return math.nan, math.nan
+    variance = sum(part for part, _ in parts)
+    below = sum(part**power / degrees for part, degrees in parts)
+    return math.sqrt(variance), variance**power / below if below > 0.0 else math.inf
+
+
+def _test(
+    difference: float, parts: Sequence[tuple[float, int]], level: float, n_questions: int
+) -> tuple[float, float, float, float, float]:
+    """Standard error, interval, p-value and degrees of freedom of a difference."""
+    error, degrees = _error_and_degrees(parts, power=2)
+    if error == 0.0:  # no question differs from another: the exact sign test's p-value, if there is a difference
+        return 0.0, difference, difference, 1.0 if abs(difference) < 1e-12 else 2.0 ** (1 - n_questions), degrees
+    half = error * critical_value(level, degrees)
+    return error, difference - half, difference + half, two_sided_p(difference / error, degrees), degrees
+
+
+def _seed_part(arm: Arm, key: str) -> float:
+    return float(arm.scores[key].var(ddof=1)) / arm.n_seeds
+
+
+def _n_resamples(arm: Arm) -> int:
+    return len(next(iter(arm.values.values())))
+
+
+def _default_keys(questions: Questions) -> list[str]:
+    across = ["consistency", "ac3"] if questions.n_languages > 1 else []
+    return ["acc", *across, *(f"acc_{code}" for code in questions.languages)]
+
+
+def _parts(key: str) -> tuple[str, ...]:
+    """The scores whose means over wordings a score is made of."""
+    return ("acc", key.replace("ac3", "consistency")) if key == "ac3" or key.startswith("ac3_") else (key,)
+
+
+def _over_wordings(runs: Sequence[Mapping[str, float | FloatArray]], key: str) -> float | FloatArray:
+    means: list[FloatArray] = []
+    for part in _parts(key):
+        if any(part not in run for run in runs):
+            raise CrossinError(f"{part} is undefined for one of the runs, and cannot be averaged over them")
+        means.append(np.array([run[part] for run in runs], dtype=np.float64).mean(axis=0))
+    return means[0] if len(means) == 1 else harmonic_mean(means[0], means[1])
+
+
+def _plain(questions: Questions, n_choices: np.ndarray) -> Questions:
+    """Without what the headline scores do not need, and with a number of choices that all runs share."""
+    return replace(
+        questions, n_choices=n_choices, max_choices=int(n_choices.max()), logprobs=None, orders=None, one_order=False
+    )
+
+
+def _check(
+    nested: Mapping[str, Sequence[Sequence[Questions]]], flat: Sequence[tuple[str, Questions]], untrained: Sequence[str]
+) -> None:
+    for name, runs in nested.items():
+        if not runs or any(not run for run in runs):
+            raise CrossinError(f"arm {name}: no run to score")
+        if name in untrained and len(runs) > 1:
+            raise CrossinError(f"arm {name}: {len(runs)} runs of a model that was not trained")
+    if not flat:
+        raise CrossinError("no arm to score")
+    first_name, first = flat[0]
+    for name, other in flat[1:]:
+        if other.languages != first.languages:
+            raise CrossinError(
+                f"the languages of {first_name} and {name} differ: {list(first.languages)} and {list(other.languages)}"
+            )
+        if other.n_questions != first.n_questions or (other.gold != first.gold).any():
+            raise CrossinError(f"{first_name} and {name} did not answer the same questions; join them by id first")
+
+
+def _check_level(level: float) -> None:
+    if not 0.0 < level < 1.0:
+        raise CrossinError(f"level must be between 0 and 1, e.g. 0.95, got {level}")

@@ -1,0 +1,1 @@
+"""Parallel multiple-choice sets: one question in several languages."""

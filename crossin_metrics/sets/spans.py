@@ -1,0 +1,236 @@
+"""`cross_xquad_spans`: four-option reading comprehension from XQuAD, without one generated word.
+
+The options of a question are its own answer and three answers to *other* questions on the same passage (where the
+passage has too few, on the same article), the same ones in every language. So every text is a human translation, and
+what is right in one language is right in all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.sets.loading import Item, ParallelMCQ
+from crossin_metrics.sets.schema import unique_codes
+from crossin_metrics.sets.xquad import Passage, Question, article_halves, load_xquad
+
+NAME = "cross_xquad_spans"
+N_DISTRACTORS = 3  # four options, as in Cross-XQuAD (arXiv 2404.11932)
+
+
+@dataclass(frozen=True, slots=True)
+class SpansReport:
+    """How the set was built.
+
+    Attributes:
+        n_total: questions of the articles asked for.
+        n_kept: those with three distractors.
+        distractors_on_passage: number of distractors from the question's own passage (0-3) -> number of questions kept.
+        left_out: id of a question left out -> reason.
+        decided_over: languages whose texts decided which options go together, whichever languages were then selected.
+    """
+
+    n_total: int
+    n_kept: int
+    distractors_on_passage: dict[int, int]
+    left_out: dict[str, str]
+    decided_over: tuple[str, ...]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Reason -> number of questions left out for it."""
+        return dict(Counter(self.left_out.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A question with what the choice of distractors needs: normalised texts and the span, one per language."""
+
+    question: Question
+    passage: int
+    answers: tuple[str, ...]
+    asks: tuple[str, ...]
+    ranges: tuple[tuple[int, int], ...]
+
+
+def cross_xquad_spans(
+    *,
+    languages: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    revision: str | None = None,
+    seed: int = 0,
+    articles: str | None = None,
+) -> tuple[ParallelMCQ, SpansReport]:
+    """Build the set from XQuAD.
+
+    Options are chosen over all languages that the folder (or hub) has, not over those asked for, so that a question
+    looks the same whichever languages are evaluated; with fewer than the 12 files the choice can differ, which `source`
+    and the set's hash show. Two answers are never options of one question if in any language one contains the other
+    (as `normalise` folds them) or their spans in the passage overlap. Where two questions of an article have the same
+    words in any language, the answer to one is no option of the other. The right option's place is drawn by `seed`;
+    each place holds a quarter of the right options, to within one, in the whole set and in each half.
+
+    Args:
+        languages: codes or English names, in the order wanted; None takes every language there is.
+        data_dir: see `load_xquad`.
+        revision: of the hub's repository.
+        seed: draws distractors and places; SHA-256 does it, so the result is the same on every machine and version.
+        articles: `train` or `test` for one half of the articles (see `article_halves`), None for all. A question's
+            options are the same in its half as in the whole.
+
+    Returns:
+        The set, questions in XQuAD's order (those of one passage are adjacent), and the report.
+
+    Raises:
+        CrossinError: as `load_xquad`; an unknown value of `articles`; a language XQuAD does not have.
+    """
+    if articles not in (None, "train", "test"):
+        raise CrossinError(f"articles={articles!r}: give 'train', 'test', or nothing for all")
+    wanted = None if languages is None else unique_codes(languages)
+    data = load_xquad(data_dir=data_dir, revision=revision)
+    wanted = wanted or data.languages
+    for code in wanted:
+        if code not in data.languages:
+            raise CrossinError(f"XQuAD: no language {code}; there are {', '.join(data.languages)}")
+
+    chosen: dict[str, tuple[Question, ...]] = {}  # id -> the distractors' questions, in drawn order
+    on_passage: dict[str, int] = {}
+    for passages in _by_article(data.passages):
+        for identifier, (distractors, own) in _distractors(passages, data.languages, seed).items():
+            chosen[identifier], on_passage[identifier] = distractors, own
+
+    halves = article_halves(data)
+    half_of = {q.id: halves[p.article] for p in data.passages for q in p.questions}
+    places = _places([i for i in chosen if half_of[i] == "train"], [i for i in chosen if half_of[i] == "test"], seed)
+
+    items: dict[str, list[Item]] = {code: [] for code in wanted}
+    ids: list[str] = []
+    groups: list[str] = []
+    left_out: dict[str, str] = {}
+    for passage in data.passages:
+        if articles is not None and halves[passage.article] != articles:
+            continue
+        kept = [question for question in passage.questions if question.id in chosen]
+        for question in passage.questions:
+            if question.id not in chosen:
+                left_out[question.id] = "fewer than three distractors that go together on the article"
+                continue
+            options = list(chosen[question.id])
+            options.insert(places[question.id], question)
+            for code in wanted:
+                choices = tuple(option.spans[code].answer for option in options)
+                items[code].append(Item(passage.contexts[code].strip(), question.spans[code].question, choices))
+            ids.append(question.id)
+            groups.append(kept[0].id)
+    source = f"{data.source}|over:{','.join(data.languages)}|seed:{seed}|articles:{articles or 'all'}"
+    built = ParallelMCQ(
+        NAME,
+        wanted,
+        tuple(ids),
+        {code: tuple(column) for code, column in items.items()},
+        tuple(places[identifier] for identifier in ids),
+        tuple(groups),
+        source,
+    )
+    counts = Counter(on_passage[identifier] for identifier in ids)
+    shares = {number: counts[number] for number in range(N_DISTRACTORS, -1, -1)}
+    return built, SpansReport(len(ids) + len(left_out), len(ids), shares, left_out, data.languages)
+
+
+def normalise(text: str, language: str = "") -> str:
+    """Fold what makes no difference between options: NFKC, case, digits, punctuation, space, English articles.
+
+    >>> normalise("The “Broncos”, Ｎｏ. ١", "en") == normalise("broncos no 1", "en")
+    True
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    if language == "en":  # as SQuAD's own answer normalisation does; "the Broncos" is in "Denver Broncos"
+        folded = re.sub(r"\b(a|an|the)\b", " ", folded)
+    digits = (str(unicodedata.decimal(c, c)) for c in folded)
+    return "".join(c for c in digits if not c.isspace() and unicodedata.category(c)[0] != "P")
+
+
+def _by_article(passages: Sequence[Passage]) -> list[list[Passage]]:
+    articles: dict[int, list[Passage]] = {}
+    for passage in passages:
+        articles.setdefault(passage.article, []).append(passage)
+    return list(articles.values())
+
+
+def _distractors(
+    passages: Sequence[Passage], languages: Sequence[str], seed: int
+) -> dict[str, tuple[tuple[Question, ...], int]]:
+    """For each question of one article that has them: three distractors and how many are from its own passage."""
+    candidates = [
+        _Candidate(
+            question,
+            number,
+            tuple(normalise(question.spans[code].answer, code) for code in languages),
+            tuple(normalise(question.spans[code].question, code) for code in languages),
+            tuple((span.start, span.start + len(span.answer)) for span in (question.spans[code] for code in languages)),
+        )
+        for number, passage in enumerate(passages)
+        for question in passage.questions
+    ]
+    together = [[_go_together(a, b) for b in candidates] for a in candidates]
+    result = {}
+    for position, asked in enumerate(candidates):
+        # What another question with the same words (in some language) is answered by may be right here too.
+        right = [position, *(o for o, other in enumerate(candidates) if o != position and _ask_the_same(asked, other))]
+        fit = [other for other in range(len(candidates)) if all(together[other][answer] for answer in right)]
+        fit.sort(key=lambda other: _draw(seed, "distractor", asked.question.id, candidates[other].question.id))
+        own = [other for other in fit if candidates[other].passage == asked.passage]
+        rest = [other for other in fit if candidates[other].passage != asked.passage]
+        found = _first_set(own, rest, together)
+        if found is not None:
+            found.sort(key=lambda other: _draw(seed, "order", asked.question.id, candidates[other].question.id))
+            n_own = sum(candidates[other].passage == asked.passage for other in found)
+            result[asked.question.id] = tuple(candidates[other].question for other in found), n_own
+    return result
+
+
+def _first_set(own: Sequence[int], rest: Sequence[int], together: Sequence[Sequence[bool]]) -> list[int] | None:
+    """The first three in drawn order that all go together, with as many as can be from the own passage."""
+    for n_own in range(N_DISTRACTORS, -1, -1):
+        for left in combinations(own, n_own):
+            if not all(together[a][b] for a, b in combinations(left, 2)):
+                continue
+            fit = [other for other in rest if all(together[other][a] for a in left)]
+            for right in combinations(fit, N_DISTRACTORS - n_own):
+                if all(together[a][b] for a, b in combinations(right, 2)):
+                    return [*left, *right]
+    return None
+
+
+def _go_together(a: _Candidate, b: _Candidate) -> bool:
+    """Whether two answers may be options of one question; false for an answer and itself."""
+    if any(x in y or y in x for x, y in zip(a.answers, b.answers, strict=True)):
+        return False
+    if a.passage != b.passage:
+        return True
+    return not any(x[0] < y[1] and y[0] < x[1] for x, y in zip(a.ranges, b.ranges, strict=True))
+
+
+def _ask_the_same(a: _Candidate, b: _Candidate) -> bool:
+    return any(x == y for x, y in zip(a.asks, b.asks, strict=True))
+
+
+def _places(train: Sequence[str], test: Sequence[str], seed: int) -> dict[str, int]:
+    """Places 0-3 of the right option, dealt out in drawn order through one half and on through the other."""
+    drawn = [
+        *sorted(train, key=lambda i: _draw(seed, "place", i)),
+        *sorted(test, key=lambda i: _draw(seed, "place", i)),
+    ]
+    return {identifier: number % (N_DISTRACTORS + 1) for number, identifier in enumerate(drawn)}
+
+
+def _draw(seed: int, *parts: str) -> str:
+    """A number to sort by, drawn by SHA-256: Python's own random generator has changed between versions."""
+    return hashlib.sha256("|".join((str(seed), *parts)).encode("utf-8")).hexdigest()

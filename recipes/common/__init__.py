@@ -1,0 +1,1 @@
+"""What several recipes share: options, stages, wording, provenance, checks of texts."""

@@ -1,0 +1,1 @@
+"""Release of a set: the data files, their card, the push."""

@@ -1,0 +1,1 @@
+"""Review by people: page, table, Label Studio, and what they decided."""

@@ -1,0 +1,199 @@
+"""The review in Label Studio: tasks to import, the labelling interface, and reading its JSON export back.
+
+Formats: https://labelstud.io/guide/task_format and https://labelstud.io/guide/export (the export named "JSON", not
+"JSON-MIN"). Tried with Label Studio 1.23.2. Tasks carry no predictions: a verdict shown beforehand would sway people.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.languages import LANGUAGES
+from recipes.cross_xquad.items import Item
+from recipes.cross_xquad.review.decisions import VERDICTS, Said, decided_before, initials, verdict, wrong_options
+from recipes.cross_xquad.review.table import findings_text
+
+_NOTHING = "–"  # Label Studio shows an empty field as "undefined"
+_RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
+_HINTS = {
+    "accept": "right in every language, with the new options if any",
+    "reject": "the question leaves the set",
+    "redo": "the model writes it again",
+}
+
+
+def tasks(items: Sequence[Item]) -> list[dict[str, Any]]:
+    """One task a question, to be imported as JSON: every field that `labelling_config` names, as plain text."""
+    languages, n_wrong = _shape(items)
+    out = []
+    for item in items:
+        data = {"id": item.id, "sha256": item.sha256()}
+        lines = [decided_before(item), findings_text(item.findings, None, item.gold)]
+        data["findings"] = "\n".join(filter(None, lines)) or _NOTHING
+        for language in languages:
+            name = _name(language)
+            version = item.versions.get(language)
+            data[f"{name}_findings"] = findings_text(item.findings, language, item.gold) or _NOTHING
+            data[f"{name}_question"] = version.question if version else _NOTHING
+            data[f"{name}_passage"] = version.context if version else _NOTHING
+            data[f"{name}_right"] = version.choices[item.gold] if version else _NOTHING
+            wrong = [version.choices[k] for k in wrong_options(len(version.choices), item.gold)] if version else []
+            for number in range(1, n_wrong + 1):
+                data[f"{name}_wrong_{number}"] = wrong[number - 1] if number <= len(wrong) else _NOTHING
+        out.append({"data": data})
+    return out
+
+
+def labelling_config(items: Sequence[Item]) -> str:
+    """The labelling interface as XML, for the project's settings (Labeling interface, Code)."""
+    languages, n_wrong = _shape(items)
+    view = ET.Element("View")
+    ET.SubElement(view, "Header", value="Findings on the question")
+    _text(view, "findings")
+    if languages:
+        first = f"{_name(languages[0])}_question"
+        choices = _add(view, "Choices", "verdict", first, choice="single-radio", required="true", showInLine="true")
+        for word in VERDICTS:
+            ET.SubElement(choices, "Choice", value=word, hint=_HINTS[word])
+        _add(
+            view,
+            "TextArea",
+            "reviewer",
+            first,
+            maxSubmissions="1",
+            rows="1",
+            placeholder="your initials (once is enough)",
+        )
+        _add(view, "TextArea", "note", first, maxSubmissions="1", rows="2", placeholder="note")
+    side = ET.SubElement(view, "View", style="display: flex; flex-wrap: wrap; gap: 1em")
+    for language in languages:
+        name, row = _name(language), LANGUAGES.get(language)
+        direction = "rtl" if row and row.script in _RIGHT_TO_LEFT else "ltr"
+        column = ET.SubElement(side, "View", style=f"flex: 1 1 20em; direction: {direction}")
+        ET.SubElement(column, "Header", value=row.english if row else language)
+        _text(column, f"{name}_question")
+        ET.SubElement(column, "Header", value="Right", size="5")
+        _text(column, f"{name}_right")
+        for number in range(1, n_wrong + 1):
+            ET.SubElement(column, "Header", value=f"Wrong {number}", size="5")
+            wrong = f"{name}_wrong_{number}"
+            _text(column, wrong)
+            _add(column, "TextArea", f"{name}_new_{number}", wrong, maxSubmissions="1", rows="1", placeholder="instead")
+        ET.SubElement(column, "Header", value="Findings", size="5")
+        _text(column, f"{name}_findings")
+        ET.SubElement(column, "Header", value="Passage", size="5")
+        _text(column, f"{name}_passage")
+    ET.indent(view)
+    return ET.tostring(view, encoding="unicode") + "\n"
+
+
+def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> list[Said]:
+    """Read Label Studio's JSON export; skipped (cancelled) annotations count as none.
+
+    Initials come from the field of that name; where it is empty, from the same user's other annotations, else from the
+    user's name or e-mail address, else they are `LS<user>`.
+
+    Args:
+        path: for messages.
+        raw: the list that the file holds.
+        known: hash of the content -> question; edits on other contents cannot be placed and are left out.
+
+    Raises:
+        CrossinError: another export format, a task that is not ours, a bad verdict.
+    """
+    found: list[tuple[Any, str | None, Said]] = []  # user, initials as typed, what was said
+    for number, task in enumerate(raw, 1):
+        where = f"{path}, task {number}"
+        if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+            raise CrossinError(f"{where}: not Label Studio's JSON export; export the project as “JSON” (not JSON-MIN)")
+        data = task["data"]
+        if not isinstance(data.get("id"), str) or not isinstance(data.get("sha256"), str):
+            raise CrossinError(f"{where}: no id and sha256 in its data; this is not a task of review/label_studio.json")
+        place = f"task {number}, id {data['id']}"
+        where = f"{path}, {place}"
+        annotations = task.get("annotations", [])
+        if not isinstance(annotations, list):
+            raise CrossinError(f"{where}: annotations are no list; export the project as “JSON” again")
+        for annotation in annotations:
+            try:
+                if annotation.get("was_cancelled"):
+                    continue
+                values = {one["from_name"]: _value(one) for one in annotation["result"]}
+            except (AttributeError, KeyError, TypeError) as error:
+                raise CrossinError(f"{where}: a broken annotation ({type(error).__name__}: {error})") from error
+            item = known.get(data["sha256"])
+            typed = initials(values["reviewer"], where) if values.get("reviewer") else None
+            said = Said(
+                id=data["id"],
+                sha256=data["sha256"],
+                verdict=verdict(values["verdict"], where) if values.get("verdict") else None,
+                reviewer=typed or _user(annotation.get("completed_by")),
+                file=str(path),
+                place=place,
+                note=values.get("note", ""),
+                edits=_edits(values, item) if item else {},
+                at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
+            )
+            found.append((annotation.get("completed_by"), typed, said))
+    return [replace(said, reviewer=typed or _once(user, found) or said.reviewer) for user, typed, said in found]
+
+
+def _shape(items: Iterable[Item]) -> tuple[list[str], int]:
+    """All languages, in the order of the items, and the most wrong options of any."""
+    languages: dict[str, None] = {}
+    n_wrong = 0
+    for item in items:
+        for language, version in item.versions.items():
+            languages[language] = None
+            n_wrong = max(n_wrong, len(version.choices) - 1)
+    return list(languages), n_wrong
+
+
+def _name(language: str) -> str:
+    return re.sub(r"\W", "_", language)  # what a variable of the interface may be made of
+
+
+def _text(parent: ET.Element, name: str) -> None:
+    ET.SubElement(parent, "Text", name=name, value=f"${name}", valueType="text", selectionEnabled="false")
+
+
+def _add(parent: ET.Element, tag: str, name: str, to: str, **attributes: str) -> ET.Element:
+    return ET.SubElement(parent, tag, {"name": name, "toName": to, **attributes})
+
+
+def _value(result: Mapping[str, Any]) -> str:
+    """The words of one control: a choice's, or a text area's lines."""
+    value = result["value"]
+    words = value.get("choices", value.get("text", ""))
+    return (words if isinstance(words, str) else "\n".join(map(str, words))).strip()
+
+
+def _edits(values: Mapping[str, str], item: Item) -> dict[str, dict[int, str]]:
+    edits: dict[str, dict[int, str]] = {}
+    for language, version in item.versions.items():
+        for number, index in enumerate(wrong_options(len(version.choices), item.gold), 1):
+            text = values.get(f"{_name(language)}_new_{number}")
+            if text:
+                edits.setdefault(language, {})[index] = text
+    return edits
+
+
+def _once(user: Any, found: Sequence[tuple[Any, str | None, Said]]) -> str | None:
+    """The initials that a user gave on other tasks, if always the same."""
+    names = {typed for other, typed, _ in found if typed and other == user}
+    return names.pop() if len(names) == 1 else None
+
+
+def _user(user: Any) -> str:
+    """Initials of who completed an annotation: Label Studio gives a number or a record."""
+    if isinstance(user, dict):
+        names = [str(user.get(key) or "") for key in ("first_name", "last_name")]
+        short = "".join(name[:1] for name in names) or str(user.get("email") or "").partition("@")[0]
+        return re.sub(r"[^\w.\-]", "", short).lstrip("_.-")[:16].upper() or f"LS{user.get('id', '')}"
+    return "LS" if user is None else f"LS{user}"

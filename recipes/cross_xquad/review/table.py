@@ -1,0 +1,191 @@
+"""The review as a table for spreadsheets: `items.csv`, one row a question and language, and reading it back.
+
+UTF-8 with a byte order mark, without which Excel takes the file for the machine's own code page; Python reads it with
+`utf-8-sig`. Every cell that a spreadsheet would take for a formula gets an apostrophe before it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from crossin_metrics.errors import CrossinError
+from recipes.cross_xquad.items import Finding, Item
+from recipes.cross_xquad.review.decisions import Said, decided_before, initials, verdict, wrong_options
+
+_ASKED = ("verdict", "reviewer", "note")  # filled in on any one row of a question
+_NEEDED = ("id", "language", *_ASKED, "sha256")
+# Excel keeps 32,767 characters of a cell and moves the rest into the next ones. Nothing cut here is read back.
+_LONGEST = 32_000
+# The characters that start a formula, in the full-width forms that CJK spreadsheets take, too, after any blanks
+# (OWASP, "CSV Injection"). Each line of a cell, as some readers split cells at line breaks.
+_FORMULA = re.compile(r"^(?=[^\S\n]*[\u200b\ufeff]*[=+\-@＝＋－＠]|\t)", re.MULTILINE)
+_LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def table(items: Sequence[Item]) -> str:
+    """The table as text, byte order mark and CRLF line ends included."""
+    n_wrong = max((len(v.choices) - 1 for item in items for v in item.versions.values()), default=0)
+    numbers = range(1, n_wrong + 1)
+    header = ["id", "language", *_ASKED, "question", "right"]
+    header += [name for n in numbers for name in (f"wrong_{n}", f"new_wrong_{n}")]
+    header += ["findings", "passage", "sha256"]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, header, restval="", quoting=csv.QUOTE_ALL)
+    writer.writeheader()
+    for item in items:
+        writer.writerows(_rows(item))
+    return "\ufeff" + file.getvalue()
+
+
+def safe_cell(text: str) -> str:
+    """The text as a cell that no spreadsheet computes: formulas made words, control characters and excess removed.
+
+    >>> safe_cell("=1+1"), safe_cell("-5 degrees"), safe_cell("1990")
+    ("'=1+1", "'-5 degrees", '1990')
+    """
+    lines = _LINE_ENDS.sub("\n", text[:_LONGEST])
+    plain = _FORMULA.sub("'", _CONTROL.sub("\ufffd", lines))
+    return plain if len(text) <= _LONGEST else plain + " [cut; index.html has all of it]"
+
+
+def findings_text(findings: Sequence[Finding], language: str | None, gold: int) -> str:
+    """The findings on one language (None: on the whole question) as lines, options named as in the table."""
+    lines = []
+    for one in findings:
+        if one.language == language:
+            place = "" if one.choice is None else f" ({_column(one.choice, gold)})"
+            lines.append(f"{one.code}{place}: {one.detail}")
+    return "\n".join(lines)
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name is a table's."""
+    return path.suffix.lower() == ".csv"
+
+
+def read_table(path: Path, known: Mapping[str, Item]) -> list[Said]:
+    """Read a filled-in table: comma, semicolon or tab between cells; UTF-8, or UTF-16 with its mark.
+
+    Args:
+        path: the file.
+        known: hash of the content -> question; edits on other contents cannot be placed and are left out.
+
+    Raises:
+        CrossinError: not such a table, a bad verdict, no initials, contradicting rows; the row is named as a
+            spreadsheet numbers it (the heading is row 1).
+    """
+    found: dict[str, list[tuple[int, dict[str, str]]]] = {}
+    for number, row in _read_rows(path):
+        found.setdefault(row["sha256"].strip(), []).append((number, row))
+    out = []
+    for sha256, rows in found.items():
+        said = _said(path, sha256, rows, known.get(sha256))
+        if said is not None:
+            out.append(said)
+    return out
+
+
+def _rows(item: Item) -> Iterator[dict[str, str]]:
+    absent = sorted({f.language for f in item.findings if f.language is not None} - set(item.versions))
+    on_absent = [f"{code}: {findings_text(item.findings, code, item.gold)}" for code in absent]
+    on_set = findings_text(item.findings, None, item.gold)
+    on_item = "\n".join(filter(None, [decided_before(item), on_set, *on_absent]))
+    for position, (language, version) in enumerate(item.versions.items()):
+        row = {"id": item.id, "language": language, "question": version.question, "right": version.choices[item.gold]}
+        for number, index in enumerate(wrong_options(len(version.choices), item.gold), 1):
+            row[f"wrong_{number}"] = version.choices[index]
+        own = findings_text(item.findings, language, item.gold)
+        row["findings"] = own if position else "\n".join(filter(None, [on_item, own]))
+        row |= {"passage": version.context, "sha256": item.sha256()}
+        yield {name: safe_cell(text) for name, text in row.items()}
+
+
+def _column(choice: int, gold: int) -> str:
+    return "right" if choice == gold else f"wrong_{choice + (choice < gold)}"
+
+
+def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except OSError as error:
+        raise CrossinError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise CrossinError(f"{path}, line {line}: not UTF-8; save the table as “CSV UTF-8”") from error
+    heading = text.partition("\n")[0]
+    delimiter = max(",;\t", key=heading.count)  # spreadsheets of some countries write semicolons
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    number = 0
+    try:
+        names = [name.strip() for name in next(reader, [])]
+        number = 1
+        missing = [name for name in _NEEDED if name not in names]
+        if missing:
+            raise CrossinError(f"{path}, line 1: no column {', '.join(missing)}; fill in a copy of review/items.csv")
+        for number, cells in enumerate(reader, 2):
+            if any(cell.strip() for cell in cells):
+                if len(cells) < len(names):
+                    cells += [""] * (len(names) - len(cells))
+                yield number, dict(zip(names, cells, strict=False))  # cells right of the table are the reviewer's own
+    except csv.Error as error:
+        raise CrossinError(
+            f"{path}, row {number + 1}, line {reader.line_num}: broken table ({error}); save it again as CSV"
+        ) from error
+
+
+def _said(path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], item: Item | None) -> Said | None:
+    """What one reviewer said in the rows of one question; None where they are not filled in."""
+    given: dict[str, str] = {}
+    place = f"row {rows[0][0]}, id {rows[0][1]['id']}"
+    notes: list[str] = []
+    for number, row in rows:
+        if (note := _typed(row["note"])) and note not in notes:
+            notes.append(note)
+        for name in ("verdict", "reviewer"):
+            value = _typed(row[name]).lower()
+            if value and given.setdefault(name, value) != value:
+                raise CrossinError(
+                    f"{path}, row {number}, id {row['id']}: {name} {value!r}, but {given[name]!r} in another row of "
+                    "this question; give one (a second reviewer fills in a copy of the file)"
+                )
+            if value:
+                place = f"row {number}, id {row['id']}"
+    edits: dict[str, dict[int, str]] = {}
+    for number, row in rows:
+        language = row["language"].strip()
+        new = {name: _typed(cell) for name, cell in row.items() if re.fullmatch(r"new_wrong_\d+", name)}
+        if any(new.values()) and not given.get("verdict"):
+            raise CrossinError(f"{path}, row {number}, id {row['id']}: new options without a verdict; write accept")
+        if item is None or language not in item.versions:
+            continue
+        wrong = wrong_options(len(item.versions[language].choices), item.gold)
+        for name, text in new.items():
+            position = int(name.rpartition("_")[2])
+            if text and not 1 <= position <= len(wrong):
+                raise CrossinError(f"{path}, row {number}, id {row['id']}: {name}, but there are {len(wrong)} of them")
+            if text:
+                edits.setdefault(language, {})[wrong[position - 1]] = text
+    if not given and not notes:
+        return None
+    return Said(
+        id=rows[0][1]["id"].strip(),
+        sha256=sha256,
+        verdict=verdict(given["verdict"], f"{path}, {place}") if "verdict" in given else None,
+        reviewer=initials(given.get("reviewer"), f"{path}, {place}"),
+        file=str(path),
+        place=place,
+        note="; ".join(notes),
+        edits=edits,
+    )
+
+
+def _typed(cell: str) -> str:
+    """A reviewer's words, without the apostrophe that keeps a spreadsheet from computing them."""
+    text = cell.strip()
+    return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text

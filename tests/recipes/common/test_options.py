@@ -1,0 +1,117 @@
+"""Strict configuration: default < YAML < flag; anything unknown, repeated or of the wrong type is one clear message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from crossin_metrics.errors import CrossinError
+from recipes.common.options import check_types, parse
+from recipes.mixes.config import MixConfig
+
+
+@dataclass
+class Options:
+    """One field of each kind that recipes use."""
+
+    where: str
+    count: int = 3
+    rate: float = 0.5
+    flag: bool = True
+    maybe: bool | None = None
+    limit: int | None = None
+    names: list[str] = field(default_factory=lambda: ["a"])
+    weights: list[float] | None = None
+    kind: Literal["x", "y"] = "x"
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+def read(tmp_path: Path, yaml: str | None, *flags: str) -> Options:
+    arguments = list(flags)
+    if yaml is not None:
+        (tmp_path / "options.yaml").write_text(yaml, encoding="utf-8")
+        arguments = ["--config", str(tmp_path / "options.yaml"), *arguments]
+    (options,) = parse(Options, arguments, prog="tool", description="A tool.")
+    assert isinstance(options, Options)
+    return options
+
+
+def test_default_then_yaml_then_flag(tmp_path: Path) -> None:
+    yaml = "where: here\ncount: 7\nrate: 1\nnames: [b, c]\nweights: [1, 2.5]\nmaybe: false\nkind: y\n"
+    options = read(tmp_path, yaml, "--count", "9", "--names", "d", "--flag", "false")
+    assert options == Options("here", 9, 1.0, False, False, None, ["d"], [1.0, 2.5], "y")
+    assert isinstance(options.rate, float)
+    assert read(tmp_path, None, "--where", "w") == Options("w")
+    assert read(tmp_path, "where: w\nlimit: null\n").limit is None
+    assert read(tmp_path, "where: w\nlimit: 4\n").limit == 4
+    assert read(tmp_path, "where: w\n", "--no_flag").flag is False
+
+
+def test_config_with_an_equals_sign(tmp_path: Path) -> None:
+    (tmp_path / "options.yaml").write_text("where: here\n", encoding="utf-8")
+    (options,) = parse(Options, [f"--config={tmp_path / 'options.yaml'}"], prog="tool", description="")
+    assert options.where == "here"
+
+
+@pytest.mark.parametrize(
+    ("yaml", "flags", "message"),
+    [
+        ("where: w\ncuont: 3\n", [], r"options.yaml: unknown option 'cuont'; did you mean 'count'\?"),
+        ("where: w\ncount: 3\ncount: 4\n", [], "key 'count' stands twice in the mapping that begins on line 1"),
+        ("where: w\ncount: 3.5\n", [], "count: 3.5 is not a whole number"),
+        ("where: w\ncount: true\n", [], "count: True is not a whole number"),
+        ("where: w\ncount: many\n", [], "argument --count: invalid int value: 'many'"),
+        ("where: w\nnames: a\n", [], "names: 'a' is not a list, each text"),
+        ("where: w\nnames: [1]\n", [], r"names: \[1\] is not a list, each text"),
+        ("where: 3\n", [], "where: 3 is not text"),
+        ("where: w\nkind: z\n", [], "kind: 'z' is not one of x, y|invalid choice: 'z'"),
+        ("where: w\nflag: 3\n", [], "flag: 3 is not true or false"),
+        ("- a list\n", [], "must be a YAML mapping"),
+        ("where: [w\n", [], "is not valid YAML"),
+        ("{}", [], "required: --where"),
+        ("where: w\n", ["--coun", "3"], "unknown option '--coun'; did you mean '--count'"),
+        ("where: w\n", ["--other=3"], "unknown option '--other'"),
+        ("where: w\n", ["stray"], "unknown option 'stray'"),
+        ("where: w\n", ["--count", "x"], "argument --count: invalid int value: 'x'"),
+        ("where: w\n", ["--config", "again.yaml"], "--config was given twice"),
+    ],
+)
+def test_mistakes(tmp_path: Path, yaml: str, flags: list[str], message: str) -> None:
+    with pytest.raises(CrossinError, match=message) as caught:
+        read(tmp_path, yaml, *flags)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"languages": ["en", "English"]}, "names one language twice"),
+        ({"languages": []}, "languages"),
+        ({"language_weights": [1.0]}, "1 weights for 4 languages"),
+        ({"language_weights": [0.0, 0.0, 0.0, 0.0]}, "not all 0"),
+        ({"language_weights": [-1.0, 1.0, 1.0, 1.0]}, "not negative"),
+        ({"noise": "swap", "noise_rate": 1.5}, "noise_rate: 1.5"),
+        ({"noise_rate": 0.5}, "noise is none"),
+        ({"num_workers": 0}, "num_workers"),
+        ({"seed": -1}, "seed: -1"),
+        ({"held_out_pairs": ["zh"]}, "'zh' is not <instruction>-<answer>"),
+        ({"held_out_pairs": ["zh-xx"]}, "unknown language 'xx'"),
+        ({"variant": "base_only", "n_samples": 5}, "base_only takes no samples"),
+        ({"variant": "seed_only", "n_base": 5}, "seed_only takes no base"),
+        ({"n_base": 5, "base_seed_ratio": 1.0}, "give one of them"),
+        ({"variant": "base_only", "base_seed_ratio": 1.0}, "base_seed_ratio needs samples"),
+        ({"n_trans": 5}, "trans is false"),
+    ],
+)
+def test_contradicting_mix_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(CrossinError, match=message):
+        MixConfig(output_dir="unused", **options)
+
+
+def test_language_names_become_codes() -> None:
+    assert MixConfig(output_dir="x", languages=["English", "zh-CN", "Vietnamese"]).languages == ["en", "zh", "vi"]

@@ -1,0 +1,289 @@
+"""Stages: killed and restarted, skipped when done, refused when stale; and what people decide comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.sets.loading import load_parallel
+from recipes import build_cross_xquad
+from recipes.cross_xquad.items import Item, accepted, read_items
+from tests.helpers.scripted_server import ScriptedServer, Seen, serve
+from tests.recipes.cross_xquad.test_build import CORE, arguments, build, items
+from tests.recipes.cross_xquad.world import LANGUAGES, N_QUESTIONS, server, write_world
+
+STAGES = [*CORE, "review"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_world(tmp_path / "data")
+
+
+def flawed(seen: Seen) -> str:
+    """Bad at first for some, in both steps, so that every stage has something to ask."""
+    if seen.fields["again"]:
+        return "perfect"
+    return "answer" if seen.fields["question"].startswith(("Who", "¿Qui")) else "perfect"
+
+
+def stored(calls: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in calls.glob("replies-*.jsonl"))
+
+
+def start(argv: list[str]) -> subprocess.Popen[str]:
+    root = str(Path(__file__).parents[3])
+    command = [sys.executable, str(Path(build_cross_xquad.__file__)), *argv]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root})
+
+
+# the first 12 calls are the distractors', the next 36 the parallel items', the rest second attempts
+@pytest.mark.parametrize("calls_before", [0, 5, 12, 30, 48, 50, 53])
+def test_killed_anywhere_and_restarted_nothing_is_repeated(data: Path, tmp_path: Path, calls_before: int) -> None:
+    whole = build(data, tmp_path / "whole", flawed, stages=STAGES)
+    wanted = {path: (tmp_path / "whole" / path).read_bytes() for path in outputs(tmp_path / "whole")}
+    out = tmp_path / "out"
+
+    def script(seen: Seen) -> str:
+        if seen.number >= calls_before and not state.delay:
+            time.sleep(30)  # never answered: the client is dead before
+        return flawed(seen)
+
+    with serve(server(script=script)) as state:
+        argv = arguments(data, out, state.base_url, STAGES, concurrency=1)
+        process = start(argv)
+        end = time.monotonic() + 60
+        while len(state.seen) <= calls_before:
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert stored(out / "calls") == calls_before
+        answered_before = list(state.replied)
+        state.delay = 1e-9
+        assert build_cross_xquad.main(argv) == 0
+        repeated = [body for body in answered_before if state.asked[body] > 1]
+    assert repeated == []
+    assert len(state.seen) == len(whole.seen) + 1  # the one that was in flight
+    assert {path: (out / path).read_bytes() for path in outputs(out)} == wanted
+
+
+def outputs(folder: Path) -> list[Path]:
+    """Everything but the store (whose order is that of arrival) and the options."""
+    kept = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in kept if path.parts[0] != "calls" and path.name != "config.yaml")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("left", ["nothing", "items", "half"])
+def test_killed_while_writing_a_stage(data: Path, tmp_path: Path, stage: str, left: str) -> None:
+    """The record is written last: without it, or with other items than it says, the stage is done again."""
+    out = tmp_path / "out"
+    build(data, out, flawed, stages=STAGES)
+    wanted = {path: (out / path).read_bytes() for path in outputs(out)}
+    if left == "half":
+        lines = (out / stage / "items.jsonl").read_bytes()
+        (out / stage / "items.jsonl").write_bytes(lines[: len(lines) // 2])
+    else:
+        (out / stage / "stage.json").unlink()
+        if left == "nothing":
+            (out / stage / "items.jsonl").unlink()
+    state = build(data, out, flawed, stages=STAGES)
+    assert state.seen == []
+    assert {path: (out / path).read_bytes() for path in outputs(out)} == wanted
+
+
+def test_a_stage_at_a_time_is_the_same_as_all(data: Path, tmp_path: Path) -> None:
+    build(data, tmp_path / "a", flawed, stages=STAGES)
+    for stage in STAGES:
+        build(data, tmp_path / "b", flawed, stages=[stage])
+    assert outputs(tmp_path / "a") == outputs(tmp_path / "b")
+    for path in outputs(tmp_path / "a"):
+        assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("stage", "missing"), [("parallel", "distractors"), ("check", "parallel"), ("review", "check")]
+)
+def test_an_earlier_stage_is_missing(data: Path, tmp_path: Path, stage: str, missing: str) -> None:
+    out = tmp_path / "out"
+    before = STAGES[: STAGES.index(missing)]
+    if before:
+        build(data, out, flawed, stages=before)
+    with serve(server()) as state, pytest.raises(CrossinError, match=f"{stage} needs stage {missing}.*not finished"):
+        build_cross_xquad.main(arguments(data, out, state.base_url, [stage]))
+
+
+def test_release_needs_review(data: Path, tmp_path: Path) -> None:
+    build(data, tmp_path / "out", flawed)
+    with serve(server()) as state, pytest.raises(CrossinError, match="release needs stage review"):
+        build_cross_xquad.main(arguments(data, tmp_path / "out", state.base_url, ["release"]))
+
+
+OTHER = [({"gold_seed": 1}, "gold_seed"), ({"temperature": 0.5}, "model_settings"), ({"passages": 2}, "source")]
+
+
+@pytest.mark.parametrize(("options", "differs"), OTHER)
+def test_a_stage_of_other_options_is_not_used_unseen(
+    data: Path, tmp_path: Path, options: dict[str, Any], differs: str
+) -> None:
+    out = tmp_path / "out"
+    build(data, out, flawed)
+    with serve(server()) as state, pytest.raises(CrossinError, match=f"other inputs.*{differs}"):
+        build_cross_xquad.main(arguments(data, out, state.base_url, ["check"], **options))
+    build(data, out, flawed, **options)  # with its earlier stages it runs
+
+
+def test_more_attempts_later_ask_only_for_what_is_new(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(data, out, flawed, regenerate=0)
+    assert sum(bool(item.findings) for item in items(out)) == 4
+    state = build(data, out, flawed, regenerate=2)
+    assert all(not item.findings for item in items(out))
+    assert all(seen.fields["again"] or seen.language != "en" for seen in state.seen)
+
+
+def test_two_writers_are_told_apart(data: Path, tmp_path: Path) -> None:
+    from recipes.llm.store import ReplyStore
+
+    wanted = pytest.raises(CrossinError, match="is writing here")
+    with ReplyStore(tmp_path / "out" / "calls"), serve(server()) as state, wanted:
+        build_cross_xquad.main(arguments(data, tmp_path / "out", state.base_url))
+
+
+def test_a_damaged_items_file_is_named(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"id": "a"}\n', encoding="utf-8")
+    with pytest.raises(CrossinError, match=r"items\.jsonl, line 1: not an item"):
+        read_items(path)
+
+
+def test_the_release_is_a_set_that_the_tasks_load(data: Path, tmp_path: Path) -> None:
+    """What has findings is not in it; two builds from one cache release the same bytes."""
+
+    def script(seen: Seen) -> str:
+        return "elsewhere" if seen.fields["question"].startswith("Who") else "perfect"
+
+    for name in ("a", "b"):
+        build(data, tmp_path / name, script, stages=[*STAGES, "release"], calls_dir=tmp_path / "calls")
+    released = load_parallel("cross_xquad", data_dir=tmp_path / "a" / "release")
+    assert released.languages == LANGUAGES
+    assert set(released.ids) == {item.id for item in accepted(items(tmp_path / "a", "review"))}
+    assert len(released) == N_QUESTIONS - 4
+    files = [path for path in (tmp_path / "a" / "release").rglob("*") if path.is_file()]
+    assert len(files) >= 8
+    for path in files:
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
+    provenance = (tmp_path / "a" / "release" / "provenance.json").read_text("utf-8")
+    assert str(tmp_path) not in provenance
+
+
+def test_nothing_to_release_is_said(data: Path, tmp_path: Path) -> None:
+    wanted = pytest.raises(CrossinError, match="none of 12 questions is without findings")
+    with serve(server(script=lambda seen: "elsewhere")) as state, wanted:
+        build_cross_xquad.main(arguments(data, tmp_path / "out", state.base_url, [*STAGES, "release"], regenerate=0))
+
+
+# -- people ------------------------------------------------------------------------------------------------------------
+
+
+def decide(out: Path, decisions: dict[str, tuple[str, str, str]]) -> None:
+    """Save decisions as the review page does: id -> (verdict, note, sha256)."""
+    shown = {"edits": {}, "at": "2026-01-01T00:00:00Z", "languages": list(LANGUAGES)}
+    entries = [
+        {"id": key, "verdict": verdict, "note": note, "sha256": sha, **shown}
+        for key, (verdict, note, sha) in decisions.items()
+    ]
+    raw = {"format": "cross_xquad_decisions", "version": 1, "reviewer": "AB", "decisions": entries}
+    folder = out / "decisions"
+    folder.mkdir(exist_ok=True)
+    number = len(list(folder.iterdir()))
+    (folder / f"decisions-{number}.json").write_text(json.dumps(raw), encoding="utf-8")
+
+
+def bad_at_persons(seen: Seen) -> str:
+    if "a better one, please" in seen.body["messages"][0]["content"]:
+        return "perfect"
+    return "elsewhere" if seen.fields["question"].startswith("Who") else "perfect"
+
+
+def test_decisions_are_applied(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(data, out, bad_at_persons, stages=STAGES)
+    waiting = [item for item in items(out, "review") if item.findings]
+    assert len(waiting) == 4
+    verdicts = ["accept", "reject", "accept", "reject"]
+    decide(out, {item.id: (verdict, "", item.sha256()) for item, verdict in zip(waiting, verdicts, strict=True)})
+    state = build(data, out, bad_at_persons, stages=["review"])
+    assert state.seen == []
+    made = items(out, "review")
+    assert Counter(item.decision.verdict for item in made if item.decision) == {"accept": 2, "reject": 2}
+    assert all(item.decision is None or item.decision.reviewer == "AB" for item in made)
+    assert len(accepted(made)) == N_QUESTIONS - 2
+
+
+def test_what_people_send_back_is_written_again_and_shown_again(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(data, out, bad_at_persons, stages=STAGES)
+    first = {item.id: item for item in items(out, "review") if item.findings}
+    decide(out, {key: ("redo", "a better one, please", item.sha256()) for key, item in first.items()})
+    state = build(data, out, bad_at_persons, stages=["review"])
+    assert len(state.seen) == 4 * len(LANGUAGES)  # English with the note, then the others anew
+    second = {item.id: item for item in items(out, "review") if item.id in first}
+    for key, item in second.items():
+        assert item.findings == ()
+        assert item.sha256() != first[key].sha256()
+        assert item not in accepted([item]), "somebody asked for it: somebody must look at it"
+    assert all(key in (out / "review" / "index.html").read_text("utf-8") for key in second)
+
+    again = build(data, out, bad_at_persons, stages=["review"])
+    assert again.seen == []
+    decide(out, {key: ("accept", "", item.sha256()) for key, item in second.items()})
+    assert build(data, out, bad_at_persons, stages=["review"]).seen == []
+    assert len(accepted(items(out, "review"))) == N_QUESTIONS
+
+
+def test_sent_back_twice(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def script(seen: Seen) -> str:
+        words = seen.body["messages"][0]["content"]
+        if "second note" in words:
+            return "perfect"
+        return (
+            "same" if "first note" in words else "elsewhere" if seen.fields["question"].startswith("Who") else "perfect"
+        )
+
+    contents: set[str] = set()
+    build(data, out, script, stages=STAGES)
+    for note in ("first note", "second note"):
+        waiting = [item for item in items(out, "review") if item not in accepted([item])]
+        contents |= {item.sha256() for item in waiting}
+        decide(out, {item.id: ("redo", note, item.sha256()) for item in waiting})
+        build(data, out, script, stages=["review"])
+    final: list[Item] = [item for item in items(out, "review") if item.decision is not None]
+    assert len(final) == 4
+    assert len(contents | {item.sha256() for item in final}) == 12
+    assert all(item.findings == () for item in final)
+
+
+def test_a_model_that_writes_the_same_again_is_said(data: Path, tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "out"
+    build(data, out, lambda seen: "perfect", stages=[*STAGES])
+    item = items(out, "review")[0]
+    decide(out, {item.id: ("redo", "", item.sha256())})
+    state: ScriptedServer = build(data, out, lambda seen: "perfect", stages=["review"])
+    assert len(state.seen) == 1
+    assert "wrote the same again" in capsys.readouterr().err
+    assert len(accepted(items(out, "review"))) == N_QUESTIONS - 1

@@ -1,0 +1,159 @@
+"""An experiment's options: what is refused, what the small version is, and what stages come of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from crossin_metrics.errors import CrossinError
+from recipes.common.options import parse
+from recipes.experiments.config import ExperimentOptions
+from recipes.experiments.plan import check_options, make_plan, mix_options, train_options
+
+CONFIGS = Path(__file__).parents[3] / "recipes" / "configs" / "experiments"
+
+
+def options(**changes: Any) -> ExperimentOptions:
+    fields: dict[str, Any] = {
+        "name": "tiny",
+        "arms": {"untuned": {"tune": False}, "base": {"mix": {"variant": "base_only", "n_samples": 0}}, "x2x": {}},
+        "evaluate": {"mini": {"tasks": "crossin_mini", "batch_size": 4}},
+        "mix_config": "recipes/configs/mix/mini_x2x.yaml",
+        "mix": {"n_samples": 8},
+        "train_config": "recipes/configs/mini_x2x.yaml",
+        "seeds": [3, 4],
+        "small": {"seeds": [0], "arms": ["base", "x2x"], "mix": {"n_samples": 2}, "evaluate": {"limit": 4}},
+    }
+    return ExperimentOptions(**{**fields, **changes})
+
+
+def arms(**changes: Any) -> dict[str, Any]:
+    return {"arms": {"base": {}, "x2x": {}, **changes}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"only": ["x2e"]}, "only: no arm 'x2e'; did you mean 'x2x'"),
+        ({"only": ["x2x/9"]}, "only: x2x/9: arm x2x has the seeds 3, 4"),
+        ({"only": ["untuned/3"]}, "arm untuned has the seeds 0"),
+        ({"baseline": "bse"}, "baseline: no arm 'bse'; did you mean 'base'"),
+        ({"compare": ["x2x=bas"]}, "compare: no arm 'bas'"),
+        ({"compare": ["x2x"]}, "'x2x' is not arm=arm"),
+        ({"seeds": []}, "seeds: [] must be one or more"),
+        ({"seeds": [1, 1]}, "names one seed twice"),
+        ({"seeds": [-1]}, "none negative"),
+        ({"name": "../x"}, "name: '../x' must be of"),
+        ({"jobs": 0}, "jobs: 0 must be at least 1"),
+        ({"evaluate": {}}, "evaluate: name at least one"),
+        ({"evaluate": {"a": {"task": "x"}}}, "evaluate: a: needs at least tasks"),
+        ({"evaluate": {"a": {"tasks": "x", "modle": "hf"}}}, "unknown key 'modle'; did you mean 'model'"),
+        ({"data": {"recip": "x"}}, "data: unknown key 'recip'; did you mean 'recipe'"),
+        ({"label": {"sytem": "x"}}, "label: unknown key 'sytem'; did you mean 'system'"),
+        (arms(new={"mixx": {}}), "arms: new: unknown key 'mixx'; did you mean 'mix'"),
+        (arms(new={"mix": 3}), "arms: new: mix must be a mapping"),
+        (arms(new={"tune": "no"}), "arms: new: tune must be true or false"),
+        (arms(new={"tune": False, "mix": {}}), "an arm that is not tuned takes a label only"),
+        (arms(new=7), "arms: new: 7 must be a mapping"),
+        ({"arms": {}}, "arms: name at least one"),
+        ({"mix_config": None}, "arms: base: no mix_config"),
+        ({"smoke": True, "small": {}}, "smoke: this experiment says nothing under `small`"),
+        ({"smoke": True, "small": {"arms": ["x"]}}, "small: arms: no arm 'x'"),
+        ({"smoke": True, "small": {"jobs": 2}}, "small: 'jobs' is none of"),
+    ],
+)
+def test_mistakes_are_said(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(CrossinError) as caught:
+        options(**changes)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"evaluate": {"a": {"tasks": "cros_mmlu"}}}, "evaluate: a: eval_tasks: the harness knows no task 'cros_mmlu'"),
+        (
+            {"mix_config": "recipes/configs/mix/none.yaml"},
+            "cannot read the configuration recipes/configs/mix/none.yaml",
+        ),
+        ({"data": {"recipe": "recipes/none.py", "outputs": ["a"]}}, "data: there is no recipe recipes/none.py"),
+        ({"data": {"recipe": "recipes/seeds/xquad.py"}}, "data: outputs: name the files"),
+    ],
+)
+def test_mistakes_that_show_when_stages_are_laid_out(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(CrossinError) as caught:
+        make_plan(options(output_dir=str(tmp_path), **changes))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (arms(x2x={"mix": {"varient": "x2x"}}), "arms: x2x: .*unknown option 'varient'; did you mean 'variant'"),
+        (arms(x2x={"mix": {"n_samples": -1}}), "arms: x2x: n_samples: -1"),
+        (arms(x2x={"train": {"lerning_rate": 1}}), "arms: x2x: .*unknown option 'lerning_rate'; did you mean"),
+    ],
+)
+def test_every_arm_is_read_by_its_recipes_first(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(CrossinError, match=says):
+        check_options(options(output_dir=str(tmp_path), **changes))
+
+
+def test_the_grid_seed_by_seed(tmp_path: Path) -> None:
+    plan = make_plan(options(output_dir=str(tmp_path)))
+    assert [run.name for run in plan.runs] == ["untuned/0", "base/3", "x2x/3", "base/4", "x2x/4"]
+    assert [stage.kind for stage in plan.runs[1].stages] == ["mix", "train", "eval"]
+    assert [stage.kind for stage in plan.runs[0].stages] == ["eval"]
+    merged = make_plan(options(output_dir=str(tmp_path), merge=True)).runs[1]
+    assert [stage.kind for stage in merged.stages] == ["mix", "train", "merge", "eval"]
+    assert f"pretrained={merged.folder / 'merged'}" in " ".join(merged.stages[-1].command)
+
+
+def test_options_win_in_their_order(tmp_path: Path) -> None:
+    own = options(output_dir=str(tmp_path), mix={"n_samples": 8, "base_set": "{data}/b.jsonl"}, train={"lora_r": 4})
+    mix = mix_options(own, "base", 3)
+    assert (mix["variant"], mix["n_samples"], mix["seed"]) == ("base_only", 0, 3)
+    assert mix["base_set"] == f"{tmp_path}/data/b.jsonl"
+    assert mix["languages"] == ["en", "zh", "vi", "es"]  # of the configuration file
+    train = train_options(own, "x2x", 4)
+    assert (train["lora_r"], train["seed"], train["merge"], train["eval_tasks"]) == (4, 4, False, None)
+    assert train["mix"] == str(tmp_path / "arms/x2x/seed4/mix")
+
+
+def test_local_sets_count_among_a_mix_stages_files(tmp_path: Path) -> None:
+    folder = tmp_path / "seed"
+    folder.mkdir()
+    for name in ("en.json", "zh.json", "notes.txt"):
+        (folder / name).write_text("[]")
+    mix = {"base_set": "lab/hub-set", "seed_set": str(folder)}
+    stage = make_plan(options(output_dir=str(tmp_path / "run"), mix=mix)).runs[1].stages[0]
+    assert [path.name for path in stage.files] == ["en.json", "zh.json"]
+    mix = {"base_set": "{data}/b.jsonl", "seed_set": "crossin_metrics/data/seed_mini.jsonl"}
+    stage = make_plan(options(output_dir=str(tmp_path / "run"), mix=mix)).runs[1].stages[0]
+    assert stage.files[0] == tmp_path / "run" / "data" / "b.jsonl"
+
+
+def test_the_small_version_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    small = options(output_dir=str(tmp_path / "run"), smoke=True, baseline="untuned", compare=["x2x=untuned"])
+    assert small.folder == tmp_path / "run-smoke"
+    assert list(small.arms) == ["base", "x2x"]
+    assert (small.seeds, small.mix["n_samples"], small.evaluate["mini"]["limit"]) == ([0], 2, 4)
+    assert small.arms["base"]["mix"]["n_samples"] == 0  # no samples stays no samples
+    assert (small.baseline, small.compare) == (None, [])
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_of_the_project_reads(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CROSSIN_DATA_DIR", raising=False)
+    (own,) = parse(ExperimentOptions, ["--config", str(path), "--output_dir", str(tmp_path)], prog="t", description="")
+    plan = make_plan(own)
+    assert plan.runs
+    assert own.name == path.stem
+    text = path.read_text(encoding="utf-8")
+    for word in ("Prerequisites:", "Launch:", "Override:", "Cost:"):
+        assert f"# {word}" in text
+    assert yaml.safe_load(text)["title"]

@@ -1,0 +1,574 @@
+"""The whole script against a real HTTP server that misbehaves, and against `kill -9`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossin_metrics.errors import CrossinError
+from recipes import translate_seed
+from tests.helpers.scripted_server import ScriptedServer, Seen, serve
+
+LANGUAGES = ["zh", "vi", "es"]
+N_ROWS = 24
+
+
+def source_rows(count: int = N_ROWS) -> list[dict[str, str]]:
+    """English rows of our own, each different, some with an input, code, links, placeholders and numbers."""
+    rows = []
+    for k in range(count):
+        row = {
+            "id": f"row-{k:03d}",
+            "instruction": f"Explain in two sentences why visitor number {10 + k} liked the market near the harbour.",
+            "input": "",
+            "output": f"Visitor {10 + k} enjoyed the market because the fruit was fresh and the sellers told good "
+            "stories. The harbour behind it was calm, and nobody was in a hurry that morning.",
+        }
+        if k % 3 == 0:
+            row["input"] = (
+                f"The market opens at 7:30 and has {1000 + k} stands, see https://example.org/market?id={k} for all."
+            )
+        if k % 4 == 1:
+            row["output"] += " Write to {name} or run `make visit` to see more pictures of the place."
+        rows.append(row)
+    return rows
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in source_rows()), encoding="utf-8")
+    return path
+
+
+def arguments(source: Path, output: Path, server: ScriptedServer, **options: Any) -> list[str]:
+    chosen = {
+        "source": source,
+        "source_licence": "Apache-2.0",
+        "output_dir": output,
+        "model": "scripted",
+        "licence": "Apache-2.0",
+        "base_url": server.base_url,
+        "concurrency": 8,
+        "backoff_seconds": 0.02,
+        "patience_seconds": 20,
+        **options,
+    }
+    out: list[str] = []
+    for name, value in chosen.items():
+        out += [f"--{name}", *([str(v) for v in value] if isinstance(value, list) else [str(value)])]
+    return out
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def report(output: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((output / "report.json").read_text("utf-8"))
+    return value
+
+
+def assert_nothing_vanished(output: Path, count: int = N_ROWS) -> None:
+    """Every source row is in exactly one of the two files, in its order, and the report's counts add up."""
+    seed, rejects = read(output / "seed.jsonl"), read(output / "rejects.jsonl")
+    wanted = [row["id"] for row in source_rows(count)]
+    assert sorted([row["id"] for row in seed] + [row["id"] for row in rejects]) == sorted(wanted)
+    assert [row["id"] for row in seed] == [i for i in wanted if i in {row["id"] for row in seed}]
+    rows = report(output)["rows"]
+    assert (
+        rows["read"] == count == sum(rows[k] for k in ("written", "set_aside_before", "set_aside_after", "unanswered"))
+    )
+    assert (rows["written"], count - rows["written"]) == (len(seed), len(rejects))
+    for counts in report(output)["languages_by_outcome"].values():
+        assert sum(counts.values()) == count - rows["set_aside_before"]
+
+
+def test_a_perfect_server_gives_a_parallel_seed(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with serve(ScriptedServer()) as server:
+        assert translate_seed.main(arguments(source, output, server)) == 0
+    rows = read(output / "seed.jsonl")
+    assert_nothing_vanished(output)
+    assert len(rows) == N_ROWS
+    assert len(server.seen) == N_ROWS * 3
+    assert max(server.asked.values()) == 1
+    for row, original in zip(rows, source_rows(), strict=True):
+        assert row["en"] == {name: original[name] for name in ("instruction", "input", "output")}
+        for language in LANGUAGES:
+            assert bool(row[language]["input"]) == bool(original["input"])
+            for mark in ("https://example.org/market?id=", "{name}", "`make visit`", "7:30"):
+                assert (mark in str(row[language])) == (mark in str(original))
+            made = row["provenance"]["translations"][language]
+            assert (made["model"], made["licence"], made["engine"]) == ("scripted", "Apache-2.0", "openai_endpoint")
+            assert made["settings"]["temperature"] == 0.0
+        assert row["provenance"]["licence"] == "Apache-2.0"
+
+
+def test_a_second_run_asks_nothing_and_writes_the_same(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with serve(ScriptedServer()) as server:
+        translate_seed.main(arguments(source, output, server))
+        first = (output / "seed.jsonl").read_bytes()
+    assert translate_seed.main(arguments(source, output, server)) == 0  # the server is gone: it is not needed
+    assert (output / "seed.jsonl").read_bytes() == first
+    assert len(server.seen) == N_ROWS * 3
+
+
+def undisturbed(source: Path, tmp_path: Path) -> bytes:
+    """The seed that a server without faults gives."""
+    with serve(ScriptedServer()) as server:
+        assert translate_seed.main(arguments(source, tmp_path / "undisturbed", server)) == 0
+    return (tmp_path / "undisturbed" / "seed.jsonl").read_bytes()
+
+
+# -- failures that pass ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["429", "429:0", "500", "503", "not_json", "no_choices", "reset", "half"])
+def test_passing_faults_change_nothing(source: Path, tmp_path: Path, fault: str) -> None:
+    def script(seen: Seen) -> str:
+        return fault if seen.times_asked <= 2 and "visitor number 1" in seen.text else "perfect"
+
+    output = tmp_path / "out"
+    with serve(ScriptedServer(script)) as server:
+        assert translate_seed.main(arguments(source, output, server)) == 0
+    assert sorted(server.asked.values()) == [1] * (14 * 3) + [3] * (10 * 3)  # visitors 10 to 19 met the fault twice
+    assert (output / "seed.jsonl").read_bytes() == undisturbed(source, tmp_path)
+
+
+def test_a_reply_that_takes_too_long_is_asked_for_again(source: Path, tmp_path: Path) -> None:
+    def script(seen: Seen) -> str:
+        return "slow" if seen.times_asked == 1 and "visitor number 15" in seen.text else "perfect"  # slow is a second
+
+    output = tmp_path / "out"
+    with serve(ScriptedServer(script)) as server:
+        assert translate_seed.main(arguments(source, output, server, request_timeout=0.5)) == 0
+    times = [count for body, count in server.asked.items() if "visitor number 15" in body]
+    assert len(times) == 3
+    assert min(times) >= 2
+    assert report(output)["rows"]["written"] == N_ROWS
+
+
+def test_retry_after_holds_everyone(source: Path, tmp_path: Path) -> None:
+    def script(seen: Seen) -> str:
+        return "429:1" if seen.number == 20 else "perfect"
+
+    with serve(ScriptedServer(script, delay=0.01)) as server:
+        assert translate_seed.main(arguments(source, tmp_path / "out", server)) == 0
+    told = server.times[20] + 0.01
+    in_the_pause = [t - told for t in server.times if 0.4 < t - told < 0.9]  # what was under way may still come
+    assert in_the_pause == []
+    assert len([t for t in server.times if t - told >= 0.9]) >= 3 * N_ROWS - 40
+
+
+def test_many_requests_are_in_flight_but_not_more_than_allowed(source: Path, tmp_path: Path) -> None:
+    with serve(ScriptedServer(delay=0.05)) as server:
+        translate_seed.main(arguments(source, tmp_path / "out", server, concurrency=6))
+    assert server.most_in_flight == 6
+
+
+def test_requests_a_minute_are_limited(source: Path, tmp_path: Path) -> None:
+    start = time.monotonic()
+    with serve(ScriptedServer()) as server:
+        translate_seed.main(arguments(source, tmp_path / "out", server, requests_per_minute=70))
+    assert len(server.seen) == 72
+    assert server.times[-1] - start >= 60 / 70 * 1.9  # 70 at once, then one each 60/70 s
+
+
+# -- replies that are no good ------------------------------------------------------------------------------------------
+
+FAULTS = {
+    "malformed": "format",
+    "missing_field": "format",
+    "truncated": "finish_reason",
+    "broken_mark": "placeholders",
+    "lost_mark": "placeholders",
+    "empty": "empty",
+    "lost_number": "numbers",
+    "short": "length_ratio",
+    "copy": "copy",
+    "loop": "repetition",
+    "wrong_language": "language",
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS.items())
+def test_a_bad_reply_is_asked_for_once_more_then_set_aside(
+    source: Path, tmp_path: Path, fault: str, reason: str
+) -> None:
+    def script(seen: Seen) -> str:
+        """Row 9 is bad once, row 12 always, both in Spanish only."""
+        first = seen.body["seed"] == 0
+        bad = ("number 22" in seen.text) or ("number 19" in seen.text and first)
+        return fault if bad and seen.language == "Spanish" else "perfect"
+
+    output = tmp_path / "out"
+    with serve(ScriptedServer(script)) as server:
+        assert translate_seed.main(arguments(source, output, server)) == 0
+    assert_nothing_vanished(output)
+    assert len(server.seen) == 3 * N_ROWS + 2
+    seed = {row["id"]: row for row in read(output / "seed.jsonl")}
+    assert len(seed) == N_ROWS - 1
+    second = seed["row-009"]["provenance"]["translations"]["es"]
+    assert (second["attempt"], second["settings"]["temperature"], second["settings"]["seed"]) == (1, 0.7, 1)
+    assert seed["row-009"]["provenance"]["translations"]["zh"]["attempt"] == 0
+    (reject,) = read(output / "rejects.jsonl")
+    assert (reject["id"], reject["reason"]) == ("row-012", reason)
+    assert reject["languages"]["es"]["outcome"] == reason
+    assert reject["languages"]["zh"]["outcome"] == "accepted"
+    assert reject["languages"]["zh"]["translation"]["instruction"]  # not lost: it only has no parallel
+    assert report(output)["languages_by_outcome"]["es"] == {"accepted": N_ROWS - 1, reason: 1}
+    assert f"| {reason} | 0 | 0 | 1 |" in (output / "report.md").read_text("utf-8")
+    # a judged store needs no server to come to the same verdicts
+    before = {name: (output / name).read_bytes() for name in ("seed.jsonl", "rejects.jsonl", "report.json")}
+    assert translate_seed.main(arguments(source, output, server)) == 0
+    assert before == {name: (output / name).read_bytes() for name in before}
+
+
+def test_a_refused_request_leaves_its_row_unanswered_and_is_asked_again_next_time(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with serve(ScriptedServer(lambda seen: "400" if "number 22" in seen.text else "perfect")) as server:
+        assert translate_seed.main(arguments(source, output, server)) == 1
+        assert_nothing_vanished(output)
+        (reject,) = read(output / "rejects.jsonl")
+        assert reject["languages"]["zh"]["outcome"] == "unanswered"
+        assert "400" in reject["languages"]["zh"]["error"]
+        server.script = lambda seen: "perfect"
+        asked = len(server.seen)
+        assert translate_seed.main(arguments(source, output, server)) == 0
+    assert len(server.seen) == asked + 3
+    assert (output / "seed.jsonl").read_bytes() == undisturbed(source, tmp_path)
+
+
+@pytest.mark.parametrize(("status", "words"), [("401", "OPENAI_API_KEY"), ("400", "failed 20 requests in a row")])
+def test_a_wrong_set_up_stops_the_run(source: Path, tmp_path: Path, status: str, words: str) -> None:
+    with serve(ScriptedServer(lambda seen: status)) as server, pytest.raises(CrossinError, match=words):
+        translate_seed.main(arguments(source, tmp_path / "out", server))
+    assert len(server.seen) < 3 * N_ROWS
+
+
+def test_the_token_is_sent_and_kept_nowhere(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    token = "token-5c2f0e"
+    monkeypatch.setenv("MY_TOKEN", token)
+    output = tmp_path / "out"
+    with serve(ScriptedServer()) as server:
+        translate_seed.main(arguments(source, output, server, api_key_env="MY_TOKEN"))
+    assert {seen.authorization for seen in server.seen} == {f"Bearer {token}"}
+    files = [path for path in output.rglob("*") if path.is_file()]
+    assert len(files) >= 7
+    assert not [path for path in files if token.encode() in path.read_bytes()]
+    assert token not in "".join(capfd.readouterr())
+
+
+def test_other_answer_formats_and_interfaces(source: Path, tmp_path: Path) -> None:
+    filled = {text for row in source_rows() for name, text in row.items() if name != "id" and text}
+    requests_of_fields = 3 * (len(filled) - 7)  # once masked, the eight inputs are one text, and asked for once
+    for options, requests in (
+        ({"answer_format": "json"}, 72),
+        ({"answer_format": "fields"}, requests_of_fields),
+        ({"answer_format": "fields", "api": "completions"}, requests_of_fields),
+        ({"answer_format": "json_schema", "api": "completions"}, 72),
+    ):
+        output = tmp_path / "-".join(options.values())
+        with serve(ScriptedServer()) as server:
+            assert translate_seed.main(arguments(source, output, server, **options)) == 0
+        assert report(output)["rows"]["written"] == N_ROWS, options
+        assert len(server.seen) == requests, options
+        assert ("response_format" in server.seen[0].body) == (options["answer_format"] == "json_schema")
+        assert ("prompt" in server.seen[0].body) == (options.get("api") == "completions")
+
+
+# -- stopped at any moment ---------------------------------------------------------------------------------------------
+
+
+def default_interrupt() -> None:
+    """A shell's background job ignores SIGINT, and what it starts inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start(argv: list[str], **options: Any) -> subprocess.Popen[str]:
+    """The real script as a process."""
+    script = str(Path(translate_seed.__file__))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    options.setdefault("preexec_fn", default_interrupt)
+    return subprocess.Popen(
+        [sys.executable, script, *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **options,
+    )
+
+
+def wait_until(condition: Any, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.005)
+
+
+def settle(server: ScriptedServer) -> None:
+    """Wait until the server has read what a stopped client had sent before it died."""
+    quiet = 0
+    while quiet < 5:
+        before = len(server.seen)
+        time.sleep(0.06)
+        quiet = quiet + 1 if server.in_flight == 0 and len(server.seen) == before else 0
+
+
+def stored_texts(output: Path) -> list[str]:
+    """The replies in the store, read without our own code; a half-written last line does not count."""
+    texts = []
+    for path in sorted((output / "replies").glob("replies-*.jsonl")):
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            texts.append(json.loads(line)["value"]["text"])
+    return texts
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_stopped_and_started_again_loses_and_repeats_nothing(source: Path, tmp_path: Path, stop: int) -> None:
+    output = tmp_path / "out"
+    with serve(ScriptedServer(delay=0.1)) as server:
+        argv = arguments(source, output, server)
+        for after in (5, 31):
+            process = start(argv)
+            wait_until(lambda after=after: len(stored_texts(output)) >= after)
+            process.send_signal(stop)
+            _, errors = process.communicate(timeout=30)
+            settle(server)
+            assert "Traceback" not in errors
+            if stop == signal.SIGINT:
+                assert process.returncode == 130
+                assert "replies are stored" in errors
+            stored = stored_texts(output)
+            assert 0 < len(stored) < 72
+            done = {body for body, text in server.replied.items() if text in set(stored)}
+            assert len(done) == len(stored)
+            asked = len(server.seen)
+        process = start(argv)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        again = [json.dumps(seen.body, sort_keys=True) for seen in server.seen[asked:]]
+        assert len(again) == 72 - len(stored)  # all that was missing, and only that
+        assert not done & set(again)
+    assert len(server.seen) - 72 <= 2 * 8  # at most what was in flight at each of the two stops
+    assert (output / "seed.jsonl").read_bytes() == undisturbed(source, tmp_path)
+    assert_nothing_vanished(output)
+
+
+def test_a_server_that_restarts_in_the_middle_is_waited_for(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    state = ScriptedServer(delay=0.02)
+    with serve(state):
+        process = start(arguments(source, output, state, max_tries=3))  # tries do not count while nobody is there
+        wait_until(lambda: len(stored_texts(output)) >= 12)
+    time.sleep(1.0)  # nobody listens
+    assert process.poll() is None
+    with serve(state):
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert (output / "seed.jsonl").read_bytes() == undisturbed(source, tmp_path)
+
+
+def test_a_server_that_stays_away_ends_the_run_with_a_message(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    state = ScriptedServer(delay=0.02)
+    with serve(state):
+        process = start(arguments(source, output, state, patience_seconds=1))
+        wait_until(lambda: len(stored_texts(output)) >= 12)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "has not answered for" in errors
+    assert "Traceback" not in errors
+    assert len(stored_texts(output)) >= 12
+
+
+def test_an_unreachable_server_is_said_within_seconds(source: Path, tmp_path: Path) -> None:
+    begin = time.monotonic()
+    process = start(arguments(source, tmp_path / "out", ScriptedServer(port=9)))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert time.monotonic() - begin < 20  # most of it starting Python
+    message = [line for line in errors.splitlines() if line.strip()]
+    assert len(message) == 1
+    assert "cannot reach http://127.0.0.1:9/v1" in message[0]
+    assert "--base_url" in message[0]
+
+
+def test_a_model_that_is_not_served_is_said_at_once(source: Path, tmp_path: Path) -> None:
+    with serve(ScriptedServer(model="other")) as server, pytest.raises(CrossinError, match="it serves: other"):
+        translate_seed.main(arguments(source, tmp_path / "out", server))
+    assert server.seen == []
+
+
+def test_a_second_writer_is_refused_by_pid(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with serve(ScriptedServer(delay=0.3)) as server:
+        process = start(arguments(source, output, server))
+        wait_until(lambda: len(server.seen) >= 1)
+        with pytest.raises(CrossinError, match=f"process {process.pid} is writing here"):
+            translate_seed.main(arguments(source, output, server))
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+
+
+def test_a_full_disk_is_one_message_and_loses_nothing(source: Path, tmp_path: Path) -> None:
+    """A limit on file size stands for a full disk: the system refuses a write in the middle of a line."""
+    import resource
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+
+    output = tmp_path / "out"
+    with serve(ScriptedServer()) as server:
+        argv = arguments(source, output, server)
+        process = start(argv, preexec_fn=limit)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert "Traceback" not in errors
+        assert "cannot write" in errors
+        assert errors.count("cannot write") == 1
+        stored = stored_texts(output)
+        assert 5 < len(stored) < 72
+        (shard,) = (output / "replies").glob("replies-*.jsonl")
+        assert shard.read_bytes().endswith(b"\n")  # the partial line was cut
+        asked = len(server.seen)
+        assert translate_seed.main(argv) == 0
+        assert len(server.seen) - asked == 72 - len(stored)
+    assert (output / "seed.jsonl").read_bytes() == undisturbed(source, tmp_path)
+
+
+def test_a_damaged_store_is_named_by_file_and_line(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with serve(ScriptedServer()) as server:
+        argv = arguments(source, output, server)
+        translate_seed.main(argv)
+        good = (output / "seed.jsonl").read_bytes()
+        shard = output / "replies" / "replies-00000.jsonl"
+        lines = shard.read_bytes().splitlines(keepends=True)
+        changed = lines[9].replace(b'"text":"', b'"text":"x', 1)  # still JSON, but not what was written
+        shard.write_bytes(b"".join([*lines[:9], changed, *lines[10:]]))
+        with pytest.raises(CrossinError, match=r"replies-00000\.jsonl:10: damaged line .* Delete this line"):
+            translate_seed.main(argv)
+        shard.write_bytes(b"".join([*lines[:9], *lines[10:]]))  # the remedy it names
+        asked = len(server.seen)
+        assert translate_seed.main(argv) == 0
+        assert len(server.seen) == asked + 1
+    assert (output / "seed.jsonl").read_bytes() == good
+
+
+def test_a_half_written_last_line_is_cut_and_asked_again(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    with serve(ScriptedServer()) as server:
+        argv = arguments(source, output, server)
+        translate_seed.main(argv)
+        good = (output / "seed.jsonl").read_bytes()
+        shard = output / "replies" / "replies-00000.jsonl"
+        shard.write_bytes(shard.read_bytes()[:-20])
+        asked = len(server.seen)
+        assert translate_seed.main(argv) == 0
+        assert len(server.seen) == asked + 1
+    assert "replies-00000.jsonl:72: half-written line" in capsys.readouterr().err
+    assert (output / "seed.jsonl").read_bytes() == good
+
+
+# -- before anything is asked ------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_counts_and_touches_nothing(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "out"
+    with serve(ScriptedServer()) as server:
+        assert translate_seed.main([*arguments(source, output, server), "--dry_run"]) == 0
+    assert server.seen == []
+    assert not output.exists()
+    table = capsys.readouterr().out
+    assert "| rows read | 24 |" in table
+    assert "| ... to ask | 72 |" in table
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"instruction": "a b"}', r"line 2: no field 'output'"),
+        ('{"instruction": "a b", "output": 3}', r"line 2: output is int, not text"),
+        ('{"id": "row-000", "instruction": "a b", "output": "c"}', r"line 2: id 'row-000' stands there twice"),
+        ('{"instruction": "a b", "output": "\\ud800"}', r"line 2: output is not valid Unicode"),
+        ('{"instruction": ', r"line 2: not valid JSON"),
+    ],
+)
+def test_bad_rows_are_named_by_line(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text(json.dumps(source_rows(1)[0]) + "\n" + line + "\n", encoding="utf-8")
+    with pytest.raises(CrossinError, match=words):
+        translate_seed.main(arguments(path, tmp_path / "out", ScriptedServer()))
+
+
+def test_rows_that_cannot_be_translated_are_set_aside_with_their_kind(tmp_path: Path) -> None:
+    rows = source_rows(3)
+    rows[0]["instruction"] = "Translate this sentence into French."
+    rows[1]["output"] = ""
+    path = tmp_path / "source.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    output = tmp_path / "out"
+    with serve(ScriptedServer()) as server:
+        assert translate_seed.main(arguments(path, output, server)) == 0
+    assert report(output)["set_aside_before"] == {"translation": 1, "empty_source": 1}
+    assert [row["reason"] for row in read(output / "rejects.jsonl")] == ["translation", "empty_source"]
+    assert [row["id"] for row in read(output / "seed.jsonl")] == ["row-002"]
+    assert len(server.seen) == 3
+
+
+def test_field_names_are_mapped(tmp_path: Path) -> None:
+    rows = [{"q": row["instruction"], "a": {"text": row["output"]}} for row in source_rows(3)]
+    path = tmp_path / "source.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    output = tmp_path / "out"
+    mapping = ["instruction=q", "output=a.text", "input="]
+    with serve(ScriptedServer()) as server:
+        assert translate_seed.main(arguments(path, output, server, source_fields=mapping)) == 0
+    assert [row["id"] for row in read(output / "seed.jsonl")] == ["0", "1", "2"]
+    assert read(output / "seed.jsonl")[0]["en"]["output"] == rows[0]["a"]["text"]  # type: ignore[index]
+
+
+def test_the_seed_is_read_by_the_mix_recipe(source: Path, tmp_path: Path) -> None:
+    from recipes.mixes.sources import SourceSpec, build_store
+
+    output = tmp_path / "out"
+    with serve(ScriptedServer()) as server:
+        translate_seed.main(arguments(source, output, server))
+    spec = SourceSpec(str(output / "seed.jsonl"), ("en", *LANGUAGES), parallel=True)
+    store = build_store(spec, tmp_path / "store")
+    assert len(store) == N_ROWS
+    assert store.info.licence == "Apache-2.0; translated by scripted (Apache-2.0)"
+
+
+def test_extra_fields_are_sent_and_null_takes_one_out(source: Path, tmp_path: Path) -> None:
+    extra = '{"chat_template_kwargs": {"enable_thinking": false}, "max_tokens": null, "max_completion_tokens": 900}'
+    with serve(ScriptedServer()) as server:
+        argv = arguments(source, tmp_path / "out", server, extra_body=extra, limit=1)
+        assert translate_seed.main(argv) == 0
+    body = server.seen[0].body
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert body["max_completion_tokens"] == 900
+    assert "max_tokens" not in body
+
+
+def test_tokens_a_minute_are_limited(source: Path, tmp_path: Path) -> None:
+    with serve(ScriptedServer()) as server:
+        translate_seed.main(arguments(source, tmp_path / "out", server, limit=4, tokens_per_minute=2400))
+    assert len(server.seen) == 12
+    assert server.times[-1] - server.times[0] >= 1.0  # some 220 tokens each: ten at once, then 40 tokens a second

@@ -1,0 +1,204 @@
+"""What a row becomes: frame, BOS, EOS, mask, truncation, and the same tokens as in evaluation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+
+from crossin_metrics.errors import CrossinError
+from recipes.common.wording import FRAMES, chat_template
+from recipes.tuning.labels import IGNORED, label_rows, load_rows
+from recipes.tuning.model import load_tokenizer, set_pad_token
+from tests.helpers.tiny_models import MIX_ROWS, byte_tokenizer, tiny_model, write_mix
+
+CHAT = (
+    "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}<eos>\n{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def rows(prompt: str, completion: str, part: str = "crossin") -> Dataset:
+    return Dataset.from_list([{"prompt": prompt, "completion": completion, "part": part}])
+
+
+def labelled(tokenizer: Any, data: Dataset, frame: str = "headers", **options: Any) -> list[dict[str, Any]]:
+    return list(label_rows(data, tokenizer, frame, max_length=options.pop("max_length", 500), **options)[0])
+
+
+@pytest.mark.parametrize("frame", sorted(FRAMES))
+@pytest.mark.parametrize(("bos", "eos"), [(True, False), (False, False), (True, True)])
+def test_prompt_is_masked_and_eos_is_the_last_label(tmp_path: Path, frame: str, bos: bool, eos: bool) -> None:
+    tokenizer = byte_tokenizer(tmp_path, bos=bos, eos=eos)
+    (row,) = labelled(tokenizer, rows("太阳从哪边升起？ [vi]", "Hướng đông."), frame)
+    trained = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED]
+    assert [label for label in row["labels"] if label != IGNORED] == trained
+    assert trained[-1] == tokenizer.eos_token_id
+    assert tokenizer.decode(trained[:-1]) == FRAMES[frame][1] + "Hướng đông."
+    assert row["input_ids"].count(tokenizer.bos_token_id) == (1 if bos else 0)
+    assert row["input_ids"].count(tokenizer.eos_token_id) == 1
+    assert row["length"] == len(row["input_ids"]) == len(row["labels"])
+
+
+def test_the_whole_text_of_a_row(tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer(tmp_path)
+    (row,) = labelled(tokenizer, rows("¿Qué cae? [zh]", "雨。"))
+    text = "<bos>### Instruction:\n¿Qué cae? [zh]\n\n### Response:\n雨。<eos>"
+    assert tokenizer.decode(row["input_ids"]) == text
+
+
+def test_the_models_own_chat_template_ends_with_the_turn(tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer(tmp_path)
+    tokenizer.chat_template = CHAT
+    (row,) = labelled(tokenizer, rows("Hi?", "Ho."), "chat")
+    assert tokenizer.decode(row["input_ids"]) == "<bos><user>Hi?<eos>\n<assistant>Ho.<eos>"
+    trained = [label for label in row["labels"] if label != IGNORED]
+    assert tokenizer.decode(trained) == "Ho.<eos>"
+
+
+def test_no_chat_template_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CrossinError, match="no chat template"):
+        labelled(byte_tokenizer(tmp_path), rows("a", "b"), "chat")
+
+
+@pytest.mark.parametrize("frame", [*sorted(FRAMES), "chat"])
+def test_evaluation_shows_what_training_showed(tmp_path: Path, frame: str) -> None:
+    """The saved tokenizer, through the harness's own model class, gives the prompt's tokens of training."""
+    from lm_eval.models.huggingface import HFLM
+
+    folder = tiny_model(tmp_path / "model", "llama")
+    tokenizer = byte_tokenizer(folder)
+    tokenizer.chat_template = CHAT if frame == "chat" else chat_template(frame)
+    tokenizer.save_pretrained(folder)
+    harness = HFLM(pretrained=str(folder), device="cpu", batch_size=1)
+    for part, _, _, prompt, completion in MIX_ROWS:
+        (row,) = labelled(tokenizer, rows(prompt, completion, part), frame)
+        shown = harness.tok_encode(harness.apply_chat_template([{"role": "user", "content": prompt}]))
+        start = row["labels"].index(next(label for label in row["labels"] if label != IGNORED))
+        assert row["input_ids"][:start] == shown
+        both = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
+        text = tokenizer.apply_chat_template(both, tokenize=False)
+        assert text.removesuffix("\n") == tokenizer.decode(row["input_ids"]).removeprefix(
+            "" if frame == "chat" else "<bos>"
+        )
+
+
+def test_truncation_and_dropping_are_counted_per_part(tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer(tmp_path)
+    data = Dataset.from_list(
+        [
+            {"prompt": "p" * 10, "completion": "c" * 10, "part": "base"},  # fits
+            {"prompt": "p" * 10, "completion": "c" * 90, "part": "crossin"},  # completion too long
+            {"prompt": "p" * 90, "completion": "c" * 10, "part": "trans"},  # prompt alone too long
+            {"prompt": "p" * 10, "completion": "c" * 10, "part": "trans"},
+        ]
+    )
+    kept, report = label_rows(data, tokenizer, "plain", max_length=50)
+    assert {name: (p.rows, p.kept, p.truncated, p.dropped) for name, p in report.parts.items()} == {
+        "base": (1, 1, 0, 0),
+        "crossin": (1, 1, 1, 0),
+        "trans": (2, 1, 0, 1),
+    }
+    assert kept["length"] == [24, 50, 24]  # BOS, 10, two line breaks, 10, EOS
+    assert report.parts["crossin"].longest == 104
+    assert report.parts["crossin"].tokens == 50
+    assert report.parts["crossin"].label_tokens == sum(label != IGNORED for label in kept[1]["labels"]) == 37
+    assert [row["labels"][-1] == tokenizer.eos_token_id for row in kept] == [True, False, True]
+    kept, report = label_rows(data, tokenizer, "plain", max_length=50, long_rows="drop")
+    assert kept["length"] == [24, 24]
+    assert report.parts["crossin"].dropped == 1
+
+
+def test_nothing_left_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CrossinError, match="no row of the mix is left"):
+        label_rows(rows("p" * 90, "c"), byte_tokenizer(tmp_path), "plain", max_length=50)
+
+
+def test_pad_is_never_eos(tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer(tmp_path, pad=None)
+    assert tokenizer.pad_token is None
+    set_pad_token(tokenizer)
+    assert tokenizer.pad_token == "<pad>"
+    tokenizer.pad_token = tokenizer.eos_token
+    set_pad_token(tokenizer)
+    assert tokenizer.pad_token_id not in (None, tokenizer.eos_token_id)
+
+
+def test_a_real_tokenizer_has_one_bos() -> None:
+    """Gemma's, where its checkpoint was already made: it puts BOS by itself."""
+    from crossin_metrics.commands.demo_model import demo_model
+
+    root = Path.home() / ".cache" / "crossin" / "gemma-3-270m"
+    if not (root / "tokenizer.json").is_file():
+        pytest.skip("the small real model was not made yet: crossin demo-model")
+    tokenizer = load_tokenizer(str(demo_model()), "headers")
+    (row,) = labelled(tokenizer, rows("水为什么会结冰？", "Porque se enfría."))
+    assert row["input_ids"].count(tokenizer.bos_token_id) == 1
+    assert row["labels"][-1] == tokenizer.eos_token_id
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "is empty"),
+        ([{"prompt": "a", "part": "base"}], "column 'completion' is missing"),
+        ([{"prompt": "a", "completion": "b"}], "column 'part' is missing"),
+        (
+            [{"prompt": "a", "completion": " ", "part": "base", "source": "set", "source_id": "7"}],
+            r"row 1 \(set 7\): completion is empty",
+        ),
+    ],
+)
+def test_bad_mixes(tmp_path: Path, lines: list[dict[str, str]], message: str) -> None:
+    path = tmp_path / "mix.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    with pytest.raises(CrossinError, match=message):
+        load_rows(path)
+
+
+def test_bad_paths(tmp_path: Path) -> None:
+    with pytest.raises(CrossinError, match="no such file"):
+        load_rows(tmp_path)
+    (tmp_path / "mix.csv").write_text("a", encoding="utf-8")
+    with pytest.raises(CrossinError, match="folder made by build_mix"):
+        load_rows(tmp_path / "mix.csv")
+    (tmp_path / "train.parquet").write_bytes(b"not parquet")
+    with pytest.raises(CrossinError, match="cannot be read"):
+        load_rows(tmp_path)
+
+
+def test_an_empty_parquet_mix(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    empty = pa.table({name: pa.array([], pa.string()) for name in ("prompt", "completion", "part")})
+    pq.write_table(empty, tmp_path / "train.parquet")
+    with pytest.raises(CrossinError, match="is empty: it has no rows"):
+        load_rows(tmp_path)
+
+
+def test_rows_of_a_mix_file_are_read_in_order(tmp_path: Path) -> None:
+    data = load_rows(write_mix(tmp_path / "mix.jsonl"))
+    assert [row["prompt"] for row in data] == [row[3] for row in MIX_ROWS]
+
+
+@pytest.mark.parametrize("change", ["frame", "bos", "eos", "rows"])
+def test_what_was_labelled_otherwise_is_not_taken_from_the_cache(tmp_path: Path, change: str) -> None:
+    """`datasets` keeps labels on disk by a fingerprint of ours; all that decides them must be in it."""
+
+    def label(frame: str = "plain", bos: bool = True, eos: bool = False, copies: int = 1) -> list[list[int]]:
+        folder = tmp_path / "tokenizer"  # one place, so that its name tells nothing
+        data = load_rows(write_mix(tmp_path / "mix.jsonl", copies=copies))
+        return [row["labels"] for row in labelled(byte_tokenizer(folder, bos=bos, eos=eos), data, frame)]
+
+    first = label()
+    assert label() == first
+    other: dict[str, Any] = {"frame": {"frame": "headers"}, "bos": {"bos": False}, "rows": {"copies": 2}}
+    if change == "eos":  # one that the tokenizer puts itself is taken off again: the same labels, truly
+        assert label(eos=True) == first
+    else:
+        assert label(**other[change]) != first

@@ -1,0 +1,151 @@
+"""Merging: the same logits before and after, loaded back; what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from crossin_metrics.errors import CrossinError
+from recipes.merge_adapter import main
+from recipes.sft_crossin import main as tune
+from recipes.tuning.merge import agreement, merge, remove_leftovers, sample_logits, why_merge
+from tests.helpers.tiny_models import arguments, tiny_model, write_mix
+
+VARIANTS: dict[str, tuple[str, bool, dict[str, Any]]] = {
+    "tied": ("gemma3_text", True, {}),
+    "untied by the switch": ("gemma3_text", True, {"untied": True}),
+    "untied model": ("llama", False, {}),
+    "LoRA alone": ("gemma2", True, {"lora_modules_to_save": []}),
+    "single embeddings": ("gemma3_text", True, {"lora_modules_to_save": [], "trainable_tokens": ["[es]"]}),
+}
+
+
+def train(folder: Path, kind: str, tied: bool, options: dict[str, Any]) -> Path:
+    """A run of three steps that begins from a YAML file, as `[]` is written there."""
+    model = tiny_model(folder / "model", kind, tied=tied)
+    mix = write_mix(folder / "mix.jsonl", copies=2)
+    config = folder / "config.yaml"
+    config.write_text(json.dumps(options), encoding="utf-8")
+    assert tune(["--config", str(config), *arguments(folder / "run", model, mix, max_steps=3)]) == 0
+    return folder / "run"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_merged_and_loaded_back_is_the_same_model(tmp_path: Path, name: str) -> None:
+    from peft import PeftModel
+
+    kind, tied, options = VARIANTS[name]
+    run = train(tmp_path, kind, tied, options)
+    assert main(["--adapter", str(run / "adapter"), "--output_dir", str(run / "merged")]) == 0
+    tokenizer = AutoTokenizer.from_pretrained(run / "merged")
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32).eval()
+    untuned = sample_logits(base, tokenizer)
+    tuned = sample_logits(PeftModel.from_pretrained(base, str(run / "adapter")).eval(), tokenizer)
+    merged = AutoModelForCausalLM.from_pretrained(run / "merged", dtype=torch.float32).eval()
+    assert agreement(tuned, sample_logits(merged, tokenizer)).logit_difference < 1e-5
+    assert agreement(untuned, tuned).logit_difference > 1e-2  # otherwise this shows nothing
+    assert merged.config.tie_word_embeddings is (tied and "untied" not in options)
+    facts = json.loads((run / "merged" / "merge.json").read_text(encoding="utf-8"))
+    assert facts["after_loading_back"]["top1"] == 1.0
+    card = (run / "merged" / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlibrary_name: transformers\n")
+    assert "| crossin | 8 |" in card
+    assert str(tmp_path) not in card
+    assert not list((run / "merged").glob("*.bin"))
+    assert [path.name for path in run.glob(".*")] == []
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("lora"), "gemma2", True, {"lora_modules_to_save": []})
+
+
+@pytest.fixture(scope="module")
+def untied_gemma2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("untied"), "gemma2", True, {"untied": True})
+
+
+def test_an_untied_gemma2_is_refused_for_vllm(untied_gemma2: Path, tmp_path: Path) -> None:
+    with pytest.raises(CrossinError, match="vLLM cannot load an untied Gemma2ForCausalLM: train again without untied"):
+        merge(untied_gemma2 / "adapter", tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+    assert merge(untied_gemma2 / "adapter", tmp_path / "merged", vllm=False)["tied"] is False
+
+
+def test_nothing_is_overwritten(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "keep.txt").write_text("precious", encoding="utf-8")
+    with pytest.raises(CrossinError, match="exists: merging does not overwrite"):
+        merge(run / "adapter", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["keep.txt"]
+
+
+def test_what_is_no_adapter(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(CrossinError, match="holds no adapter"):
+        merge(tmp_path, tmp_path / "merged")
+    with pytest.raises(CrossinError, match="base model nowhere cannot be loaded"):
+        merge(run / "adapter", tmp_path / "merged", base="nowhere")
+
+
+def test_an_adapter_of_another_base(run: Path, tmp_path: Path) -> None:
+    other = tiny_model(tmp_path / "other", "gemma2", width=48)
+    with pytest.raises(CrossinError, match="does not fit"):
+        merge(run / "adapter", tmp_path / "merged", base=str(other))
+    assert not (tmp_path / "merged").exists()
+
+
+def test_a_changed_model_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if merging had lost the adapter: the comparison notices."""
+    from peft import PeftModel
+
+    def lose(self: PeftModel, **kwargs: Any) -> Any:
+        return self.unload()
+
+    monkeypatch.setattr("peft.LoraModel.merge_and_unload", lose)
+    with pytest.raises(CrossinError, match=r"merging .* changed the model: logits differ by"):
+        merge(run / "adapter", tmp_path / "merged")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_a_killed_merge_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".merged.abc").mkdir()
+    (tmp_path / ".other").mkdir()
+    remove_leftovers(tmp_path / "merged")
+    assert [path.name for path in tmp_path.iterdir()] == [".other"]
+
+
+def test_what_can_be_served_unmerged() -> None:
+    assert why_merge({"r": 64, "modules_to_save": None}) is None
+    reason = why_merge({"r": 64, "modules_to_save": ["lm_head"]})
+    assert reason is not None
+    assert "--merge true" in reason
+
+
+def test_as_a_command(run: Path, tmp_path: Path, repo: Path) -> None:
+    command = [sys.executable, "recipes/merge_adapter.py", "--adapter", str(run / "adapter")]
+    done = subprocess.run([*command, "--output_dir", str(run)], cwd=repo, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("merge_adapter: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_vllm_loads_the_result(tmp_path: Path) -> None:
+    """A real vLLM and the merged small real model: the same next tokens as in transformers."""
+    pytest.importorskip("vllm")
+    from crossin_metrics.commands.demo_model import demo_model
+
+    base = demo_model()
+    mix = write_mix(tmp_path / "mix.jsonl")
+    options = arguments(tmp_path / "run", base, mix, dtype="bfloat16", bf16=True, learning_rate=1e-4, max_steps=1)
+    assert tune(options) == 0
+    target = tmp_path / "run" / "merged"
+    assert (
+        main(["--adapter", str(tmp_path / "run" / "adapter"), "--output_dir", str(target), "--try_vllm", "true"]) == 0
+    )

@@ -1,0 +1,181 @@
+"""Tables of the report: Table 3's shape, marks, escaping; CSV; plots."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossin_metrics.report.build import Options, Report, build_report
+from crossin_metrics.report.draw.tables import NOT_SIGNIFICANT, OTHER_PROMPTS, UNTESTED
+from crossin_metrics.report.labels import Labels
+from tests.report.report_files import answers_of, write_run
+
+HOSTILE = "<script>alert(1)</script> | $x$ & a_b\\c {d} #1 ~^ --> %"
+
+
+def report_of(folder: Path, **options: object) -> Report:
+    return build_report([folder], Options(n_resamples=1000, plots=False, **options))  # type: ignore[arg-type]
+
+
+def text_of(report: Report, name: str) -> str:
+    content = report.files[name]
+    assert isinstance(content, str)
+    return content
+
+
+def test_best_is_bold_and_insignificant_is_marked(tmp_path: Path) -> None:
+    write_run(tmp_path, *answers_of(0.85, seed=1), model="org/best")
+    write_run(tmp_path, *answers_of(0.80, seed=2), model="org/near")
+    write_run(tmp_path, *answers_of(0.20, seed=3), model="org/far")
+    write_run(tmp_path, *answers_of(0.30, seed=4), model="org/elsewhere", prompt="p2")
+    report = report_of(tmp_path)
+    rows = {row["model"]: row for row in csv.DictReader(io.StringIO(text_of(report, "scores.csv")))}
+    assert float(rows["org/near"]["acc_p_vs_best"]) >= 0.05 > float(rows["org/far"]["acc_p_vs_best"])
+    shown = {model: f"{100 * float(row['acc']):.1f}" for model, row in rows.items()}
+    lines = {line.split(" | ")[1]: line for line in text_of(report, "tables.md").splitlines() if line.startswith("| ")}
+    assert f"**{shown['org/best']}**" in lines["org/best"]
+    assert f"{shown['org/near']} {NOT_SIGNIFICANT}" in lines["org/near"]
+    assert f" {shown['org/far']} |" in lines["org/far"]
+    assert f"{shown['org/elsewhere']} {UNTESTED}" in lines[f"org/elsewhere {OTHER_PROMPTS}"]
+    latex = text_of(report, "tables.tex")
+    assert f"\\textbf{{{shown['org/best']}}}" in latex
+    assert f"{shown['org/near']}$^{{\\approx}}$" in latex
+
+
+def test_columns_are_benchmarks_and_rows_stand_by_base(tmp_path: Path) -> None:
+    for task in ("cross_mmlu", "cross_logiqa"):
+        for system in ("alpaca", "x2x_5000"):
+            write_run(tmp_path / task, *answers_of(0.5, seed=len(system)), model=f"org/{system}", task=task)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("run,base,system\n*alpaca,Gemma-2B,Alpaca\n*x2x*,Gemma-2B,CrossIn x2x\n", encoding="utf-8")
+    report = report_of(tmp_path, labels=labels)
+    lines = text_of(report, "tables.md").splitlines()
+    (head,) = [line for line in lines if line.startswith("| Base |")]
+    names = [cell.strip() for cell in head.split("|")[3:-1]]
+    assert names == [
+        f"cross\\_{name} (n = 120) {column}" for name in ("logiqa", "mmlu") for column in ("Acc", "Consis", "AC3")
+    ]
+    assert [line.split("|")[1:3] for line in lines if "Gemma" in line] == [
+        [" Gemma-2B ", " Alpaca "],
+        [" Gemma-2B ", " CrossIn x2x "],
+    ]
+
+
+def test_every_score_has_its_signature(tmp_path: Path) -> None:
+    write_run(tmp_path, *answers_of(0.5), model="org/a")
+    report = report_of(tmp_path)
+    signature = "crossin|task:crossin_mini|data:74bc95a20242|langs:en,es,vi,zh|answers:letter|prompt:p1|shots:0|chat:no"
+    for name in ("tables.md", "tables.tex", "scores.csv", "diagnosis.md", "index.html"):
+        assert signature in text_of(report, name), name
+
+
+def test_names_are_text_in_markdown_and_latex(tmp_path: Path) -> None:
+    inner = write_run(tmp_path, *answers_of(0.5), model="org/a")
+    (results,) = inner.glob("results_*.json")
+    text = results.read_text(encoding="utf-8").replace('"model_name": "org/a"', '"model_name": ' + _json(HOSTILE))
+    results.write_text(text, encoding="utf-8")
+    report = report_of(tmp_path)
+    markdown = text_of(report, "tables.md")
+    assert "<script" not in re.sub(r"`[^`]*`", "", markdown)
+    (row,) = [line for line in markdown.splitlines() if "alert" in line and line.startswith("| ")]
+    assert len(re.split(r"(?<!\\)\|", row)) == 7  # five cells
+    latex = text_of(report, "tables.tex")
+    (row,) = [line for line in latex.splitlines() if "alert" in line and not line.startswith("%")]
+    assert "\\$x\\$ \\& a\\_b\\textbackslash{}c \\{d\\} \\#1 \\textasciitilde{}\\textasciicircum{}" in row
+    assert len(re.split(r"(?<!\\)&", row)) == 5
+
+
+def _json(text: str) -> str:
+    import json
+
+    return json.dumps(text)
+
+
+def test_latex_compiles(tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex here: that the tables compile is not checked")
+    write_run(tmp_path / "in", *answers_of(0.5), model="org/a_b")
+    body = text_of(report_of(tmp_path / "in"), "tables.tex")
+    document = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}" + body + "\\end{document}"
+    (tmp_path / "t.tex").write_text(document, encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=batchmode", "t.tex"], cwd=tmp_path, capture_output=True, timeout=120
+    )
+    assert done.returncode == 0
+
+
+def test_published_rows_are_marked_and_not_ranked(shared: Path, tmp_path: Path) -> None:
+    write_run(tmp_path, *answers_of(0.5), task="cross_mmlu")
+    report = report_of(tmp_path, published=(str(shared / "reference/paper_table3.csv"),))
+    markdown = text_of(report, "tables.md")
+    assert "| Mistral-7B-v0.1 | CrossIn\\_x2x (published) | 41.0 | 42.3 | 41.7 |" in markdown
+    rows = list(csv.DictReader(io.StringIO(text_of(report, "scores.csv"))))
+    published = [row for row in rows if row["kind"] == "published"]
+    assert len(published) == 45
+    assert {row["rank"] for row in published} == {""}
+    assert [row["rank"] for row in rows if row["kind"] == "measured"] == ["1"]
+
+
+def test_prompts_csv_has_every_prompt(tmp_path: Path) -> None:
+    for prompt in ("p1", "p2"):
+        write_run(tmp_path / prompt, *answers_of(0.5, seed=int(prompt[1])), prompt=prompt)
+    rows = list(csv.DictReader(io.StringIO(text_of(report_of(tmp_path), "prompts.csv"))))
+    assert [row["prompt"] for row in rows] == ["p1", "p2"]
+    assert rows[0]["ac3"] != rows[1]["ac3"]
+
+
+def test_plots_are_drawn_of_what_there_is(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="no matplotlib: plots are not checked")
+    for arm in ("en2x", "x2x", "x2x_trans"):
+        for amount in (1000, 5000):
+            for prompt in ("p1", "p2"):
+                model = f"org/gemma-{arm}_{amount}"
+                write_run(tmp_path / prompt, *answers_of(0.5, seed=amount + len(arm), n=30), model=model, prompt=prompt)
+    hostile = write_run(tmp_path / "p1", *answers_of(0.5, n=30), model="org/hostile")
+    (results,) = hostile.glob("results_*.json")
+    results.write_text(
+        results.read_text(encoding="utf-8").replace('"model_name": "org/hostile"', '"model_name": ' + _json(HOSTILE)),
+        encoding="utf-8",
+    )
+    report = build_report([tmp_path], Options(n_resamples=200))
+    names = {name.removeprefix("figures/") for name in report.files if name.startswith("figures/")}
+    stems = ("ac3", "language_pairs", "languages", "formulations", "translation", "quantity", "prompts")
+    assert names == {f"{stem}.{ending}" for stem in stems for ending in ("svg", "png")}
+    for name, content in report.files.items():
+        if name.endswith(".png"):
+            assert isinstance(content, bytes)
+            assert content.startswith(b"\x89PNG")
+        elif name.endswith(".svg"):
+            assert isinstance(content, str)
+            tree = ET.fromstring(content)
+            assert not [node for node in tree.iter() if node.tag.endswith("script")]
+            assert "currentColor" in content
+    svg = text_of(report, "figures/ac3.svg")
+    assert "&lt;script&gt;alert" in svg
+    again = build_report([tmp_path], Options(n_resamples=200))
+    assert again.files == report.files  # the same input gives the same bytes
+
+
+def test_plots_need_matplotlib_only_where_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    from crossin_metrics.errors import CrossinError
+
+    write_run(tmp_path, *answers_of(0.5, n=20))
+    whole = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else whole(name))
+    with pytest.raises(CrossinError, match=r"crossin\[report\]"):
+        build_report([tmp_path], Options(n_resamples=200))
+    assert "index.html" in build_report([tmp_path], Options(n_resamples=200, plots=False)).files
+
+
+def test_labels_default_is_empty() -> None:
+    assert np.all([getattr(Labels().of("gpt"), name) in ("", None) for name in ("name", "base", "arm", "n_samples")])

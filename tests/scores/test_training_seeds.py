@@ -1,0 +1,245 @@
+"""Arms over several seeds: against the formulas and scipy, limits, mistakes; levels by simulation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.runs.comparison import holm
+from crossin_metrics.scores.answer_matrix import Questions, check_questions
+from crossin_metrics.scores.definitions import harmonic_mean, score_questions
+from crossin_metrics.scores.training_seeds import (
+    BOTH,
+    QUESTIONS,
+    Arm,
+    arm_scores,
+    compare_arms,
+    compare_family,
+    resample_arms,
+)
+from crossin_metrics.scores.uncertainty import bootstrap, paired_bootstrap
+from crossin_metrics.students_t import critical_value, two_sided_p
+from tests.scores.simulate_replicates import KEYS, World, simulate, truth
+
+LANGUAGES = ("en", "vi", "zh")
+
+
+def run_of(skill: float, seed: int, n: int = 80) -> Questions:
+    gold = np.random.default_rng(7).integers(0, 4, n)
+    rng = np.random.default_rng(seed)
+    known = rng.random((n, 3)) < skill
+    return check_questions(np.where(known, gold[:, None], rng.integers(0, 4, (n, 3))), gold, LANGUAGES, n_choices=4)
+
+
+def runs_of(skill: float, *seeds: int) -> list[Questions]:
+    return [run_of(skill, seed) for seed in seeds]
+
+
+def arm_of(scores: list[float], values: NDArray[np.float64], *, trained: bool = True, n: int = 600) -> Arm:
+    return Arm({"acc": np.array(scores)}, {"acc": values}, n, trained)
+
+
+@settings(deadline=None)
+@given(st.floats(1.0, 1e6), st.floats(0.0, 60.0))
+def test_students_t_is_scipys(degrees: float, t: float) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    expected = 2.0 * float(stats.t.sf(t, degrees))
+    assert two_sided_p(t, degrees) == pytest.approx(expected, rel=1e-7, abs=1e-280)
+    assert two_sided_p(-t, degrees) == two_sided_p(t, degrees)
+
+
+@settings(deadline=None)
+@given(st.floats(1.0, 1e5), st.floats(0.05, 0.999))
+def test_critical_values_are_the_inverse(degrees: float, level: float) -> None:
+    assert two_sided_p(critical_value(level, degrees), degrees) == pytest.approx(1.0 - level, rel=1e-9)
+
+
+def test_students_t_at_its_limits() -> None:
+    assert critical_value(0.95, math.inf) == pytest.approx(1.959963984540054, abs=1e-9)
+    assert two_sided_p(1.0, 1.0) == pytest.approx(0.5)  # Cauchy's
+    assert two_sided_p(math.inf, 3.0) == 0.0
+    assert math.isnan(two_sided_p(1.0, math.nan))
+    assert math.isnan(critical_value(0.95, math.nan))
+
+
+def test_scores_are_those_of_the_runs() -> None:
+    runs = runs_of(0.5, 1, 2, 3)
+    arm = resample_arms({"a": runs}, n_resamples=50)["a"]
+    each = [score_questions(run) for run in runs]
+    found = arm_scores(arm)
+    assert list(found) == ["acc", "consistency", "ac3", "acc_en", "acc_vi", "acc_zh"]
+    for key, one in found.items():
+        assert one.by_seed == pytest.approx([scores[key] for scores in each])
+        assert one.mean == pytest.approx(np.mean([scores[key] for scores in each]))
+        assert one.sd == pytest.approx(np.std([scores[key] for scores in each], ddof=1))
+        assert one.covers == BOTH
+        assert one.low < one.mean < one.high
+
+
+def test_resamples_are_of_the_same_questions_for_all_runs() -> None:
+    a, b = runs_of(0.4, 1, 2), runs_of(0.6, 3)
+    arms = resample_arms({"a": a, "b": b}, n_resamples=300, seed=5)
+    reference = bootstrap(a[1], n_resamples=300, seed=5, keys=["ac3"])
+    assert arms["a"].values["ac3"][:, 1] == pytest.approx(reference.values["ac3"])
+    joint = paired_bootstrap(a[0], b[0], n_resamples=300, seed=5, keys=["ac3"])["ac3"]
+    gap = arms["a"].values["ac3"][:, 0] - arms["b"].values["ac3"][:, 0]
+    assert gap.std(ddof=1) == pytest.approx(joint.standard_error)
+
+
+def test_the_standard_error_is_made_of_questions_and_seeds() -> None:
+    """Against the formula of the module's docstring, written out, with scipy's distribution."""
+    stats = pytest.importorskip("scipy.stats")
+    arms = resample_arms({"a": runs_of(0.3, 1, 2, 3), "b": runs_of(0.6, 4, 5, 6, 7)}, n_resamples=400)
+    a, b = (arms[name] for name in "ab")
+    one = arm_scores(a, level=0.9)["ac3"]
+    q, s = a.values["ac3"].mean(axis=1).var(ddof=1), a.scores["ac3"].var(ddof=1) / 3
+    degrees = (q + s) / (q / 79 + s / 2)
+    assert one.degrees == pytest.approx(degrees)
+    assert one.high - one.mean == pytest.approx(stats.t.ppf(0.95, degrees) * math.sqrt(q + s))
+    two = compare_arms(a, b)["ac3"]
+    q = (a.values["ac3"].mean(axis=1) - b.values["ac3"].mean(axis=1)).var(ddof=1)
+    t = b.scores["ac3"].var(ddof=1) / 4
+    degrees = (q + s + t) ** 2 / (q**2 / 79 + s**2 / 2 + t**2 / 3)
+    assert two.difference == pytest.approx(a.scores["ac3"].mean() - b.scores["ac3"].mean())
+    assert two.p_value == pytest.approx(2 * stats.t.sf(abs(two.difference) / math.sqrt(q + s + t), degrees))
+    assert two.p_questions == pytest.approx(2 * stats.t.sf(abs(two.difference) / math.sqrt(q), 79))
+    assert two.detectable == pytest.approx(
+        math.sqrt(q + s + t) * (stats.t.ppf(0.975, degrees) + stats.t.ppf(0.8, degrees))
+    )
+    assert two.low_questions - two.difference == pytest.approx(-stats.t.ppf(0.975, 79) * math.sqrt(q))
+    assert two.p_questions < two.p_value
+
+
+def test_without_questions_variance_it_is_welchs_test() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    x, y = [0.50, 0.55, 0.61], [0.40, 0.42, 0.47, 0.43]
+    a, b = arm_of(x, np.tile(x, (10, 1))), arm_of(y, np.tile(y, (10, 1)))
+    expected = stats.ttest_ind(x, y, equal_var=False)
+    found = compare_arms(a, b)["acc"]
+    assert found.p_value == pytest.approx(float(expected.pvalue))
+    assert found.degrees == pytest.approx(float(expected.df))
+
+
+def test_an_arm_against_itself_and_swapped() -> None:
+    arms = resample_arms({"a": runs_of(0.3, 1, 2, 3), "b": runs_of(0.6, 4, 5, 6)}, n_resamples=200)
+    same = compare_arms(arms["a"], replace(arms["a"]))["ac3"]
+    assert same.difference == 0.0
+    assert same.p_value == same.p_questions == 1.0
+    forward, backward = (compare_arms(arms[x], arms[y])["ac3"] for x, y in ("ab", "ba"))
+    assert backward.difference == -forward.difference
+    assert backward.p_value == pytest.approx(forward.p_value)
+    assert (backward.low, backward.high) == pytest.approx((-forward.high, -forward.low))
+
+
+def test_one_seed_tells_nothing_of_another() -> None:
+    arms = resample_arms(
+        {"one": runs_of(0.3, 1), "three": runs_of(0.6, 4, 5, 6), "untuned": runs_of(0.2, 9)},
+        untrained=["untuned"],
+        n_resamples=200,
+    )
+    assert arm_scores(arms["one"])["acc"].covers == QUESTIONS
+    assert math.isnan(arm_scores(arms["one"])["acc"].sd)
+    unknown = compare_arms(arms["three"], arms["one"])["acc"]
+    assert math.isnan(unknown.p_value)
+    assert math.isnan(unknown.low)
+    assert 0.0 < unknown.p_questions < 0.05
+    known = compare_arms(arms["three"], arms["untuned"])["acc"]  # nothing random was done to the untuned model
+    assert known.p_questions < known.p_value < 0.05
+
+
+def test_wordings_are_averaged_as_table_3_does() -> None:
+    wordings = [runs_of(0.3, 1, 2), runs_of(0.6, 3, 4)]
+    arm = resample_arms({"a": wordings}, n_resamples=50)["a"]
+    for seed, runs in enumerate(wordings):
+        each = [score_questions(run) for run in runs]
+        acc, consistency = (np.float64(np.mean([one[key] for one in each])) for key in ("acc", "consistency"))
+        assert arm.scores["acc"][seed] == pytest.approx(acc)
+        assert arm.scores["ac3"][seed] == pytest.approx(float(harmonic_mean(acc, consistency)))  # type: ignore[arg-type]
+
+
+def test_intervals_stay_in_range() -> None:
+    arm = resample_arms({"a": runs_of(1.0, 1, 2, 3)}, n_resamples=50)["a"]
+    one = arm_scores(arm)["ac3"]
+    assert (one.mean, one.low, one.high) == (1.0, 1.0, 1.0)
+    narrow = arm_of([0.99, 0.95, 1.0], np.tile([0.99, 0.95, 1.0], (10, 1)))
+    assert arm_scores(narrow)["acc"].high == 1.0
+    certain = compare_arms(arm_of([1.0] * 3, np.ones((9, 3)), n=5), arm_of([0.0] * 3, np.zeros((9, 3)), n=5))["acc"]
+    assert certain.p_value == 2.0**-4
+
+
+def test_one_question_decides_nothing() -> None:
+    arms = resample_arms({"a": [run_of(1.0, 1, n=1)], "b": [run_of(0.0, 6, n=1)]}, untrained=["a", "b"], n_resamples=9)
+    assert math.isnan(compare_arms(arms["a"], arms["b"])["acc"].p_value)
+
+
+def test_families_are_corrected_together() -> None:
+    runs = {"base": runs_of(0.4, 1, 2, 3), "x": runs_of(0.5, 4, 5, 6), "y": runs_of(0.7, 7, 8, 9)}
+    runs["single"] = runs_of(0.9, 10)
+    arms = resample_arms(runs, n_resamples=200)
+    pairs = [("x", "base"), ("y", "base"), ("single", "base"), ("y", "x")]
+    family = compare_family(arms, pairs)
+    raw = [compare_arms(arms[a], arms[b])["ac3"] for a, b in pairs]
+    assert [one["ac3"].p_questions_holm for one in family] == pytest.approx(holm([one.p_questions for one in raw]))
+    known = [0, 1, 3]  # one seed has no p-value over seeds, and is no part of that family
+    expected = holm([raw[i].p_value for i in known])
+    assert [family[i]["ac3"].p_holm for i in known] == pytest.approx(expected)
+    assert math.isnan(family[2]["ac3"].p_holm)
+
+
+def test_the_same_seed_gives_the_same_and_none_a_fresh_one() -> None:
+    runs = {"a": runs_of(0.4, 1, 2)}
+    first, again = (resample_arms(runs, n_resamples=20, seed=0)["a"].values["acc"] for _ in range(2))
+    assert (first == again).all()
+    fresh = [resample_arms(runs, n_resamples=20, seed=None)["a"].values["acc"] for _ in range(2)]
+    assert (fresh[0] != fresh[1]).any()
+
+
+def test_mistakes() -> None:
+    with pytest.raises(CrossinError, match="arm a: no run"):
+        resample_arms({"a": []})
+    with pytest.raises(CrossinError, match="no arm"):
+        resample_arms({})
+    with pytest.raises(CrossinError, match="a and b did not answer the same questions"):
+        resample_arms({"a": [run_of(0.5, 1)], "b": [run_of(0.5, 1, n=81)]})
+    other = check_questions(np.zeros((80, 2), dtype=int), np.zeros(80, dtype=int), ["en", "vi"])
+    with pytest.raises(CrossinError, match="languages of a and b differ"):
+        resample_arms({"a": [run_of(0.5, 1)], "b": [other]})
+    with pytest.raises(CrossinError, match="arm a: 2 runs of a model that was not trained"):
+        resample_arms({"a": runs_of(0.5, 1, 2)}, untrained=["a"])
+    with pytest.raises(CrossinError, match="no score nonsense"):
+        resample_arms({"a": runs_of(0.5, 1)}, keys=["nonsense"])
+    arm = resample_arms({"a": runs_of(0.5, 1)}, n_resamples=20)["a"]
+    with pytest.raises(CrossinError, match="resampled together"):
+        compare_arms(arm, resample_arms({"a": runs_of(0.5, 1)}, n_resamples=21)["a"])
+    with pytest.raises(CrossinError, match="level"):
+        arm_scores(arm, level=95)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", [0.0, 0.1, 0.3])
+def test_intervals_cover_and_tests_keep_their_level(spread: float) -> None:
+    """300 data sets: a rate of 0.95 has a standard error of 0.013; what is not chosen must be seen to fail."""
+    world = World(seed=spread)
+    true, _ = truth(world, np.random.default_rng(1), n_seeds=600, n=1000)
+    rates = simulate(world, true[:], n_datasets=300, n_resamples=200)
+    for i, key in enumerate(KEYS):
+        assert rates["coverage"]["chosen"][i] > 0.915, key
+        assert rates["type I"]["chosen"][i] < 0.085, key
+    if spread == 0.3:  # seeds matter: questions alone find differences that are none
+        assert rates["type I"]["questions"].min() > 0.3
+        assert rates["type I"]["crossed"].max() > 0.1
+
+
+@pytest.mark.slow
+def test_the_test_finds_what_there_is() -> None:
+    world, better = World(seed=0.05), World(seed=0.05, level=1.0)
+    true, _ = truth(world, np.random.default_rng(1), n_seeds=50, n=500)
+    rates = simulate(world, true, n_datasets=60, n_resamples=200, other=better)
+    assert rates["type I"]["chosen"].min() > 0.9  # the power, here

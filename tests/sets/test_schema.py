@@ -1,0 +1,254 @@
+"""Rows of parallel sets: what is accepted, and for every violation a message with place and remedy."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.sets.loading import Item, load_file, write_parallel
+from tests.sets.parallel_cases import change, rows, write
+
+# --- what is read ----------------------------------------------------------------------------------------------
+
+
+def test_labels_names_and_white_space_are_normalised(tmp_path: Path) -> None:
+    content = rows()
+    content[0]["English"]["question"] += " \n"
+    content[0]["English"]["choices"][1] += "  "
+    data = load_file(write(tmp_path / "tiny.jsonl", content))
+    assert data.name == "tiny"
+    assert data.languages == ("en", "zh", "id")
+    assert data.items["en"] == (Item(None, "One and one?", ("two", "five")), Item("Ann ran.", "Who?", ("Bob", "Ann")))
+    assert data.gold == (0, 1)
+    assert data.groups == ("q1", "q2")
+
+
+def test_passages_shared_through_a_third_question_are_one_group(tmp_path: Path) -> None:
+    content = [copy.deepcopy(rows()[1]) for _ in range(4)]
+    for number, row in enumerate(content):
+        row["id"] = f"q{number}"
+        for language in ("English", "Chinese", "Indonesian"):
+            row[language]["context"] = f"{language} {number}"
+    content[2]["English"]["context"] = "English 0"
+    content[2]["Chinese"]["context"] = "Chinese 1"
+    assert load_file(write(tmp_path / "x.jsonl", content)).groups == ("q0", "q0", "q0", "q3")
+
+
+def test_a_lone_bracketed_letter_is_an_options_own_text(tmp_path: Path) -> None:
+    content = rows()[:1]
+    content[0]["English"].update(choices=["(A) and (B)", "neither"], answer="neither")
+    for language in ("Chinese", "Indonesian"):
+        content[0][language]["answer"] = content[0][language]["choices"][1]
+    data = load_file(write(tmp_path / "x.jsonl", content))
+    assert data.items["en"][0].choices == ("(A) and (B)", "neither")
+
+
+def test_unlabelled_answers_and_other_columns_are_accepted(tmp_path: Path) -> None:
+    content = rows()
+    content[0]["English"]["answer"] = "two"
+    content[0]["category"] = "sums"
+    content[1]["Filipino"] = None  # as Parquet fills up a language that a row lacks
+    content[1]["id"] = 2
+    data = load_file(write(tmp_path / "x.jsonl", content))
+    assert data.gold == (0, 1)
+    assert data.ids == ("q1", "2")
+
+
+def test_equal_wrong_options_are_a_warning_and_equal_right_ones_an_error(tmp_path: Path) -> None:
+    content = rows()[:1]
+    for language in ("English", "Chinese", "Indonesian"):
+        item = content[0][language]
+        item["choices"] = [text[4:] for text in item["choices"]] + [item["choices"][1][4:]]
+        item["answer"] = item["choices"][0]
+    with pytest.warns(UserWarning, match=r"equal choices in 3 rows, the first at .*line 1, id q1, language en"):
+        assert load_file(write(tmp_path / "x.jsonl", content)).gold == (0,)
+    for language in ("English", "Chinese", "Indonesian"):
+        content[0][language]["answer"] = content[0][language]["choices"][1]
+    with pytest.raises(
+        CrossinError, match=r"x.jsonl, line 1, id q1, language en: the answer 'five' is 2 of the choices"
+    ):
+        load_file(write(tmp_path / "x.jsonl", content))
+
+
+def test_line_separators_inside_a_text_do_not_end_the_line(tmp_path: Path) -> None:
+    content = rows()
+    content[0]["English"]["question"] = "One\u2028and\x85one?"
+    assert load_file(write(tmp_path / "x.jsonl", content)).items["en"][0].question == "One\u2028and\x85one?"
+
+
+def test_byte_order_mark_crlf_and_blank_lines_are_accepted(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl", rows())
+    expected = load_file(path).hash
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n\r\n"))
+    assert load_file(path).hash == expected
+
+
+# --- violations ------------------------------------------------------------------------------------------------
+
+
+def twice_named(content: list[dict[str, Any]]) -> None:
+    content[1]["zh"] = content[1]["Chinese"]
+
+
+VIOLATIONS: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], str]] = {
+    "duplicate id": (lambda c: c[1].update(id="q1"), r"line 2, id q1: this id stands before, at .*x.jsonl, line 1"),
+    "no id": (lambda c: c[1].pop("id"), r"line 2: `id` is None; give each question an id"),
+    "empty id": (lambda c: c[1].update(id=" "), r"line 2: `id` is ' '"),
+    "id true": (lambda c: c[1].update(id=True), r"line 2: `id` is True"),
+    "id is Indonesian": (lambda c: c[1].update(id=c[1]["Indonesian"]), r"line 2: `id` holds an object.*'Indonesian'"),
+    "not an object": (lambda c: c.__setitem__(1, ["q2"]), r"line 2: list instead of an object"),
+    "missing language": (
+        lambda c: c[1].pop("Chinese"),
+        r"line 2, id q2, language zh: missing \(it has en, id\); add it or ask",
+    ),
+    "language twice": (twice_named, r"line 2, id q2, language zh: given twice, again as 'zh'"),
+    "language no object": (
+        lambda c: c[1].update(Chinese="安"),
+        r"line 2, id q2, language zh: str instead of an object",
+    ),
+    "one choice more": (
+        change("Chinese", choices=["(A) 鲍勃", "(B) 安", "(C) 马克"]),
+        r"line 2, id q2, language zh: 3 choices where en has 2; options must be parallel",
+    ),
+    "one choice": (
+        change("Chinese", choices=["安"], answer="安"),
+        r"line 2, id q2, language zh: 1 choice\(s\).*at least 2",
+    ),
+    "gold differs": (
+        change("Chinese", answer="(A) 鲍勃"),
+        r"line 2, id q2, language zh: the answer is choice 0 \(from 0\) where in en it is 1",
+    ),
+    "answer not a choice": (
+        change("Chinese", answer="(B) 马克"),
+        r"line 2, id q2, language zh: the answer '\(B\) 马克' is not among the choices \(鲍勃 \| 安\); copy it",
+    ),
+    "answer a letter": (change("Chinese", answer="B"), r"line 2, id q2, language zh: the answer 'B' is not among"),
+    "answer an index": (change("Chinese", answer=1), r"line 2, id q2, language zh: answer is int, not text"),
+    "no answer": (change("Chinese", answer=None), r"line 2, id q2, language zh: no 'answer'"),
+    "empty question": (change("Chinese", question=" \n"), r"line 2, id q2, language zh: question is empty"),
+    "empty choice": (
+        change("Chinese", choices=["(A) 鲍勃", ""]),
+        r"line 2, id q2, language zh: choice 1 \(from 0\) is empty",
+    ),
+    "half a character": (
+        change("Chinese", question="\ud83d?"),
+        r"line 2, id q2, language zh: question has half a character",
+    ),
+    "label alone": (
+        change("Chinese", choices=["(A)", "(B) 安"]),
+        r"line 2, id q2, language zh: choice A is empty",
+    ),
+    "labels out of order": (
+        change("Chinese", choices=["(B) 鲍勃", "(A) 安"]),
+        r"line 2, id q2, language zh: the choices are labelled B, A; label them A, B, C",
+    ),
+    "choices a text": (change("Chinese", choices="鲍勃"), r"line 2, id q2, language zh: choices is str, not a list"),
+    "choice a number": (
+        change("Chinese", choices=[1, "安"]),
+        r"line 2, id q2, language zh: choice 0 \(from 0\) is int, not text",
+    ),
+    "no context": (change("Chinese", context=None), r"line 2, id q2, language zh: has no context, unlike en"),
+    "context a list": (change("Chinese", context=[]), r"line 2, id q2, language zh: context is list, not text"),
+    "unknown language": (
+        lambda c: [row.update(Klingon=row["English"]) for row in c],
+        r"line 1, id q1: unknown language 'Klingon'; known: ar, ",
+    ),
+    "no language": (lambda c: (c.clear(), c.append({"id": "q1"})), r"line 1, id q1: no language"),
+}
+
+
+@pytest.mark.parametrize("violation", VIOLATIONS)
+def test_a_violation_names_file_line_id_language_and_remedy(tmp_path: Path, violation: str) -> None:
+    spoil, message = VIOLATIONS[violation]
+    content = rows()
+    spoil(content)
+    path = write(tmp_path / "x.jsonl", content)
+    with pytest.raises(CrossinError, match=f"^{path}, {message}") as caught:
+        load_file(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_languages_not_asked_for_are_not_checked(tmp_path: Path) -> None:
+    content = rows()
+    content[1]["Chinese"]["answer"] = "?"
+    content[1]["Klingon"] = {"question": "nuq?"}
+    data = load_file(write(tmp_path / "x.jsonl", content), languages=["Indonesian", "en"])
+    assert data.languages == ("id", "en")
+
+
+@pytest.mark.parametrize(
+    ("languages", "message"),
+    [
+        (["en", "xx"], "unknown language 'xx'"),
+        (["en", "English"], "language en is asked for twice"),
+        ([], "no languages"),
+    ],
+)
+def test_languages_asked_for_wrongly(tmp_path: Path, languages: list[str], message: str) -> None:
+    with pytest.raises(CrossinError, match=message):
+        load_file(write(tmp_path / "x.jsonl", rows()), languages=languages)
+
+
+def spoil_file(path: Path, kind: str) -> Path:
+    """Make one of the files that cannot be read; returns its path."""
+    whole = write(path / "whole.jsonl", rows()).read_bytes()
+    target = path / {"cut gzip": "x.jsonl.gz", "no gzip": "x.jsonl.gz"}.get(kind, "x.jsonl")
+    if "parquet" in kind:
+        target = path / "x.parquet"
+        write_parallel(load_file(path / "whole.jsonl"), target)
+        target.write_bytes({"cut": target.read_bytes()[:-40], "no": whole, "empty": b""}[kind.split()[0]])
+    elif kind == "directory":
+        target.mkdir()
+    elif kind == "no array":
+        (target := path / "x.json").write_text('{"id": "q1"}', encoding="utf-8")
+    elif kind == "unknown ending":
+        (target := path / "x.csv").write_bytes(whole)
+    elif kind != "missing":
+        target.write_bytes(
+            {
+                "truncated": whole[: len(whole) - 60],
+                "not json": whole + b"<html>\n",
+                "not utf-8": whole.replace("五".encode(), b"\xff\xfe"),
+                "empty": b"",
+                "blank": b"\n \n",
+                "key twice": b'{"id": "q1", "en": {}, "en": {}}\n',
+                "nested": b"[" * 100_000 + b"\n",
+                "cut gzip": gzip.compress(whole)[:-20],
+                "no gzip": whole,
+            }[kind]
+        )
+    return target
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("truncated", r", line 2: not JSON \(.*\); the file may be cut short"),
+        ("not json", r", line 3: not JSON"),
+        ("not utf-8", r", line 1: not UTF-8; save the file as UTF-8"),
+        ("empty", r": empty; a parallel set holds one question a line"),
+        ("blank", r": empty"),
+        ("key twice", r", line 1: key 'en' stands twice in one object"),
+        ("nested", r", line 1: not JSON \(nested too deep\)"),
+        ("cut gzip", r": damaged or cut short gzip file"),
+        ("no gzip", r": damaged or cut short gzip file"),
+        ("cut parquet", r": not a Parquet file, or cut short"),
+        ("no parquet", r": not a Parquet file, or cut short"),
+        ("empty parquet", r": empty"),
+        ("directory", r": is a directory, not a file"),
+        ("missing", r": no such file"),
+        ("no array", r": must hold a JSON array"),
+        ("unknown ending", r": unknown kind of file; a parallel set ends in .jsonl"),
+    ],
+)
+def test_a_file_that_cannot_be_read_gives_one_clear_message(tmp_path: Path, kind: str, message: str) -> None:
+    path = spoil_file(tmp_path, kind)
+    with pytest.raises(CrossinError, match=f"^{path}{message}") as caught:
+        load_file(path)
+    assert "\n" not in str(caught.value)
