@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from crossin_metrics.errors import CrossinError
 
 DATA_DIR_VARIABLE = "CROSSIN_DATA_DIR"  # the folder of local sets, where none is given
 # Most preferred first: where a folder holds a set twice, this one is read.
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".json")
-
-_REFUSED = (401, 403, 404)  # the hub knows no such repository or revision, or gives no access: the next place is asked
-_HUB_TIMEOUT = 10.0  # seconds for the one reachability request; the client's own retries take 23 s without a network
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,77 +116,90 @@ def _parse_json(text: str, where: str) -> Any:
         ) from error
 
 
-def hub_rows(places: Sequence[tuple[str, str | None]], split: str, revision: str | None) -> tuple[list[Located], str]:
-    """Read raw rows from the first hub data set of `places` (repository, config or None) that has them.
+def open_text(path: Path) -> TextIO:
+    """Open a text file, gzip or not, as UTF-8 (a byte order mark is skipped)."""
+    try:
+        with path.open("rb") as raw:
+            magic = raw.read(2)
+        if magic == b"\x1f\x8b":
+            return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
+        return path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise CrossinError(f"{path}: cannot be read: {error.strerror or error}") from None
 
-    One short request asks whether the hub is there, because its client's own retries take half a minute; without an
-    answer only the local cache is tried. Data sets with loading scripts are refused (`trust_remote_code` is never set).
 
-    Returns:
-        The rows, and the source as `hub:<repository>[/<config>]@<commit, or "cache">`.
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers from 1, blank ones left out.
 
     Raises:
-        CrossinError: none of the places gave the set; says why for each, and what to do instead.
+        CrossinError: the file cannot be read, is cut off inside its compression, or is not UTF-8.
     """
-    import datasets
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError
-
-    online = not huggingface_hub.constants.HF_HUB_OFFLINE
-    reasons = [] if online else ["HF_HUB_OFFLINE is set"]
-    for repo, config in places:
-        label = f"{repo}/{config}" if config else repo
-        commit: str | None = None
-        if online:
-            try:
-                commit = huggingface_hub.HfApi().dataset_info(repo, revision=revision, timeout=_HUB_TIMEOUT).sha
-            except Exception as error:  # which class depends on the client's transport
-                status = getattr(getattr(error, "response", None), "status_code", None)
-                if isinstance(error, HfHubHTTPError) and status in _REFUSED:
-                    reasons.append(f"{label}: {_reason(error)}")
-                    continue
-                online = False
-                reasons.append(f"no answer from {huggingface_hub.constants.ENDPOINT}: {_reason(error)}")
-        try:
-            with nullcontext() if online else _hub_offline():
-                table = datasets.load_dataset(repo, config, split=split, revision=commit or revision)
-        except Exception as error:  # whatever the library raises becomes part of the one message below
-            absent = not online and isinstance(error, ConnectionError)
-            reasons.append(f"{label}: {'not in the cache' if absent else _reason(error)}")
-            continue
-        commit = commit or _cached_commit(table)
-        if revision is not None and not online and not commit.startswith(revision):
-            reasons.append(f"{label}: the cache has {commit}, which cannot be told to be {revision}")
-            continue
-        where = f"hub:{label}@{commit}"
-        return [Located(f"{where}, row {number}", row) for number, row in enumerate(table.to_list(), 1)], where
-    raise CrossinError(
-        f"cannot get the data from the hub or its local cache ({'; '.join(reasons)}); "
-        "put the files into a folder and name it by data_dir or CROSSIN_DATA_DIR, "
-        "or load the set once with a network and set HF_HUB_OFFLINE=1 afterwards"
-    )
-
-
-def _cached_commit(table: Any) -> str:
-    """The commit a cached data set was made from: the name of its folder (the library keeps no other record of it)."""
-    files = table.cache_files
-    return Path(files[0]["filename"]).parent.name if files else "cache"
-
-
-def _reason(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__} {lines[0][:160] if lines else ''}".rstrip()
-
-
-@contextmanager
-def _hub_offline() -> Iterator[None]:
-    """Make both libraries use their caches at once, as HF_HUB_OFFLINE=1 would; they read it only at import."""
-    import datasets
-    import huggingface_hub
-
-    before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
-    datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = True
+    number = 0
     try:
-        yield
-    finally:
-        datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE = before
+        with open_text(path) as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.isspace():
+                    yield number, line
+    except UnicodeDecodeError as error:
+        raise CrossinError(f"{path}:{number + 1}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CrossinError(f"{path}: cut off after line {number} ({error}); copy or write it again") from None
+    except OSError as error:
+        raise CrossinError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSON Lines file with their line numbers.
+
+    Raises:
+        CrossinError: a line is no JSON object; the message names it and how many rows before it were good.
+    """
+    for good, (number, line) in enumerate(numbered_lines(path)):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+            raise CrossinError(
+                f"{path}:{number}: not a whole JSON object ({reason}); {good} rows before it are good: "
+                "the file was cut off or is no JSON Lines; write it again or remove that line"
+            ) from None
+        if not isinstance(row, dict):
+            raise CrossinError(f"{path}:{number}: a JSON {type(row).__name__} where a row's object was expected")
+        yield number, row
+
+
+def csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(1 << 30)
+    try:
+        with open_text(path) as stream:
+            reader = csv.DictReader(stream)
+            if any(not (name or "").strip() for name in reader.fieldnames or [""]):
+                raise CrossinError(f"{path}:1: an unnamed column; the first line must name the columns")
+            for row in reader:
+                if None in row or None in row.values():
+                    raise CrossinError(
+                        f"{path}:{reader.line_num}: {'too many' if None in row else 'too few'} values for the "
+                        f"{len(reader.fieldnames or [])} columns; the line is cut off or a comma is not quoted"
+                    )
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise CrossinError(f"{path}:{reader.line_num}: broken CSV ({error})") from None
+    except UnicodeDecodeError as error:
+        raise CrossinError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CrossinError(f"{path}: cut off ({error}); copy or write it again") from None
+
+
+def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as parquet:
+            for batch in parquet.iter_batches():
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except (pa.ArrowException, OSError) as error:
+        raise CrossinError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]}); write it again") from None

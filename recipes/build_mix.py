@@ -7,105 +7,16 @@ machine, and the same bytes for the same version of pyarrow. Nothing is left beh
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import json
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import file_sha256
 from recipes.common.options import parse, run
+from recipes.mixes.build import build
 from recipes.mixes.config import MixConfig
-
-if TYPE_CHECKING:
-    from recipes.mixes.card import Statistics
-    from recipes.mixes.plan import Plan
-    from recipes.mixes.sources import Store
-
-_BUILDING = ".building"
-FILES = ("train.parquet", "README.md", "config.yaml", "manifest.json")
-
-
-def build(config: MixConfig) -> dict[str, Any]:
-    """Build the mix and return its manifest; do nothing if the folder already holds this very mix.
-
-    Raises:
-        CrossinError: a source is unreadable or inconsistent; the options leave nothing to draw; the folder holds
-            something else; or writing failed (the folder is then as it was).
-    """
-    from recipes.mixes.card import Statistics, card, fingerprint, manifest
-    from recipes.mixes.plan import make_plan
-
-    target = Path(config.output_dir)
-    old = _existing(target)
-    with _scratch(target) as scratch:
-        try:
-            base, seed = open_sources(config, scratch / "stores")
-            stores = {role: store for role, store in (("base", base), ("seed", seed)) if store is not None}
-            sources = {role: store.info for role, store in stores.items()}
-            wanted = fingerprint(config, sources)
-            if old is not None and old["fingerprint"] == wanted and _sha256(target / FILES[0]) == old["parquet_sha256"]:
-                print(f"{target} is up to date: {old['n_rows']:,} rows", file=sys.stderr)
-                return old
-            if old is not None and not config.overwrite:
-                what = "is damaged" if old["fingerprint"] == wanted else "was made from other options or sources"
-                raise CrossinError(f"{target} holds a mix that {what}: choose another folder, or add --overwrite")
-            plan = make_plan(config, len(base) if base else 0, len(seed) if seed else 0)
-            statistics = Statistics(_tokenizer(config.tokenizer))
-            folder = scratch / "mix"
-            folder.mkdir()
-            _write_rows(folder / FILES[0], plan, config, base, seed, statistics)
-            facts = manifest(config, plan, sources, statistics, wanted, _sha256(folder / FILES[0]))
-            (folder / FILES[1]).write_text(card(config, facts), encoding="utf-8")
-            (folder / FILES[2]).write_text(_yaml(config), encoding="utf-8")
-            (folder / FILES[3]).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            _swap_in(folder, target, scratch)
-        except OSError as error:
-            raise CrossinError(f"{target}: writing the mix failed ({error}); nothing was changed there") from error
-    return facts
-
-
-def open_sources(config: MixConfig, folder: Path) -> tuple[Store | None, Store | None]:
-    """The base and the seed store, laid out in `folder`; None for one that the mix does not need."""
-    from recipes.mixes.config import PIVOT
-    from recipes.mixes.sources import SourceSpec, build_store, parse_fields
-
-    base = seed = None
-    if config.variant != "seed_only" and config.n_base != 0 and config.base_seed_ratio != 0:
-        spec = SourceSpec(
-            config.base_set,
-            (PIVOT,),
-            parse_fields(config.base_fields, "base_fields"),
-            config.base_config,
-            config.base_split,
-            config.base_revision,
-            config.base_licence,
-            bad_rows=config.bad_rows,
-        )
-        base = build_store(spec, folder)
-    if config.samples != 0 or (config.trans and config.n_trans != 0):
-        spec = SourceSpec(
-            config.seed_set,
-            tuple(config.seed_languages),
-            parse_fields(config.seed_fields, "seed_fields"),
-            config.seed_config,
-            config.seed_split,
-            config.seed_revision,
-            config.seed_licence,
-            parallel=True,
-            bad_rows=config.bad_rows,
-        )
-        seed = build_store(spec, folder)
-    return base, seed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,113 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         file=sys.stderr,
     )
     return 0
-
-
-def _write_rows(
-    path: Path, plan: Plan, config: MixConfig, base: Store | None, seed: Store | None, statistics: Statistics
-) -> None:
-    import pyarrow.parquet as pq
-    from tqdm import tqdm
-
-    from recipes.mixes.rows import render_all, schema
-
-    # Every setting that shapes the bytes is stated, so that a new default of pyarrow does not change them.
-    settings: dict[str, Any] = {
-        "version": "2.6",
-        "compression": "zstd",
-        "compression_level": 3,
-        "use_dictionary": ["part", "in_lang", "out_lang", "source"],
-        "data_page_version": "1.0",
-        "data_page_size": 1 << 20,
-        "write_statistics": True,
-        "store_schema": True,
-    }
-    with (
-        pq.ParquetWriter(path, schema(), **settings) as writer,
-        tqdm(total=len(plan), unit=" rows", desc="mix", disable=None, mininterval=1.0) as progress,
-    ):
-        for batch in render_all(plan, config, base, seed, config.num_workers):
-            statistics.add(batch)
-            writer.write_batch(batch)
-            progress.update(batch.num_rows)
-
-
-def _existing(target: Path) -> dict[str, Any] | None:
-    """The manifest of a mix that is there already; None if the folder is absent or empty."""
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return None
-    if not target.is_dir() or not (target / FILES[3]).is_file():
-        raise CrossinError(f"{target} exists and holds no mix: choose another folder (--overwrite replaces mixes only)")
-    unknown = sorted(path.name for path in target.iterdir() if path.name not in FILES)
-    if unknown:
-        raise CrossinError(f"{target} holds files beside the mix ({', '.join(unknown[:3])}): choose another folder")
-    try:
-        content = json.loads((target / FILES[3]).read_text(encoding="utf-8"))
-        return {**content, "fingerprint": str(content["fingerprint"]), "parquet_sha256": str(content["parquet_sha256"])}
-    except (OSError, ValueError, KeyError, TypeError):  # damaged: never equal to what is wanted
-        return {"fingerprint": "", "parquet_sha256": "", "n_rows": 0}
-
-
-@contextlib.contextmanager
-def _scratch(target: Path) -> Iterator[Path]:
-    """A folder beside the target, on the same file system, so that a rename can move the finished mix in.
-
-    A build that was killed leaves its own behind; its lock is then free, and the next build removes it.
-    """
-    parent = target.absolute().parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for other in parent.glob(f".{target.name}.*{_BUILDING}"):
-            if (other / "lock").is_file():
-                with (other / "lock").open("rb") as lock, contextlib.suppress(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(other, ignore_errors=True)
-        folder = tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=_BUILDING, dir=parent)
-    except OSError as error:
-        raise CrossinError(f"cannot write to {parent}: {error.strerror or error}") from error
-    with folder as name, (Path(name) / "lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield Path(name)
-
-
-def _swap_in(folder: Path, target: Path, scratch: Path) -> None:
-    """Move the finished folder to the target; an older mix there is put back if that fails."""
-    for k in range(3):
-        aside = scratch / f"old{k}"
-        with contextlib.suppress(FileNotFoundError):
-            target.replace(aside)
-        try:
-            folder.replace(target)
-            return
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and k < 2:
-                continue  # another build of the same folder came in between; the last one wins
-            if aside.exists():
-                aside.replace(target)
-            raise
-
-
-def _sha256(path: Path) -> str:
-    return file_sha256(path) if path.is_file() else ""
-
-
-def _tokenizer(name: str | None) -> Any:
-    if name is None:
-        return None
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise CrossinError(f"tokenizer {name!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-
-
-def _yaml(config: MixConfig) -> str:
-    import yaml
-
-    return "# The merged options of this mix; build it again with --config.\n" + yaml.safe_dump(
-        config.portable(), sort_keys=False, allow_unicode=True
-    )
 
 
 if __name__ == "__main__":

@@ -128,6 +128,7 @@ def fit(
     """Train, from the last whole checkpoint if there is one; write adapter, log and manifest."""
     from transformers import set_seed
 
+    from crossin_metrics import files
     from recipes.tuning import cards, checks, labels, manifest, run_folder
     from recipes.tuning import model as models
     from recipes.tuning.checkpoints import last_whole
@@ -160,8 +161,8 @@ def fit(
     facts = manifest.collect(trainer, meter, tune, train, model, report, plan, settings)
     if train.should_save:
         run_folder.write_log(output, trainer.state.log_history)
-        run_folder.write_text(output / "adapter" / "README.md", cards.adapter_card(facts))
-        run_folder.write_json(output / run_folder.MANIFEST, facts)
+        files.write_text(output / "adapter" / "README.md", cards.adapter_card(facts))
+        files.write_json(output / run_folder.MANIFEST, facts)
         say(
             f"adapter: {output / 'adapter'}; {facts['steps']:,} steps, loss {facts['first_loss']:.3f} -> "
             f"{facts['last_loss']:.3f}, {facts['tokens_per_second']:.0f} tokens/s"
@@ -187,8 +188,8 @@ def find_mix(tune: TuneOptions, output: Path, build: bool) -> Path:
             raise CrossinError(f"mix_options change a mix configuration (.yaml), and mix is {tune.mix}")
         return path
     if build:
-        from recipes.build_mix import build as build_mix
         from recipes.common.options import parse
+        from recipes.mixes.build import build as build_mix
         from recipes.mixes.config import MixConfig
 
         arguments = ["--config", str(path), "--output_dir", str(output / "mix"), "--overwrite", str(tune.overwrite)]

@@ -80,7 +80,7 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
             source_language=o.source_language,
             languages=o.languages,
             gates=build_gates(gate_options.gates, [o.source_language, *o.languages]),
-            dear_gates=build_neural_gates(gate_options),
+            expensive_gates=build_neural_gates(gate_options),
             mask_numbers=gate_options.mask_numbers,
             kinds=gate_options.kinds if o.source_language == "en" else [],  # their rules read English
         )

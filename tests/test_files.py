@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from crossin_metrics.files import appearing, file_sha256
+from crossin_metrics.files import atomic_path, file_sha256
 
 
 def test_it_appears_at_the_end_of_the_block(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    with appearing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
         assert temporary.parent == tmp_path  # the same file system, so that a rename can do
@@ -27,7 +27,7 @@ def test_an_older_file_outlives_an_error(tmp_path: Path, error: BaseException) -
     path.write_text("old")
 
     def fail() -> None:
-        with appearing(path) as temporary:
+        with atomic_path(path) as temporary:
             temporary.write_text("half")
             raise error
 
@@ -45,7 +45,7 @@ def test_threads_do_not_take_each_others_file(tmp_path: Path) -> None:
         start.wait()
         try:
             for _ in range(50):
-                with appearing(path) as temporary:
+                with atomic_path(path) as temporary:
                     temporary.write_text(str(number) * 1000)
         except OSError as error:
             errors.append(error)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crossin_metrics.commands.arguments import count
 
 if TYPE_CHECKING:
-    from crossin_metrics.sets.loading import ParallelMCQ
+    from crossin_metrics.sets.parallel_set import ParallelMCQ
     from crossin_metrics.shortcuts.report import Report
 
 _EPILOG = """\
@@ -112,7 +112,8 @@ def _load(name: str, languages: str | None, data_dir: str | None) -> ParallelMCQ
         CrossinError: nothing of that name, or a set that is broken.
     """
     from crossin_metrics.errors import CrossinError
-    from crossin_metrics.sets.loading import BUILT, HUB_SETS, PACKAGED, SUFFIXES, load_file, load_parallel
+    from crossin_metrics.sets.catalogue import BUILT, HUB_SETS, PACKAGED
+    from crossin_metrics.sets.loading import SUFFIXES, load_file, load_parallel
     from crossin_metrics.sets.schema import unique_codes
 
     codes = None if languages is None else unique_codes(languages)
@@ -158,7 +159,7 @@ def _write(folder: Path, report: Report, as_json: str, *, plots: bool) -> None:
         CrossinError: one cannot be written.
     """
     from crossin_metrics.errors import CrossinError
-    from crossin_metrics.files import appearing
+    from crossin_metrics.files import atomic_path
     from crossin_metrics.shortcuts.render import markdown
 
     files: dict[str, str | bytes] = {"artefacts.json": as_json + "\n"}
@@ -170,7 +171,7 @@ def _write(folder: Path, report: Report, as_json: str, *, plots: bool) -> None:
     for name, content in files.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with appearing(folder / name) as temporary:
+            with atomic_path(folder / name) as temporary:
                 temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         except OSError as error:
             raise CrossinError(f"--output_dir {folder}: cannot be written ({error.strerror or error})") from None

@@ -158,7 +158,7 @@ def _read(
 
 
 def _record(match: Match, joined: Joined, tested: dict[str, Tested]) -> dict[str, Any]:
-    from crossin_metrics.signatures import signature_of
+    from crossin_metrics.runs.signature import signature_of
 
     return {
         "benchmark": match.benchmark,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from crossin_metrics.commands.score_tables import align, number
+from crossin_metrics.text_tables import align, number
 
 if TYPE_CHECKING:
     from crossin_metrics.runs.comparison import Joined, Match, Tested

@@ -173,11 +173,11 @@ def write(path: Path, text: str) -> None:
         CrossinError: it cannot be written.
     """
     from crossin_metrics.errors import CrossinError
-    from crossin_metrics.files import appearing
+    from crossin_metrics.files import atomic_path
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with appearing(path) as temporary:
+        with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise CrossinError(f"{path}: cannot be written: {error.strerror or error}") from None

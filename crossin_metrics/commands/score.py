@@ -159,10 +159,10 @@ def _progress() -> Callable[[str], None] | None:
 
 def _write(path: Path, text: str) -> None:
     from crossin_metrics.errors import CrossinError
-    from crossin_metrics.files import appearing
+    from crossin_metrics.files import atomic_path
 
     try:
-        with appearing(path) as temporary:
+        with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise CrossinError(f"--out {path}: cannot be written: {error.strerror or error}") from None

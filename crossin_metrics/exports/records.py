@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run
+from crossin_metrics.runs.signature import fields_of, signature_of
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, bootstrap, percentile_intervals, standard_errors
-from crossin_metrics.signatures import fields_of, signature_of
 
 
 class Metric(NamedTuple):

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from crossin_metrics.scores.answer_matrix import Questions, check_questions
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
 
@@ -117,7 +117,7 @@ class _Table:
     rows: tuple[Row, ...]  # question-major
 
 
-def _questions(table: _Table) -> Questions:
+def _questions(table: _Table) -> AnswerMatrix:
     """Pack the rows of whole questions into the arrays that scores are counted in."""
     shape = (len(table.ids), len(table.languages))
     widest = max(len(row.order) for row in table.rows)
@@ -128,7 +128,7 @@ def _questions(table: _Table) -> Questions:
         orders[at][: len(row.order)] = row.order
         if row.logprobs is not None and row.answer >= 0:
             logprobs[at][: len(row.order)] = row.logprobs
-    return check_questions(
+    return answer_matrix(
         np.array([row.answer for row in table.rows]).reshape(shape),
         np.array([row.gold for row in table.rows]).reshape(shape),
         table.languages,

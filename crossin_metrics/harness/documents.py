@@ -11,7 +11,8 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.options import TaskOptions
 from crossin_metrics.harness.prompts import LETTERS, prompt_for
-from crossin_metrics.sets.loading import DATA_DIR_VARIABLE, ParallelMCQ, load_parallel
+from crossin_metrics.sets.loading import DATA_DIR_VARIABLE, load_parallel
+from crossin_metrics.sets.parallel_set import ParallelMCQ
 
 logger = logging.getLogger("lm_eval.crossin")
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.languages import log_language
+from crossin_metrics.records import json_lines
 from crossin_metrics.report.entries import Entry
-from crossin_metrics.runs.harness_families import log_language
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.sample_logs import task_of
 from crossin_metrics.runs.seaeval_logs import read_samples
-from crossin_metrics.runs.tables import json_lines
 
 MAX_QUESTIONS = 200
 MAX_BYTES = 6_000_000

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.records import json_lines, numbered_lines
 from crossin_metrics.report.folder import MARKER
 from crossin_metrics.report.labels import Labels
 from crossin_metrics.runs.harness_families import find_family
@@ -25,7 +26,6 @@ from crossin_metrics.runs.run import Run, file_kind, read_predictions
 from crossin_metrics.runs.sample_logs import can_read, settings_of, task_of
 from crossin_metrics.runs.seaeval_logs import is_parallel
 from crossin_metrics.runs.signature import setup_of
-from crossin_metrics.runs.tables import json_lines, numbered_lines
 from crossin_metrics.scores.definitions import score_questions
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT[\d.:-]+)\.json")

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.tables import open_text
+from crossin_metrics.records import open_text
 
 COSTS = ("tokens", "seconds", "peak_memory_gb", "trained_parameters")
 COLUMNS = ("run", "name", "base", "system", "arm", "n_samples", "translation", "tag", "seed", *COSTS)

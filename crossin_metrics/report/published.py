@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.languages import log_language
+from crossin_metrics.records import open_text
 from crossin_metrics.report.entries import METRICS, Entry, _mean_scores
 from crossin_metrics.report.labels import label_of_name
-from crossin_metrics.runs.harness_families import log_language
-from crossin_metrics.runs.tables import open_text
 
 _COLUMNS = ("base", "system", "benchmark", *METRICS)
 

@@ -15,9 +15,15 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run
-from crossin_metrics.scores.answer_matrix import Questions, check_questions
-from crossin_metrics.signatures import differences, signature_fields
-from crossin_metrics.scores.uncertainty import Comparison, approximate_randomization, minimum_detectable_difference, paired_bootstrap
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
+from crossin_metrics.scores.significance import holm
+from crossin_metrics.scores.uncertainty import (
+    Comparison,
+    approximate_randomization,
+    minimum_detectable_difference,
+    paired_bootstrap,
+)
+from crossin_metrics.runs.signature import differences, signature_fields
 
 DEFAULT_KEYS = ("acc", "consistency", "ac3")
 POWER = 0.8  # of the smallest difference that is reported; the usual choice (Card et al. 2020)
@@ -51,8 +57,8 @@ class Joined:
         languages_only_a, languages_only_b: codes that each has alone.
     """
 
-    a: Questions
-    b: Questions
+    a: AnswerMatrix
+    b: AnswerMatrix
     languages: tuple[str, ...]
     ids: tuple[str, ...]
     only_a: int
@@ -216,9 +222,9 @@ def _same(a: Run, b: Run, ids: Sequence[str], left: np.ndarray, right: np.ndarra
         )
 
 
-def _cut(run: Run, rows: list[int], languages: Sequence[str]) -> Questions:
+def _cut(run: Run, rows: list[int], languages: Sequence[str]) -> AnswerMatrix:
     at = np.ix_(rows, [run.languages.index(code) for code in languages])
-    return check_questions(
+    return answer_matrix(
         run.answers[at],
         run.gold[rows],
         languages,
@@ -228,23 +234,6 @@ def _cut(run: Run, rows: list[int], languages: Sequence[str]) -> Questions:
     )
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for having been taken together: Holm's step-down (1979), valid under any dependence.
-
-    Returns:
-        Adjusted p-values in the given order, each in [its own, 1]; at or below alpha are those rejected with a
-        family-wise error of at most alpha.
-
-    Raises:
-        CrossinError: a number outside [0, 1].
-    """
-    if any(not 0.0 <= p <= 1.0 for p in p_values):
-        raise CrossinError(f"p-values must be in [0, 1], got {list(p_values)}")
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[i]))
-        adjusted[i] = highest
-    return adjusted
 
 
 def compare_questions(

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.languages import LANGUAGES, language_code
 
 _XX = r"(?P<language>[a-z]{2,3})"
 _FLORES = r"(?P<language>[a-z]{3}_[A-Za-z]{4})"
@@ -135,56 +134,5 @@ def gold_index(doc: Mapping[str, Any], family: Family) -> int:
     return index
 
 
-# ISO 639-1, so that a table may hold any of these languages; https://www.loc.gov/standards/iso639-2/php/code_list.php
-_ISO_639_1 = frozenset(
-    """aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en
-    eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka
-    kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl
-    nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw
-    ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu""".split()  # noqa: SIM905
-)
-# The FLORES script tag that a language of the table is usually written in; another script stays a language of its own.
-_USUAL_SCRIPT = {
-    "Latin": "latn",
-    "Arabic": "arab",
-    "Bengali": "beng",
-    "Greek": "grek",
-    "Devanagari": "deva",
-    "Hangul": "hang",
-    "Tamil": "taml",
-    "Thai": "thai",
-    "Cyrillic": "cyrl",
-}
-_HAN_SCRIPT = {"zh": "hans", "ja": "jpan"}
 
 
-def log_language(name: str, *, strict: bool = False) -> str:
-    """The code of a language named in a log or a table, also outside the project's table of languages.
-
-    A FLORES code becomes the table's code where the script is that language's usual one (`eng_Latn` -> `en`,
-    `zho_Hans` -> `zh`), else it is kept in lower case (`ace_arab`, `zho_hant`, `hin_latn`): 122 Belebele variants
-    stay 122 languages. A two-letter locale loses its country (`pt_br` -> `pt`).
-
-    Args:
-        name: a code or an English or native name.
-        strict: refuse three-letter codes that are not in the table, since a slip cannot be told from a language.
-
-    Raises:
-        CrossinError: no language code.
-    """
-    key = name.strip().casefold().replace("-", "_")
-    tagged = re.fullmatch(r"([a-z]{2,3})_([a-z]{4})", key)
-    if tagged:
-        try:
-            code = language_code(tagged[1])
-        except CrossinError:
-            return key
-        usual = _HAN_SCRIPT.get(code) or _USUAL_SCRIPT.get(LANGUAGES[code].script)
-        return code if usual == tagged[2] else key
-    try:
-        return language_code(name)
-    except CrossinError:
-        bare = key.split("_")[0]
-        if bare in _ISO_639_1 or (not strict and re.fullmatch(r"[a-z]{2,3}(_\w+)?", key)):
-            return bare if bare in _ISO_639_1 else key
-        raise

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.harness_families import log_language
-from crossin_metrics.runs.tables import Row, RunKey, json_lines, numbered_lines, read_table
-from crossin_metrics.scores.answer_matrix import Questions, check_questions
+from crossin_metrics.languages import log_language
+from crossin_metrics.runs.tables import Row, RunKey, read_table
+from crossin_metrics.records import json_lines, numbered_lines
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 from crossin_metrics.runs.sample_logs import LogFields, can_read, read_sample_log, settings_of
 from crossin_metrics.runs.seaeval_logs import find_logs, is_parallel, read_seaeval_log
 
@@ -64,9 +65,9 @@ class Run:
     notes: tuple[str, ...] = ()
     n_incomplete: int = 0
 
-    def questions(self) -> Questions:
+    def questions(self) -> AnswerMatrix:
         """The answers as the scoring and bootstrap functions take them."""
-        return check_questions(
+        return answer_matrix(
             self.answers,
             self.gold,
             self.languages,

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.harness_families import log_language
-from crossin_metrics.runs.tables import Row, RunKey, open_text
+from crossin_metrics.languages import log_language
+from crossin_metrics.runs.tables import Row, RunKey
+from crossin_metrics.records import open_text
 
 _NAME = re.compile(r"(?P<mode>.+)_p(?P<prompt>\d+)\.json(\.gz)?")
 _LABEL = re.compile(r"\(([A-Z])\)\s*")

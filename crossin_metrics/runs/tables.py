@@ -7,17 +7,15 @@ read by `crossin_metrics.answers` where there is no `answer`). Formats are told 
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
 import math
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO, cast
+from typing import Any, NamedTuple
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.harness_families import log_language
+from crossin_metrics.records import csv_rows, json_lines, parquet_rows
+from crossin_metrics.languages import log_language
 
 
 class RunKey(NamedTuple):
@@ -48,56 +46,10 @@ class Row(NamedTuple):
     place: str = ""  # file:line, for messages
 
 
-def open_text(path: Path) -> TextIO:
-    """Open a text file, gzip or not, as UTF-8 (a byte order mark is skipped)."""
-    try:
-        with path.open("rb") as raw:
-            magic = raw.read(2)
-        if magic == b"\x1f\x8b":
-            return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
-        return path.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise CrossinError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers from 1, blank ones left out.
-
-    Raises:
-        CrossinError: the file cannot be read, is cut off inside its compression, or is not UTF-8.
-    """
-    number = 0
-    try:
-        with open_text(path) as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.isspace():
-                    yield number, line
-    except UnicodeDecodeError as error:
-        raise CrossinError(f"{path}:{number + 1}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise CrossinError(f"{path}: cut off after line {number} ({error}); copy or write it again") from None
-    except OSError as error:
-        raise CrossinError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSON Lines file with their line numbers.
-
-    Raises:
-        CrossinError: a line is no JSON object; the message names it and how many rows before it were good.
-    """
-    for good, (number, line) in enumerate(numbered_lines(path)):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            raise CrossinError(
-                f"{path}:{number}: not a whole JSON object ({reason}); {good} rows before it are good: "
-                "the file was cut off or is no JSON Lines; write it again or remove that line"
-            ) from None
-        if not isinstance(row, dict):
-            raise CrossinError(f"{path}:{number}: a JSON {type(row).__name__} where a row's object was expected")
-        yield number, row
 
 
 def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, Row]]:
@@ -110,7 +62,7 @@ def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, Row]]:
     Raises:
         CrossinError: a column is missing or a value is not what its column holds; with file, line, id, language.
     """
-    records = {"jsonl": json_lines, "csv": _csv_rows, "parquet": _parquet_rows}[kind](path)
+    records = {"jsonl": json_lines, "csv": csv_rows, "parquet": parquet_rows}[kind](path)
     task = _task_of(path)
     keys: dict[tuple[Any, ...], RunKey] = {}
     languages: dict[Any, str] = {}
@@ -247,41 +199,8 @@ def _list(value: Any, name: str, where: str) -> list[Any] | None:
     raise CrossinError(f"{where}: {name} is no list (in CSV: a JSON list such as [0, 1])")
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(1 << 30)
-    try:
-        with open_text(path) as stream:
-            reader = csv.DictReader(stream)
-            if any(not (name or "").strip() for name in reader.fieldnames or [""]):
-                raise CrossinError(f"{path}:1: an unnamed column; the first line must name the columns")
-            for row in reader:
-                if None in row or None in row.values():
-                    raise CrossinError(
-                        f"{path}:{reader.line_num}: {'too many' if None in row else 'too few'} values for the "
-                        f"{len(reader.fieldnames or [])} columns; the line is cut off or a comma is not quoted"
-                    )
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise CrossinError(f"{path}:{reader.line_num}: broken CSV ({error})") from None
-    except UnicodeDecodeError as error:
-        raise CrossinError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise CrossinError(f"{path}: cut off ({error}); copy or write it again") from None
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        with pq.ParquetFile(path) as parquet:
-            for batch in parquet.iter_batches():
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except (pa.ArrowException, OSError) as error:
-        raise CrossinError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]}); write it again") from None
 
 
 def _task_of(path: Path) -> str:

@@ -20,8 +20,8 @@ FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
-class Questions:
-    """One run's answers, checked by :func:`check_questions`. Language-major, so that a pass reads memory in a row.
+class AnswerMatrix:
+    """One run's answers, checked by :func:`answer_matrix`. Language-major, so that a pass reads memory in a row.
 
     Attributes:
         languages: codes, in the columns' order.
@@ -60,7 +60,7 @@ class Questions:
         return len(self.languages)
 
 
-def check_questions(
+def answer_matrix(
     answers: npt.ArrayLike,
     gold: npt.ArrayLike,
     languages: Sequence[str],
@@ -70,7 +70,7 @@ def check_questions(
     gold_positions: npt.ArrayLike | None = None,
     orders: npt.ArrayLike | None = None,
     logprobs: npt.ArrayLike | None = None,
-) -> Questions:
+) -> AnswerMatrix:
     """Check the arguments of :func:`crossin_metrics.scores.score` (which documents them) and pack them.
 
     Raises:
@@ -104,7 +104,7 @@ def check_questions(
     if scored is not None:
         _check_logprobs(scored, picked, counts, names)
     where, gold_where, one_order = _positions(columns, right, counts, positions, gold_positions, shown, names)
-    return Questions(
+    return AnswerMatrix(
         languages=names,
         answers=columns,
         gold=right,

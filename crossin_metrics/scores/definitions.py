@@ -56,7 +56,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.scores.answer_matrix import FloatArray, IntArray, Questions, check_questions
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray, IntArray, answer_matrix
 from crossin_metrics.scores.per_question import (
     PIVOT,
     Layout,
@@ -68,10 +68,10 @@ from crossin_metrics.scores.per_question import (
 )
 
 __all__ = [
+    "AnswerMatrix",
     "Layout",
-    "Questions",
     "Statistics",
-    "check_questions",
+    "answer_matrix",
     "harmonic_mean",
     "question_statistics",
     "score",
@@ -240,7 +240,7 @@ def score(
         CrossinError: wrong shapes, NaN, an option out of range, gold options that differ between languages, ...; the
             message names the first offending question row (0-based).
     """
-    questions = check_questions(
+    questions = answer_matrix(
         answers,
         gold,
         languages,
@@ -253,7 +253,7 @@ def score(
     return score_questions(questions)
 
 
-def score_questions(questions: Questions) -> dict[str, float]:
+def score_questions(questions: AnswerMatrix) -> dict[str, float]:
     """Score questions that are checked already; returns what :func:`score` returns."""
     layout = layout_of(questions)
     totals = np.zeros(len(layout.columns))
@@ -281,7 +281,7 @@ def subset_consistency(answers: npt.ArrayLike, languages: Sequence[str], subset:
     """
     picked = np.asarray(answers)
     placeholder = np.zeros(picked.shape[0] if picked.ndim else 0, dtype=np.int64)
-    questions = check_questions(picked, placeholder, languages)
+    questions = answer_matrix(picked, placeholder, languages)
     wanted = list(subset)
     unknown = [name for name in wanted if name not in questions.languages]
     if not wanted or unknown or len(set(wanted)) != len(wanted):

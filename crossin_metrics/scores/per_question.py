@@ -21,7 +21,7 @@ from crossin_metrics.scores.agreement import (
     same_place_counts,
     subset_shares,
 )
-from crossin_metrics.scores.answer_matrix import FloatArray, Questions, check_questions
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray, answer_matrix
 
 DEFAULT_SUBSET = 3  # the tolerance s of arXiv 2404.11932
 PIVOT = "en"  # transfer is counted from English
@@ -80,7 +80,7 @@ class Statistics:
         return self.layout.columns
 
 
-def layout_of(questions: Questions) -> Layout:
+def layout_of(questions: AnswerMatrix) -> Layout:
     """Return the columns that :func:`statistics_block` fills for these questions."""
     names, most = questions.languages, questions.max_choices
     n_languages = len(names)
@@ -119,7 +119,7 @@ def layout_of(questions: Questions) -> Layout:
     )
 
 
-def statistics_block(questions: Questions, layout: Layout, start: int, stop: int) -> FloatArray:
+def statistics_block(questions: AnswerMatrix, layout: Layout, start: int, stop: int) -> FloatArray:
     """Return the statistics of questions start..stop - 1 as `[n_columns, stop - start]`, each in [0, 1]."""
     block = slice(start, min(stop, questions.n_questions))
     answers, gold = questions.answers[:, block], questions.gold[block]
@@ -163,7 +163,7 @@ def statistics_block(questions: Questions, layout: Layout, start: int, stop: int
     return out
 
 
-def _fill_probabilities(questions: Questions, block: slice, into: dict[str, FloatArray]) -> None:
+def _fill_probabilities(questions: AnswerMatrix, block: slice, into: dict[str, FloatArray]) -> None:
     assert questions.logprobs is not None
     logprobs = questions.logprobs[block, :, : questions.max_choices]
     answered = (questions.answers[:, block] >= 0).T
@@ -176,7 +176,7 @@ def _fill_probabilities(questions: Questions, block: slice, into: dict[str, Floa
     into["rank"][0] = rank_consistency(logprobs, questions.n_choices[block], answered)
 
 
-def blocks(questions: Questions, layout: Layout) -> Iterator[slice]:
+def blocks(questions: AnswerMatrix, layout: Layout) -> Iterator[slice]:
     """Yield slices of questions whose statistics fit into a core's cache."""
     size = max(64, min(16384, _BLOCK_VALUES // len(layout.columns)))
     for start in range(0, questions.n_questions, size):
@@ -194,6 +194,6 @@ def question_statistics(
     Returns:
         Statistics with a matrix `[n_questions, n_columns]` of numbers in [0, 1].
     """
-    questions = check_questions(answers, gold, languages, **more)
+    questions = answer_matrix(answers, gold, languages, **more)
     layout = layout_of(questions)
     return Statistics(layout, statistics_block(questions, layout, 0, questions.n_questions).T)

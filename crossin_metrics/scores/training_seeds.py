@@ -43,9 +43,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.comparison import holm
-from crossin_metrics.scores.answer_matrix import FloatArray, Questions
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
 from crossin_metrics.scores.definitions import harmonic_mean
+from crossin_metrics.scores.significance import holm
 from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, bootstrap
 from crossin_metrics.students_t import critical_value, two_sided_p
 
@@ -140,7 +140,7 @@ class ArmComparison:
 
 
 def resample_arms(
-    arms: Mapping[str, Sequence[Questions | Sequence[Questions]]],
+    arms: Mapping[str, Sequence[AnswerMatrix | Sequence[AnswerMatrix]]],
     *,
     untrained: Sequence[str] = (),
     keys: Sequence[str] | None = None,
@@ -165,7 +165,9 @@ def resample_arms(
         CrossinError: no run; runs whose questions or languages differ; an untrained arm of several runs; an unknown or
             undefined key.
     """
-    nested = {name: [[run] if isinstance(run, Questions) else list(run) for run in runs] for name, runs in arms.items()}
+    nested = {
+        name: [[run] if isinstance(run, AnswerMatrix) else list(run) for run in runs] for name, runs in arms.items()
+    }
     flat = [(name, questions) for name, runs in nested.items() for run in runs for questions in run]
     _check(nested, flat, untrained)
     if seed is None:
@@ -333,7 +335,7 @@ def _n_resamples(arm: Arm) -> int:
     return len(next(iter(arm.values.values())))
 
 
-def _default_keys(questions: Questions) -> list[str]:
+def _default_keys(questions: AnswerMatrix) -> list[str]:
     across = ["consistency", "ac3"] if questions.n_languages > 1 else []
     return ["acc", *across, *(f"acc_{code}" for code in questions.languages)]
 
@@ -352,7 +354,7 @@ def _over_wordings(runs: Sequence[Mapping[str, float | FloatArray]], key: str) -
     return means[0] if len(means) == 1 else harmonic_mean(means[0], means[1])
 
 
-def _plain(questions: Questions, n_choices: np.ndarray) -> Questions:
+def _plain(questions: AnswerMatrix, n_choices: np.ndarray) -> AnswerMatrix:
     """Without what the headline scores do not need, and with a number of choices that all runs share."""
     return replace(
         questions, n_choices=n_choices, max_choices=int(n_choices.max()), logprobs=None, orders=None, one_order=False
@@ -360,7 +362,9 @@ def _plain(questions: Questions, n_choices: np.ndarray) -> Questions:
 
 
 def _check(
-    nested: Mapping[str, Sequence[Sequence[Questions]]], flat: Sequence[tuple[str, Questions]], untrained: Sequence[str]
+    nested: Mapping[str, Sequence[Sequence[AnswerMatrix]]],
+    flat: Sequence[tuple[str, AnswerMatrix]],
+    untrained: Sequence[str],
 ) -> None:
     for name, runs in nested.items():
         if not runs or any(not run for run in runs):

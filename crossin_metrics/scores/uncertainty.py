@@ -22,7 +22,7 @@ from statistics import NormalDist
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.scores.answer_matrix import FloatArray, Questions
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
 from crossin_metrics.scores.definitions import scores_from_means
 from crossin_metrics.scores.per_question import blocks, layout_of, statistics_block
 
@@ -71,7 +71,7 @@ class Comparison:
 
 
 def bootstrap(
-    questions: Questions,
+    questions: AnswerMatrix,
     *,
     n_resamples: int = DEFAULT_RESAMPLES,
     seed: int | None = 0,
@@ -80,7 +80,7 @@ def bootstrap(
     """Resample questions with replacement and score each resample (Efron 1979).
 
     Args:
-        questions: from :func:`crossin_metrics.scores.answer_matrix.check_questions`.
+        questions: from :func:`crossin_metrics.scores.answer_matrix.answer_matrix`.
         n_resamples: replicates, at least 2.
         seed: the same seed gives the same replicates; 0 is a seed, None takes a fresh one.
         keys: the scores wanted; None for all (without the two counts).
@@ -119,7 +119,7 @@ def percentile_intervals(replicates: Replicates, level: float = DEFAULT_LEVEL) -
 
 
 def bca_intervals(
-    questions: Questions, replicates: Replicates, level: float = DEFAULT_LEVEL
+    questions: AnswerMatrix, replicates: Replicates, level: float = DEFAULT_LEVEL
 ) -> dict[str, tuple[float, float]]:
     """Return the bias-corrected and accelerated interval (low, high) of each score (Efron 1987).
 
@@ -158,8 +158,8 @@ def bca_intervals(
 
 
 def paired_bootstrap(
-    a: Questions,
-    b: Questions,
+    a: AnswerMatrix,
+    b: AnswerMatrix,
     *,
     n_resamples: int = DEFAULT_RESAMPLES,
     seed: int | None = 0,
@@ -209,8 +209,8 @@ def paired_bootstrap(
 
 
 def approximate_randomization(
-    a: Questions,
-    b: Questions,
+    a: AnswerMatrix,
+    b: AnswerMatrix,
     *,
     n_resamples: int = 10_000,
     seed: int | None = 0,
@@ -271,7 +271,7 @@ def minimum_detectable_difference(standard_error: float, *, alpha: float = 0.05,
 
 
 def _resampled_means(
-    systems: tuple[Questions, ...], n_resamples: int, rng: np.random.Generator
+    systems: tuple[AnswerMatrix, ...], n_resamples: int, rng: np.random.Generator
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """Return, for each system, means `[n_columns]` over all questions and `[n_resamples, n_columns]` over resamples.
 
@@ -312,7 +312,7 @@ def _groups(n_resamples: int) -> Iterator[slice]:
         yield slice(start, min(start + _GROUP, n_resamples))
 
 
-def _accelerations(questions: Questions, estimate: dict[str, float]) -> dict[str, float]:
+def _accelerations(questions: AnswerMatrix, estimate: dict[str, float]) -> dict[str, float]:
     """Return sum d^3 / (6 (sum d^2)^1.5), d = mean of the leave-one-out scores - a leave-one-out score (Efron 1987)."""
     n, layout = questions.n_questions, layout_of(questions)
     totals = np.zeros(len(layout.columns))
@@ -335,7 +335,7 @@ def _accelerations(questions: Questions, estimate: dict[str, float]) -> dict[str
     return result
 
 
-def _comparable(a: Questions, b: Questions) -> tuple[Questions, Questions]:
+def _comparable(a: AnswerMatrix, b: AnswerMatrix) -> tuple[AnswerMatrix, AnswerMatrix]:
     """Check that two systems answered the same questions, and reduce both to what both have."""
     if a.languages != b.languages:
         raise CrossinError(f"the systems' languages differ: {list(a.languages)} and {list(b.languages)}")

@@ -17,8 +17,8 @@ from itertools import combinations
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.sets.loading import Item, ParallelMCQ
-from crossin_metrics.sets.schema import unique_codes
+from crossin_metrics.sets.parallel_set import ParallelMCQ
+from crossin_metrics.sets.schema import Item, unique_codes
 from crossin_metrics.sets.xquad import Passage, Question, article_halves, load_xquad
 
 NAME = "cross_xquad_spans"

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.records import DATA_DIR_VARIABLE, Located, hub_rows, read_text
+from crossin_metrics.hub import hub_rows
+from crossin_metrics.records import DATA_DIR_VARIABLE, Located, read_text
 from crossin_metrics.sets.schema import unique_codes
 
 XQUAD_LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossin_metrics.harness.prompts import DEFAULT_PROMPT, LETTERS, prompt_for, resolve_prompt
-from crossin_metrics.sets.loading import ParallelMCQ
+from crossin_metrics.sets.parallel_set import ParallelMCQ
 
 # name -> what is compared between the options of a question
 MODEL_RULES: dict[str, str] = {

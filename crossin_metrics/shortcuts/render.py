@@ -32,7 +32,7 @@ def verdict(report: Report) -> str:
 
 def text(report: Report) -> str:
     """The report for a terminal."""
-    from crossin_metrics.commands.score_tables import align
+    from crossin_metrics.text_tables import align
 
     blocks = [_head(report)]
     blocks.append(align(_guessers(report)))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.sets.loading import ParallelMCQ
+from crossin_metrics.sets.parallel_set import ParallelMCQ
 from crossin_metrics.shortcuts.chance import clustered, distribution, p_value, pooled_p_value, wilson
 from crossin_metrics.shortcuts.learned import Learned, folds_of, learn
 from crossin_metrics.shortcuts.rules import LEARNED, PLACE, PLACE_SAYS, RULES, best, feature_array, picks
@@ -329,7 +329,7 @@ def _place_test(name: str, place: int, counts: npt.NDArray[np.int64], gold: npt.
 
 
 def _corrected(tests: Sequence[Tested], level: float) -> tuple[Tested, ...]:
-    from crossin_metrics.runs.comparison import holm
+    from crossin_metrics.scores.significance import holm
 
     out = []
     for test, p in zip(tests, holm([test.p_value for test in tests]), strict=True):

@@ -13,13 +13,12 @@ import functools
 import re
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
-from recipes.translation.masking import Masked, sentinel_pattern
 
 
 @dataclass(frozen=True)
@@ -81,26 +80,6 @@ def characters_per_english(language: str) -> float:
 
 def _measured(language: str) -> tuple[float, float]:
     return _MEASURED.get(_LIKE.get(language, language), (1.1, 1.75))  # the middle of the Latin-script ones
-
-
-def make_pairs(
-    masked: Masked, masked_target: Mapping[str, str], target: Mapping[str, str], source: Mapping[str, str],
-    source_language: str, target_language: str,
-) -> list[Pair]:  # fmt: skip
-    """Line up the fields of a row that were translated."""
-    marks = sentinel_pattern(masked.sentinel)
-    return [
-        Pair(
-            name,
-            source[name],
-            target[name],
-            marks.sub(" ", masked.fields[name]),
-            marks.sub(" ", masked_target[name]),
-            source_language,
-            target_language,
-        )
-        for name in masked_target
-    ]
 
 
 # -- gates that look at text alone, cheap first ----------------------------------------------------------------------

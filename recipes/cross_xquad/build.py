@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from recipes.common.stages import StageFolder, fingerprint, folder_sha256, write_text
 from recipes.cross_xquad.calls import Caller, open_calls
 from recipes.cross_xquad.checks.by_model import build_model_checks
 from recipes.cross_xquad.checks.within import CHECKS_VERSION, Checker, gold_balance
 from recipes.cross_xquad.config import STAGES, CheckOptions, ModelOptions, SetOptions
-from recipes.cross_xquad.folders import StageFolder, fingerprint, folder_sha256, write_text
 from recipes.cross_xquad.items import Item, accepted
 from recipes.cross_xquad.prompts import PROMPT_VERSION
-from recipes.cross_xquad.rewriting import Mender
+from recipes.cross_xquad.rewriting import Rewriter
 from recipes.cross_xquad.sources import Source, load_source
 from recipes.cross_xquad.writing import write_distractors, write_parallel
 
@@ -175,9 +175,9 @@ def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
     return decided, _counts(decided)
 
 
-def _mender(build: Build, caller: Caller) -> Mender:
+def _mender(build: Build, caller: Caller) -> Rewriter:
     checker = Checker(build.source, build.checks.off_passage)
-    return Mender(build.source, caller, checker, build_model_checks(build.checks, caller), build.checks.regenerate)
+    return Rewriter(build.source, caller, checker, build_model_checks(build.checks, caller), build.checks.regenerate)
 
 
 def _release(build: Build) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import canonical
 from recipes.cross_xquad.config import ModelOptions
 from recipes.cross_xquad.prompts import PROMPT_VERSION, Prompt
 from recipes.llm.endpoint import OpenAIClient
+from recipes.llm.replies import GOOD_FINISH, FormatError, Reply, Request, Usage, read_reply
 from recipes.llm.store import ReplyStore
-from recipes.translation.engines.base import FormatError, Reply, Request, Usage, canonical, read_reply
-from recipes.translation.run import GOOD_FINISH
 
 VLLM_BATCH = 64  # calls that a killed process loses with the in-process engine
 

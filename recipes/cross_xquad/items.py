@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import appearing
+from crossin_metrics.files import atomic_path
 
 N_CHOICES = 4  # Cross-XQuAD: the answer and three wrong options (arXiv 2404.11932)
 
@@ -144,7 +144,7 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
     n = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with appearing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             for item in items:
                 file.write(json.dumps(item.to_json(), ensure_ascii=False) + "\n")  # languages stay in their order
                 n += 1

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recipes.translation.prompts import language_name
+from crossin_metrics.languages import language_name
 
 PROMPT_VERSION = "1"
 

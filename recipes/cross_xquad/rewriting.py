@@ -5,11 +5,12 @@ Nothing is remembered but the model's replies: the same items, options and repli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from recipes.cross_xquad.calls import Caller
 from recipes.cross_xquad.checks.across import check_parallel
+from recipes.cross_xquad.checks.base import CheckInput, ModelCheck
 from recipes.cross_xquad.checks.within import REASONS, Checker
 from recipes.cross_xquad.items import Finding, Item, Version
 from recipes.cross_xquad.prompts import WRONG, Feedback
@@ -17,20 +18,6 @@ from recipes.cross_xquad.sources import PIVOT, Source, SourceQuestion
 from recipes.cross_xquad.writing import Order, in_order, write, wrong_options
 
 SHOWN = 200  # characters of an option that are shown to the model again
-
-# (question, language, English version, version, gold) of each -> findings of each
-ModelCheck = Callable[[Sequence["Look"]], list[list[Finding]]]
-
-
-@dataclass(frozen=True)
-class Look:
-    """One version to be looked at."""
-
-    question: SourceQuestion
-    language: str
-    english: Version
-    version: Version
-    gold: int
 
 
 @dataclass(eq=False)
@@ -45,7 +32,7 @@ class _Draft:
     rounds: int = 0
 
 
-class Mender:
+class Rewriter:
     """Checks items and has them written again.
 
     Args:
@@ -142,10 +129,10 @@ class Mender:
         english = None if code == PIVOT else draft.versions[PIVOT]
         return Order(draft.question, draft.item.gold, code, english, draft.attempt[code], feedback)
 
-    def _look_at(self, order: Order, version: Version) -> Look:
-        return Look(order.question, order.language, order.english or version, version, order.gold)
+    def _look_at(self, order: Order, version: Version) -> CheckInput:
+        return CheckInput(order.question, order.language, order.english or version, version, order.gold)
 
-    def _look(self, looks: Sequence[Look]) -> Iterator[list[Finding]]:
+    def _look(self, looks: Sequence[CheckInput]) -> Iterator[list[Finding]]:
         """Findings of each: those on texts, and where there are none of these, those of models."""
         found = []
         for look in looks:
@@ -181,7 +168,7 @@ class Mender:
             draft = _Draft(item, self._questions[item.id], versions, findings)
             drafts.append(draft)
             looks += [(draft, code) for code in self._source.languages if code in versions]
-        seen = [Look(d.question, c, d.versions[PIVOT], d.versions[c], d.item.gold) for d, c in looks]
+        seen = [CheckInput(d.question, c, d.versions[PIVOT], d.versions[c], d.item.gold) for d, c in looks]
         for (draft, code), found in zip(looks, self._look(seen), strict=True):
             draft.findings[code] = found
         return drafts

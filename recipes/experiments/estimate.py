@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import read_json
 from recipes.experiments import lengths
 from recipes.experiments.config import REPO, ExperimentOptions
 from recipes.experiments.operations import inference_operations, model_config, training_operations
 from recipes.experiments.plan import Plan, mix_options, model_of, train_options
-from recipes.tuning.run_folder import read_json
 
 GIB = 2**30
 

@@ -17,8 +17,8 @@ from recipes.common.options import run
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate with the harness's own arguments; writes `<output_path>/done.json` last. Returns the exit code."""
     from crossin_metrics.commands.evaluate import main as evaluate
+    from crossin_metrics.files import write_json
     from recipes.tuning.model import model_path
-    from recipes.tuning.run_folder import write_json
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     at = arguments.index("--model_args") + 1

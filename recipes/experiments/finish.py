@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import appearing
+from crossin_metrics.files import atomic_path, read_json, write_json, write_text
+from recipes.common.stages import Records, Stage
 from recipes.experiments.config import REPO, ExperimentOptions
 from recipes.experiments.plan import PYTHON, Plan, Run, model_of
-from recipes.experiments.records import Records, Stage
-from recipes.tuning.run_folder import read_json, write_json, write_text
 
 LABELS, PREDICTIONS, MANIFEST, REPORT = "labels.csv", "predictions.csv.gz", "experiment.json", "report"
 _COLUMNS = (
@@ -113,7 +112,7 @@ def costs(run: Run) -> dict[str, Any]:
 
 def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: dict[str, str]) -> dict[str, Any]:
     """Options, versions, data hashes; of each run its stages' seconds and hashes, tokens and peak memory."""
-    from recipes.tuning.manifest import git_commit, hardware, versions
+    from recipes.common.provenance import git_commit, hardware, versions
 
     runs = {}
     for run in plan.runs:
@@ -161,7 +160,7 @@ def write_predictions(path: Path, runs: list[Run]) -> None:
     try:
         # no name in the header, or the bytes would hang on the process that wrote them
         with (
-            appearing(path) as temporary,
+            atomic_path(path) as temporary,
             temporary.open("wb") as raw,
             gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=0) as packed,
         ):

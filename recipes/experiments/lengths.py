@@ -141,7 +141,7 @@ def family_of(config: Any) -> str:
 
 def local_tokenizer(model: str) -> str | None:
     """The folder of a model that is on this machine already, None for any other. Nothing is made or fetched."""
-    from crossin_metrics.commands.demo_model import MODELS, demo_model
+    from crossin_metrics.demo_model import MODELS, demo_model
 
     if model.startswith("demo:"):
         import os
@@ -175,7 +175,7 @@ def _sizes(config: MixConfig) -> tuple[int, int, int]:
 
 def _counted(config: MixConfig, model: str, family: str, frame: str, max_length: int | None) -> Mix:
     """Build the mix in a folder that goes away, and count it."""
-    from recipes.build_mix import build
+    from recipes.mixes.build import build
     from recipes.tuning.labels import label_rows, load_rows
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):

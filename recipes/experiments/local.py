@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from recipes.common.stages import Records, Stage
 from recipes.experiments.config import REPO, ExperimentOptions
 from recipes.experiments.plan import Plan, Run
-from recipes.experiments.records import Records, Stage
 
 Say = Callable[[str], None]
 
@@ -143,7 +143,7 @@ class LocalExecutor:
             seconds = time.time() - started
             if code:
                 self._fail(
-                    stage, f"{last_words(self.records.log(stage))} (exit code {code}, {self.records.log(stage)})"
+                    stage, f"{last_log_line(self.records.log(stage))} (exit code {code}, {self.records.log(stage)})"
                 )
                 return False
             facts = {"seconds": round(seconds, 2), "started": round(started, 1), "command": list(stage.command)}
@@ -244,7 +244,7 @@ def end_group(pid: int, how: signal.Signals = signal.SIGTERM) -> None:
         os.killpg(pid, how)
 
 
-def last_words(log: Path) -> str:
+def last_log_line(log: Path) -> str:
     """The last line of a log that says something, without progress bars."""
     try:
         with log.open("rb") as file:

@@ -9,9 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import write_text
+from recipes.common.stages import Records, Stage
 from recipes.experiments.plan import Plan, Run
-from recipes.experiments.records import Records, Stage
-from recipes.tuning.run_folder import write_text
 
 PAGE = "overview.html"
 _SIGNS = {"done": "✓", "running": "▸", "failed": "✗", "stale": "~", "waiting": "·"}

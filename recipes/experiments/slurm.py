@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import read_json, write_json
+from recipes.common.stages import Records
 from recipes.experiments.config import REPO, ExperimentOptions
-from recipes.experiments.local import LocalExecutor, Outcome, last_words
+from recipes.experiments.local import LocalExecutor, Outcome, last_log_line
 from recipes.experiments.plan import Plan, Run
-from recipes.experiments.records import Records
-from recipes.tuning.run_folder import read_json, write_json
 
 if TYPE_CHECKING:
     import submitit
@@ -245,7 +245,7 @@ class SlurmExecutor:
                 self.outcome.done = [name for name in self.outcome.done if not name.startswith(f"{run.name}/")]
                 return True
             else:
-                said = (ours and result.get("stopped")) or last_words(self.log(note))
+                said = (ours and result.get("stopped")) or last_log_line(self.log(note))
                 self._fail(stage.name, f"job {note['job_id']} ended ({state.lower()}): {said} ({self.log(note)})")
             break  # what follows was not started
         return False

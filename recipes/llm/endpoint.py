@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from crossin_metrics.errors import CrossinError
 from recipes.common.options import check_types, option
-from recipes.translation.engines.base import Reply, Usage
+from recipes.llm.replies import Reply, Usage
 
 PREFLIGHT_SECONDS = 5.0
 LONG_PAUSE_SECONDS = 30.0  # worth a line to the user

@@ -22,7 +22,7 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import appearing
+from crossin_metrics.files import atomic_path
 from crossin_metrics.languages import language_code
 from recipes.common.options import check_types, parse, run
 
@@ -130,7 +130,7 @@ def _write(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     n = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with appearing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             for row in rows:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 n += 1

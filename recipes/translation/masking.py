@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from recipes.common.text_checks import Pair
+
 VERSION = 1  # part of every request's key: raise it with any change to the patterns below
 
 _URL_END = r"\s<>\"'`，。；、）】」"
@@ -116,3 +118,23 @@ def unmask(masked: Masked, translated: Mapping[str, str]) -> dict[str, str]:
 def has_words(text: str, sentinel: str) -> bool:
     """Whether anything is left to translate: a letter outside the sentinels."""
     return any(character.isalpha() for character in sentinel_pattern(sentinel).sub(" ", text))
+
+
+def make_pairs(
+    masked: Masked, masked_target: Mapping[str, str], target: Mapping[str, str], source: Mapping[str, str],
+    source_language: str, target_language: str,
+) -> list[Pair]:  # fmt: skip
+    """Line up the fields of a row that were translated."""
+    marks = sentinel_pattern(masked.sentinel)
+    return [
+        Pair(
+            name,
+            source[name],
+            target[name],
+            marks.sub(" ", masked.fields[name]),
+            marks.sub(" ", masked_target[name]),
+            source_language,
+            target_language,
+        )
+        for name in masked_target
+    ]

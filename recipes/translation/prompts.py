@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from crossin_metrics.languages import LANGUAGES
+from crossin_metrics.languages import language_name
 
 _MARKS = "Marks such as {mark} stand for code, links and numbers: copy each of them unchanged and exactly once."
 
@@ -40,12 +40,6 @@ def template(api: str, joint: bool) -> str:
 def stop_words(text: str, source: str) -> list[str]:
     """Where a base model that goes on and on is to be stopped: at a blank line, unless the text has some itself."""
     return [f"\n\n{language_name(source)}:"] if "\n\n" in text else ["\n\n"]
-
-
-def language_name(code: str) -> str:
-    """English and own name of a language, as `Spanish (Español)`."""
-    language = LANGUAGES[code]
-    return language.english if language.english == language.native else f"{language.english} ({language.native})"
 
 
 def render(words: str, fields: Mapping[str, str], source: str, target: str, sentinel: str, joint: bool) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import appearing, file_sha256
+from crossin_metrics.files import atomic_path, file_sha256
 from recipes.translation.rows import Row, Source
 from recipes.translation.run import Translation, Verdict
 
@@ -168,7 +168,7 @@ def _line(file: IO[str], record: dict[str, Any]) -> None:
 def writing(path: Path) -> Iterator[IO[str]]:
     """A file that appears whole or not at all."""
     try:
-        with appearing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+        with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
             yield file
     except OSError as error:
         raise CrossinError(

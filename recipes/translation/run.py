@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.common.text_checks import Finding, Gate, Pair, first_finding, make_pairs
+from recipes.common.text_checks import Finding, Gate, Pair, first_finding
+from recipes.llm.replies import GOOD_FINISH, FormatError, Reply, Request, read_reply
 from recipes.llm.store import ReplyStore
 from recipes.translation import masking
-from recipes.translation.engines.base import ATTEMPTS, Engine, FormatError, Reply, Request, make_request, read_reply
+from recipes.translation.engines.base import ATTEMPTS, Engine, make_request
 from recipes.translation.kinds import is_code, untranslatable
+from recipes.translation.masking import make_pairs
 from recipes.translation.rows import Row
 
-GOOD_FINISH = ("stop", "eos", "eos_token", "end_turn", "stop_sequence")
 CHUNK = 256  # rows judged together, so that neural gates can batch
 
 
@@ -73,7 +74,7 @@ class Translation:
     source_language: str
     languages: Sequence[str]
     gates: Sequence[Gate]
-    dear_gates: Sequence[Any] = ()
+    expensive_gates: Sequence[Any] = ()
     mask_numbers: str = "long"
     kinds: Sequence[str] = ()
 
@@ -197,7 +198,7 @@ class Translation:
                     elif pairs:
                         open_pairs[len(judged)] = pairs
                 judged.append((row, language, verdict))
-            for gate in self.dear_gates:
+            for gate in self.expensive_gates:
                 places = list(open_pairs)
                 for place, finding in zip(places, gate([open_pairs[place] for place in places]), strict=True):
                     if finding is not None:

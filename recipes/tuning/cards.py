@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from recipes.tuning.run_folder import MANIFEST, read_json
+from crossin_metrics.files import read_json
+from recipes.tuning.run_folder import MANIFEST
 
 
 def adapter_card(facts: dict[str, Any]) -> str:

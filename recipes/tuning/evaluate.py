@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import read_json, write_json
 from recipes.tuning.merge import read_adapter, why_merge
 from recipes.tuning.options import TuneOptions
-from recipes.tuning.run_folder import read_json, write_json
 
 REPO = Path(__file__).resolve().parents[2]
 TASKS = REPO / "lm_eval_tasks"

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import platform
 import resource
-import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
-from recipes.tuning.run_folder import read_json, write_json
+from crossin_metrics.files import read_json, write_json
+from recipes.common.provenance import git_commit, hardware, versions
+from recipes.tuning.run_folder import merged_options
 
 if TYPE_CHECKING:
     from recipes.tuning.labels import MixReport
     from recipes.tuning.model import AdapterPlan
     from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
-
-PACKAGES = (
-    "crossin",
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "accelerate",
-    "datasets",
-    "tokenizers",
-    "safetensors",
-    "lm_eval",
-)
-
-# Set by transformers or by the machine, and not options of a run.
-DERIVED = ("accelerator_config", "debug", "disable_tqdm", "pad_to_multiple_of", "dataloader_pin_memory", "output_dir")
 
 
 class Meter(TrainerCallback):
@@ -73,47 +54,6 @@ class Meter(TrainerCallback):
             write_json(self.path, {"sessions": self.sessions})
 
 
-def versions() -> dict[str, str | None]:
-    """Versions of Python and of the packages that shape a run; None for one that is not installed."""
-    out: dict[str, str | None] = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            out[name] = version(name)
-        except PackageNotFoundError:
-            out[name] = None
-    return out
-
-
-def git_commit(folder: Path) -> str | None:
-    """Commit of the checkout, with "+changes" where files differ from it; None outside a checkout."""
-    try:
-        commit = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=20, check=True
-        ).stdout.strip()
-        status = subprocess.run(
-            ["git", "-C", str(folder), "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return commit + ("+changes" if status.strip() else "")
-
-
-def merged_options(tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> dict[str, Any]:
-    """Our and the model's options in full, and of TRL's those that are not at transformers' own default."""
-    plain: dict[str, Any] = {}
-    for field in dataclasses.fields(train):
-        value = getattr(train, field.name)
-        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        said = value != default or field.name in type(train).__annotations__ or field.name in ("seed", "max_length")
-        if said and field.name not in DERIVED:
-            plain[field.name] = value
-    return json.loads(json.dumps({**dataclasses.asdict(tune), **plain, **dataclasses.asdict(model)}, default=str))
-
-
 def peak_memory() -> dict[str, int]:
     """Bytes: the process's peak resident memory, and the peak allocated on its GPU where there is one."""
     import torch
@@ -123,21 +63,6 @@ def peak_memory() -> dict[str, int]:
     if torch.cuda.is_available():
         out["gpu"] = torch.cuda.max_memory_allocated()
     return out
-
-
-def hardware() -> dict[str, Any]:
-    """What the run ran on, as far as speed depends on it."""
-    import os
-
-    import torch
-
-    return {
-        "device": torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else platform.processor() or platform.machine(),
-        "devices": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-    }
 
 
 def collect(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import write_json
 from recipes.tuning.cards import model_card
-from recipes.tuning.run_folder import write_json
 
 if TYPE_CHECKING:
     import torch

@@ -33,7 +33,7 @@ PAD_CANDIDATES = (
 def model_path(name: str) -> str:
     """A folder or hub id as it is; `demo:NAME` becomes the folder of a small real model, made on first use."""
     if name.startswith("demo:"):
-        from crossin_metrics.commands.demo_model import MODELS, demo_model
+        from crossin_metrics.demo_model import MODELS, demo_model
 
         short = name.removeprefix("demo:")
         if short not in MODELS:

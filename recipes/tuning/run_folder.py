@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import appearing
+from crossin_metrics.files import read_json, write_json, write_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
     from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
 RUN, CONFIG, MANIFEST, LOG = "run.json", "config.yaml", "manifest.json", "train_log.jsonl"
@@ -146,40 +150,9 @@ def identify_weights(path: str, config: Any) -> dict[str, Any]:
     return {"id": folder.name, "files": {file.name: file.stat().st_size for file in files}}
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write to a temporary name, then rename."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write to a temporary name, then rename.
-
-    Raises:
-        CrossinError: the disk is full or the folder is not writable.
-    """
-    try:
-        with appearing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON file's mapping, None where it is absent or damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
 def write_config(output: Path, tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> None:
     """The merged options as YAML, to start the same run from with `--config`."""
     import yaml
-
-    from recipes.tuning.manifest import merged_options
 
     options = merged_options(tune, train, model) | {"output_dir": str(output)}
     options.pop("gradient_accumulation_steps", None)  # follows from global_batch_size
@@ -190,3 +163,19 @@ def write_config(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
 def write_log(output: Path, history: list[dict[str, Any]]) -> None:
     """The loss curve, one JSON object a line."""
     write_text(output / LOG, "".join(json.dumps(entry) + "\n" for entry in history))
+
+
+# Set by transformers or by the machine, and not options of a run.
+DERIVED = ("accelerator_config", "debug", "disable_tqdm", "pad_to_multiple_of", "dataloader_pin_memory", "output_dir")
+
+
+def merged_options(tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> dict[str, Any]:
+    """Our and the model's options in full, and of TRL's those that are not at transformers' own default."""
+    plain: dict[str, Any] = {}
+    for field in dataclasses.fields(train):
+        value = getattr(train, field.name)
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        said = value != default or field.name in type(train).__annotations__ or field.name in ("seed", "max_length")
+        if said and field.name not in DERIVED:
+            plain[field.name] = value
+    return json.loads(json.dumps({**dataclasses.asdict(tune), **plain, **dataclasses.asdict(model)}, default=str))

@@ -25,7 +25,7 @@ LIMIT = 256  # max_model_len, short enough that a few rows pass it
 
 @pytest.fixture(scope="module")
 def checkpoint() -> str:
-    from crossin_metrics.commands.demo_model import demo_model
+    from crossin_metrics.demo_model import demo_model
 
     return str(demo_model())
 

@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--answers", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.model is None:
-        from crossin_metrics.commands.demo_model import demo_model
+        from crossin_metrics.demo_model import demo_model
 
         args.model = str(demo_model())
     if args.child:

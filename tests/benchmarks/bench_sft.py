@@ -53,7 +53,7 @@ def build(rows_kind: str, n: int, folder: Path) -> tuple[Any, Any, Any, Any, Any
     from datasets import Dataset
     from transformers import set_seed
 
-    from recipes.build_mix import build as build_mix
+    from recipes.mixes.build import build as build_mix
     from recipes.mixes.config import MixConfig
     from recipes.tuning.labels import label_rows, load_rows
     from recipes.tuning.model import load_config, load_model, load_tokenizer, model_path, plan_adapter

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from crossin_metrics.scores import score
-from crossin_metrics.scores.answer_matrix import check_questions
+from crossin_metrics.scores.answer_matrix import answer_matrix
 from crossin_metrics.scores.uncertainty import bootstrap
 
 pytestmark = pytest.mark.benchmark_only
@@ -50,10 +50,10 @@ def test_score_a_million_questions_in_ten_languages(benchmark: Any) -> None:
 # Peak memory belongs to a process, so the bootstrap has one of its own.
 BOOTSTRAP = """
 import json, resource, time
-from crossin_metrics.scores.answer_matrix import check_questions
+from crossin_metrics.scores.answer_matrix import answer_matrix
 from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
 from tests.benchmarks.test_bench_scores import LANGUAGES, simulated
-questions = check_questions(*simulated(1_000_000, 10), LANGUAGES)
+questions = answer_matrix(*simulated(1_000_000, 10), LANGUAGES)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.perf_counter()
 errors = standard_errors(bootstrap(questions, n_resamples=1000))
@@ -118,7 +118,7 @@ def test_a_hundred_and_twenty_two_languages(benchmark: Any) -> None:
     languages = [f"l{i}" for i in range(122)]
     answers, gold = simulated(900, 122)
     found = benchmark.pedantic(score, (answers, gold, languages), rounds=3)
-    took = seconds(lambda: bootstrap(check_questions(answers, gold, languages)))
+    took = seconds(lambda: bootstrap(answer_matrix(answers, gold, languages)))
     print(
         f"\n900 x 122, {len(found)} scores: {benchmark.stats.stats.median:.3f} s; "
         f"bootstrap of all of them, 1,000 replicates: {took:.2f} s"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from crossin_metrics.sets.loading import write_parallel
+from crossin_metrics.sets.parallel_set import write_parallel
 from tests.helpers.planted import plain
 
 

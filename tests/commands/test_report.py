@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crossin_metrics.commands.demo_model import demo_model
+from crossin_metrics.demo_model import demo_model
 from crossin_metrics.errors import CrossinError
 
 BIN = Path(sys.executable).parent

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from crossin_metrics.commands.demo_model import demo_model
+from crossin_metrics.demo_model import demo_model
 from crossin_metrics.errors import CrossinError
 
 BIN = Path(sys.executable).parent

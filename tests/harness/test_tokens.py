@@ -46,7 +46,7 @@ def _gpt2_like() -> Any:
 def _checkpoint_tokenizer(name: str) -> Any:
     from transformers import AutoTokenizer
 
-    from crossin_metrics.commands.demo_model import demo_model
+    from crossin_metrics.demo_model import demo_model
     from crossin_metrics.errors import CrossinError
 
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossin_metrics.sets.loading import Item, ParallelMCQ
+from crossin_metrics.sets.parallel_set import ParallelMCQ
+from crossin_metrics.sets.schema import Item
 
 _SYLLABLES = ("ba", "do", "fi", "gu", "ka", "le", "mi", "no", "pu", "ra", "so", "ti")
 

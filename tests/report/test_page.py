@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.html import embedded_json
 from crossin_metrics.report.browser import LONGEST, read_question_texts
 from crossin_metrics.report.build import Options, build_report
-from crossin_metrics.report.draw.page import embedded_json
 from crossin_metrics.report.folder import check_target, write_report
 from tests.report.report_files import answers_of, write_run
 

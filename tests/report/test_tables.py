@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from crossin_metrics.report.build import Options, Report, build_report
-from crossin_metrics.report.draw.tables import NOT_SIGNIFICANT, OTHER_PROMPTS, UNTESTED
+from crossin_metrics.report.draw.grid import NOT_SIGNIFICANT, OTHER_PROMPTS, UNTESTED
 from crossin_metrics.report.labels import Labels
 from tests.report.report_files import answers_of, write_run
 

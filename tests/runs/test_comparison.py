@@ -11,7 +11,8 @@ import pytest
 
 from crossin_metrics.commands.compare_tables import sentence
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.comparison import compare_questions, holm, join_runs, match_runs
+from crossin_metrics.runs.comparison import compare_questions, join_runs, match_runs
+from crossin_metrics.scores.significance import holm
 from crossin_metrics.runs.run import Run
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.uncertainty import minimum_detectable_difference

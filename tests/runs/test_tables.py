@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.harness_families import FAMILIES, find_family, letter_index, log_language
+from crossin_metrics.runs.harness_families import FAMILIES, find_family, letter_index
+from crossin_metrics.languages import log_language
 from crossin_metrics.runs.run import Run, file_kind, read_predictions
 
 LANGUAGES = ("en", "zh", "vi")

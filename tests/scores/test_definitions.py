@@ -17,7 +17,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores import score
 from crossin_metrics.scores.agreement import rank_consistency, subset_shares
 from crossin_metrics.scores.definitions import (
-    check_questions,
+    answer_matrix,
     question_statistics,
     score_questions,
     scores_from_means,
@@ -301,7 +301,7 @@ def test_chance_by_orders_is_plain_fleiss_where_the_orders_are_one() -> None:
     n_choices = rng.integers(2, 5, 60)
     orders = np.array([[[*rng.permutation(k), -1, -1][:4]] * 3 for k in n_choices])
     answers = (rng.random((60, 3)) ** 2 * n_choices[:, None]).astype(int)
-    checked = check_questions(answers, np.zeros(60, int), EN_ES_ZH, orders=orders)
+    checked = answer_matrix(answers, np.zeros(60, int), EN_ES_ZH, orders=orders)
     assert checked.one_order
     by_orders = score_questions(replace(checked, one_order=False, orders=orders))
     plain = score_questions(checked)

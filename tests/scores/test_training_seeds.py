@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.comparison import holm
-from crossin_metrics.scores.answer_matrix import Questions, check_questions
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 from crossin_metrics.scores.definitions import harmonic_mean, score_questions
+from crossin_metrics.scores.significance import holm
 from crossin_metrics.scores.training_seeds import (
     BOTH,
     QUESTIONS,
@@ -31,14 +31,14 @@ from tests.scores.simulate_replicates import KEYS, World, simulate, truth
 LANGUAGES = ("en", "vi", "zh")
 
 
-def run_of(skill: float, seed: int, n: int = 80) -> Questions:
+def run_of(skill: float, seed: int, n: int = 80) -> AnswerMatrix:
     gold = np.random.default_rng(7).integers(0, 4, n)
     rng = np.random.default_rng(seed)
     known = rng.random((n, 3)) < skill
-    return check_questions(np.where(known, gold[:, None], rng.integers(0, 4, (n, 3))), gold, LANGUAGES, n_choices=4)
+    return answer_matrix(np.where(known, gold[:, None], rng.integers(0, 4, (n, 3))), gold, LANGUAGES, n_choices=4)
 
 
-def runs_of(skill: float, *seeds: int) -> list[Questions]:
+def runs_of(skill: float, *seeds: int) -> list[AnswerMatrix]:
     return [run_of(skill, seed) for seed in seeds]
 
 
@@ -208,7 +208,7 @@ def test_mistakes() -> None:
         resample_arms({})
     with pytest.raises(CrossinError, match="a and b did not answer the same questions"):
         resample_arms({"a": [run_of(0.5, 1)], "b": [run_of(0.5, 1, n=81)]})
-    other = check_questions(np.zeros((80, 2), dtype=int), np.zeros(80, dtype=int), ["en", "vi"])
+    other = answer_matrix(np.zeros((80, 2), dtype=int), np.zeros(80, dtype=int), ["en", "vi"])
     with pytest.raises(CrossinError, match="languages of a and b differ"):
         resample_arms({"a": [run_of(0.5, 1)], "b": [other]})
     with pytest.raises(CrossinError, match="arm a: 2 runs of a model that was not trained"):

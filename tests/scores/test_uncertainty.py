@@ -10,7 +10,7 @@ import pytest
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores import uncertainty
-from crossin_metrics.scores.answer_matrix import Questions, check_questions
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.uncertainty import (
     approximate_randomization,
@@ -25,16 +25,16 @@ from crossin_metrics.scores.uncertainty import (
 LANGUAGES = ["en", "es", "vi", "zh"]
 
 
-def simulated(rng: np.random.Generator, n: int, skill: float = 0.0, gold: np.ndarray | None = None) -> Questions:
+def simulated(rng: np.random.Generator, n: int, skill: float = 0.0, gold: np.ndarray | None = None) -> AnswerMatrix:
     """A model whose languages share each question's difficulty, so that its rows are dependent."""
     gold = rng.integers(0, 4, n) if gold is None else gold
     easy = rng.normal(skill, 1.5, (n, 1)) + rng.normal(0, 0.7, (n, 4)) > 0
     answers = np.where(easy, gold[:, None], rng.integers(-1, 4, (n, 4)))
-    return check_questions(answers, gold, LANGUAGES, n_choices=4)
+    return answer_matrix(answers, gold, LANGUAGES, n_choices=4)
 
 
-def rows_of(questions: Questions, rows: np.ndarray) -> Questions:
-    return check_questions(questions.answers.T[rows], questions.gold[rows], LANGUAGES, n_choices=4)
+def rows_of(questions: AnswerMatrix, rows: np.ndarray) -> AnswerMatrix:
+    return answer_matrix(questions.answers.T[rows], questions.gold[rows], LANGUAGES, n_choices=4)
 
 
 def test_standard_errors_of_accuracies_are_the_analytic_ones() -> None:
@@ -54,7 +54,7 @@ def test_copies_of_a_language_add_no_certainty() -> None:
     rng = np.random.default_rng(1)
     one = rng.integers(0, 4, (100, 1))
     gold = rng.integers(0, 4, 100)
-    errors = standard_errors(bootstrap(check_questions(np.tile(one, 6), gold, list("abcdef")), n_resamples=500))
+    errors = standard_errors(bootstrap(answer_matrix(np.tile(one, 6), gold, list("abcdef")), n_resamples=500))
     assert errors["acc"] == pytest.approx(errors["acc_a"], rel=1e-9)
     assert errors["consistency"] == 0.0
 
@@ -84,7 +84,7 @@ def test_blocks_and_groups_change_nothing_but_the_draws(monkeypatch: pytest.Monk
     """Splitting the draws over blocks is exact: n draws in every resample, and the same spread."""
     rng = np.random.default_rng(4)
     answers, gold = rng.integers(0, 4, (101, 4)), rng.integers(0, 4, 101)
-    questions = check_questions(answers, gold, LANGUAGES, n_choices=rng.permutation([4, *[5, 4] * 50]))
+    questions = answer_matrix(answers, gold, LANGUAGES, n_choices=rng.permutation([4, *[5, 4] * 50]))
     plain = bootstrap(questions, n_resamples=6000)
     monkeypatch.setattr(uncertainty, "_BLOCK", 7)
     monkeypatch.setattr(uncertainty, "_GROUP", 500)
@@ -101,7 +101,7 @@ def test_blocks_and_groups_change_nothing_but_the_draws(monkeypatch: pytest.Monk
 
 def test_a_resample_draws_each_question_equally_often() -> None:
     # One question of 5 is right in all languages: its count in a resample is binomial(5, 1/5).
-    questions = check_questions([[0] * 4, *[[1] * 4] * 4], [0] * 5, LANGUAGES, n_choices=4)
+    questions = answer_matrix([[0] * 4, *[[1] * 4] * 4], [0] * 5, LANGUAGES, n_choices=4)
     counts = np.round(bootstrap(questions, n_resamples=20_000).values["acc"] * 5)
     shares = np.bincount(counts.astype(int), minlength=6) / 20_000
     assert shares == pytest.approx([0.8**5, 0.8**4, 2 * 0.8**3 / 5, 2 * 0.8**2 / 25, 0.8 / 125, 1 / 3125], abs=0.01)
@@ -142,17 +142,17 @@ def test_intervals_hold_the_score_and_widen_with_the_level() -> None:
 
 
 def test_scores_without_spread_have_a_point_for_an_interval() -> None:
-    questions = check_questions([[1] * 4] * 10, [1] * 10, LANGUAGES, n_choices=4)
+    questions = answer_matrix([[1] * 4] * 10, [1] * 10, LANGUAGES, n_choices=4)
     replicates = bootstrap(questions, n_resamples=50)
     assert standard_errors(replicates)["acc"] == 0.0
     assert percentile_intervals(replicates)["acc"] == bca_intervals(questions, replicates)["acc"] == (1.0, 1.0)
-    single = bootstrap(check_questions([[1] * 4], [1], LANGUAGES, n_choices=4), n_resamples=50)
+    single = bootstrap(answer_matrix([[1] * 4], [1], LANGUAGES, n_choices=4), n_resamples=50)
     assert np.isnan(standard_errors(single)["acc"])
 
 
 def test_undefined_replicates_are_left_out() -> None:
     # English is right on one question of three, so about (2/3)^3 of the resamples have no transfer rate.
-    questions = check_questions([[0, 0], [1, 1], [1, 0]], [0, 0, 0], ["en", "zh"], n_choices=2)
+    questions = answer_matrix([[0, 0], [1, 1], [1, 0]], [0, 0, 0], ["en", "zh"], n_choices=2)
     replicates = bootstrap(questions, n_resamples=2000)
     undefined = np.isnan(replicates.values["transfer"]).mean()
     assert undefined == pytest.approx((2 / 3) ** 3, abs=0.04)
@@ -170,8 +170,8 @@ def test_a_system_does_not_differ_from_itself() -> None:
 
 def test_a_p_value_is_never_zero() -> None:
     gold = np.arange(60) % 4
-    good = check_questions(np.repeat(gold[:, None], 4, axis=1), gold, LANGUAGES)
-    bad = check_questions(np.repeat((gold[:, None] + 1) % 4, 4, axis=1), gold, LANGUAGES)
+    good = answer_matrix(np.repeat(gold[:, None], 4, axis=1), gold, LANGUAGES)
+    bad = answer_matrix(np.repeat((gold[:, None] + 1) % 4, 4, axis=1), gold, LANGUAGES)
     for test in (paired_bootstrap, approximate_randomization):
         assert test(good, bad, n_resamples=99, keys=["acc"])["acc"].p_value == 1 / 100
 
@@ -194,7 +194,7 @@ def test_pairing_uses_that_both_systems_met_the_same_questions() -> None:
     a = simulated(rng, 300)
     answers = a.answers.T.copy()
     answers[:15] = (a.gold[:15, None] + 1) % 4  # B is A but for fifteen questions
-    b = check_questions(answers, a.gold, LANGUAGES, n_choices=4)
+    b = answer_matrix(answers, a.gold, LANGUAGES, n_choices=4)
     paired = paired_bootstrap(a, b, keys=["acc"])["acc"]
     gap = (a.answers == a.gold).mean(axis=0) - (b.answers == b.gold).mean(axis=0)
     assert paired.standard_error == pytest.approx(gap.std() / np.sqrt(300), rel=0.1)
@@ -227,7 +227,7 @@ def test_randomization_of_a_curved_score_equals_its_enumeration() -> None:
     for swap in range(2**8):
         swapped = np.array([swap >> q & 1 for q in range(8)], dtype=bool)[:, None]
         mixed = [np.where(swapped, y.answers.T, x.answers.T) for x, y in ((a, b), (b, a))]
-        one, other = (score_questions(check_questions(m, a.gold, LANGUAGES, n_choices=4))["ac3"] for m in mixed)
+        one, other = (score_questions(answer_matrix(m, a.gold, LANGUAGES, n_choices=4))["ac3"] for m in mixed)
         extreme += abs(one - other) >= observed - 1e-12
     found = approximate_randomization(a, b, n_resamples=20_000, keys=["ac3"])["ac3"]
     assert 0.01 < extreme / 2**8 < 0.9
@@ -239,8 +239,8 @@ def test_systems_with_and_without_loglikelihoods_or_orders_are_compared_on_what_
     answers, gold = rng.integers(0, 4, (40, 2)), rng.integers(0, 4, 40)
     logprobs = np.log(rng.dirichlet(np.ones(4), (40, 2)))
     orders = rng.permuted(np.broadcast_to(np.arange(4), (40, 2, 4)), axis=2)
-    rich = check_questions(answers, gold, ["en", "zh"], logprobs=logprobs, orders=orders)
-    plain = check_questions(answers, gold, ["en", "zh"], n_choices=4)
+    rich = answer_matrix(answers, gold, ["en", "zh"], logprobs=logprobs, orders=orders)
+    plain = answer_matrix(answers, gold, ["en", "zh"], n_choices=4)
     for test in (paired_bootstrap, approximate_randomization):
         found = test(rich, plain, n_resamples=50)
         assert found["kappa_p"].difference == found["ac3"].difference == 0.0
@@ -249,21 +249,21 @@ def test_systems_with_and_without_loglikelihoods_or_orders_are_compared_on_what_
 
 
 def test_a_number_of_choices_seen_in_one_system_holds_for_both() -> None:
-    few = check_questions([[0, 1], [1, 1], [0, 0]], [0, 1, 1], ["en", "zh"])
-    many = check_questions([[3, 1], [1, 1], [0, 2]], [0, 1, 1], ["en", "zh"])
+    few = answer_matrix([[0, 1], [1, 1], [0, 0]], [0, 1, 1], ["en", "zh"])
+    many = answer_matrix([[3, 1], [1, 1], [0, 2]], [0, 1, 1], ["en", "zh"])
     found = paired_bootstrap(few, many, n_resamples=20, keys=["kappa_p", "baseline_random_acc"])
     assert found["baseline_random_acc"].a == found["baseline_random_acc"].b == 0.25
     assert (
         found["kappa_p"].a
-        == score_questions(check_questions(few.answers.T, few.gold, ["en", "zh"], n_choices=4))["kappa_p"]
+        == score_questions(answer_matrix(few.answers.T, few.gold, ["en", "zh"], n_choices=4))["kappa_p"]
     )
     assert approximate_randomization(many, few, n_resamples=20)["acc"].difference == pytest.approx(-1 / 6)
 
 
 def test_undefined_differences_do_not_make_a_difference_surer() -> None:
     # English is right on one question only: a third of the resamples have no transfer rate to differ in.
-    a = check_questions([[0, 0], [1, 1], [1, 0]], [0, 0, 0], ["en", "zh"], n_choices=2)
-    b = check_questions([[0, 1], [1, 1], [1, 0]], [0, 0, 0], ["en", "zh"], n_choices=2)
+    a = answer_matrix([[0, 0], [1, 1], [1, 0]], [0, 0, 0], ["en", "zh"], n_choices=2)
+    b = answer_matrix([[0, 1], [1, 1], [1, 0]], [0, 0, 0], ["en", "zh"], n_choices=2)
     found = paired_bootstrap(a, b, n_resamples=2000, keys=["transfer"])["transfer"]
     assert found.difference == 1.0
     assert found.p_value == pytest.approx((2 / 3) ** 3, abs=0.04)
@@ -272,8 +272,8 @@ def test_undefined_differences_do_not_make_a_difference_surer() -> None:
 def test_mistakes_are_clear_messages() -> None:
     rng = np.random.default_rng(13)
     a = simulated(rng, 20)
-    other_gold = check_questions(a.answers.T, [*a.gold[:7], (a.gold[7] + 1) % 4, *a.gold[8:]], LANGUAGES)
-    other_languages = check_questions(a.answers.T, a.gold, ["en", "es", "vi", "fr"])
+    other_gold = answer_matrix(a.answers.T, [*a.gold[:7], (a.gold[7] + 1) % 4, *a.gold[8:]], LANGUAGES)
+    other_languages = answer_matrix(a.answers.T, a.gold, ["en", "es", "vi", "fr"])
     for b, message in (
         (simulated(rng, 19), "answered 20 and 19 questions"),
         (other_gold, "gold options differ at question row 7"),

@@ -9,7 +9,8 @@ from importlib import resources
 
 import pytest
 
-from crossin_metrics.sets.loading import ParallelMCQ, load_parallel
+from crossin_metrics.sets.loading import load_parallel
+from crossin_metrics.sets.parallel_set import ParallelMCQ
 from crossin_metrics.sets.spans import normalise
 
 FOUR = ("en", "zh", "vi", "es")

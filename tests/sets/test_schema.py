@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.sets.loading import Item, load_file, write_parallel
+from crossin_metrics.sets.loading import load_file
+from crossin_metrics.sets.parallel_set import write_parallel
+from crossin_metrics.sets.schema import Item
 from tests.sets.parallel_cases import change, rows, write
 
 # --- what is read ----------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.sets.loading import ParallelMCQ, load_file, load_parallel, write_parallel
+from crossin_metrics.sets.loading import load_file, load_parallel
+from crossin_metrics.sets.parallel_set import ParallelMCQ, write_parallel
 from crossin_metrics.sets.spans import SpansReport, cross_xquad_spans, normalise
 from crossin_metrics.sets.xquad import XQUAD_LANGUAGES, XQuAD, article_halves, load_xquad
 from tests.helpers.fake_hub import COMMIT, FakeHub

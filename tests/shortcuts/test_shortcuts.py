@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.sets.loading import Item, ParallelMCQ, load_parallel
+from crossin_metrics.sets.loading import load_parallel
+from crossin_metrics.sets.parallel_set import ParallelMCQ
+from crossin_metrics.sets.schema import Item
 from crossin_metrics.shortcuts.chance import clustered, distribution, p_value, pooled_p_value, wilson
 from crossin_metrics.shortcuts.learned import folds_of, learn
 from crossin_metrics.shortcuts.render import escape, markdown, text, verdict

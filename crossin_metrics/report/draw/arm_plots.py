@@ -11,8 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from crossin_metrics.report.arms import ArmResult, Study
-from crossin_metrics.report.draw.page import Figure
-from crossin_metrics.report.draw.style import COLOURS, INK, drawn, short_name
+from crossin_metrics.report.draw.style import COLOURS, INK, Figure, drawn, short_name
 from crossin_metrics.report.draw.tables import heading
 from crossin_metrics.report.entries import ALPHA, METRICS
 from crossin_metrics.scores.training_seeds import ArmScore

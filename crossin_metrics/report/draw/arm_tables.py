@@ -6,10 +6,10 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from crossin_metrics.report.arms import ArmResult, Cost, Pair, Study
-from crossin_metrics.report.draw.tables import TITLES, heading, md, tex
+from crossin_metrics.report.draw.grid import Grid, md, md_rows, tex
+from crossin_metrics.report.draw.tables import TITLES, heading
 from crossin_metrics.report.entries import ALPHA, METRICS
 from crossin_metrics.report.labels import COSTS
 from crossin_metrics.runs.signature import in_words
@@ -26,16 +26,6 @@ _COST_TITLES = {
     "trained_parameters": "Trained parameters",
 }
 _ORDER = ("ac3", "acc", "consistency")  # of the tables of differences: the headline first
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table of texts; the first column is a name, the second too if `n_text` is 2, the others numbers."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    n_text: int = 1
 
 
 def legend(studies: Sequence[Study]) -> str:
@@ -186,17 +176,11 @@ def arms_markdown(studies: Sequence[Study], efficiency: Grid | None, missing: Se
         parts += ["Missing:", "", *(f"- {md(one)}" for one in missing), ""]
     for study in studies:
         for number, grid in enumerate(arm_grids(study)):
-            parts += [f"{'##' if number == 0 else '###'} {md(grid.title)}", "", *_md_rows(grid), ""]
+            parts += [f"{'##' if number == 0 else '###'} {md(grid.title)}", "", *md_rows(grid), ""]
         parts += [*_md_signatures(study), ""]
     if efficiency is not None:
-        parts += [f"## {md(efficiency.title)}", "", *_md_rows(efficiency), ""]
+        parts += [f"## {md(efficiency.title)}", "", *md_rows(efficiency), ""]
     return "\n".join(parts)
-
-
-def _md_rows(grid: Grid) -> list[str]:
-    aligned = ["---"] * grid.n_text + ["---:"] * (len(grid.columns) - grid.n_text)
-    lines = ["| " + " | ".join(map(md, grid.columns)) + " |", "|" + "|".join(aligned) + "|"]
-    return lines + ["| " + " | ".join(map(md, row)) + " |" for row in grid.rows]
 
 
 def _md_signatures(study: Study) -> list[str]:

@@ -7,9 +7,6 @@ that one script and no connection.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,39 +14,20 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from crossin_metrics import __version__
+from crossin_metrics.html import breakable, content_policy, embedded_json
 from crossin_metrics.languages import LANGUAGES
 from crossin_metrics.report.browser import QuestionSet
 from crossin_metrics.report.diagnosis import RULES, Finding
-from crossin_metrics.report.draw.arm_tables import Grid
-from crossin_metrics.report.draw.tables import (
-    LEGEND,
-    NOT_SIGNIFICANT,
-    OTHER_PROMPTS,
-    TITLES,
-    UNTESTED,
-    Table,
-    baseline_rows,
-    cell,
-    heading,
-    mark,
-)
+from crossin_metrics.report.draw.grid import NOT_SIGNIFICANT, OTHER_PROMPTS, UNTESTED, Grid
+from crossin_metrics.report.draw.style import Figure
+from crossin_metrics.report.draw.tables import LEGEND, TITLES, Table, baseline_rows, cell, heading, mark
 from crossin_metrics.report.entries import METRICS, Entry, Group
 from crossin_metrics.runs.signature import in_brief, in_words
 
 _RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A plot as the page shows it: SVG made by this package, and its words."""
-
-    name: str
-    title: str
-    caption: str
-    svg: str
 
 
 @dataclass(frozen=True)
@@ -116,32 +94,13 @@ def render(content: Content) -> str:
         style=Markup(style),  # both are files of this package
         script=Markup(script),
         data=Markup(embedded_json(_data(content, entries))),
-        policy=_policy(script),
+        policy=content_policy(script),
     )
-
-
-def embedded_json(value: Any) -> str:
-    """JSON that can stand inside a script element: nothing in it can end the element or open a comment."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-def breakable(text: str) -> Markup:
-    """The escaped text, with places to break a line after underscores and slashes."""
-    escaped = str(escape(text))
-    return Markup(escaped.replace("_", "_<wbr>").replace("/", "/<wbr>"))  # neither occurs in an entity
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share in percent; a dash for what is undefined."""
     return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}"
-
-
-def _policy(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
 
 
 def _setups(groups: Sequence[Group]) -> list[str]:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from crossin_metrics.report.draw.page import Figure
-from crossin_metrics.report.draw.style import COLOURS, INK, drawn, short_name
+from crossin_metrics.report.draw.style import COLOURS, INK, Figure, drawn, short_name
 from crossin_metrics.report.draw.tables import heading
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import Label

@@ -9,6 +9,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -69,3 +70,13 @@ def _png(canvas: Canvas) -> bytes:
     FigureCanvasAgg(canvas)
     canvas.savefig(stream, format="png", dpi=150, facecolor="white", metadata={"Software": None})
     return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot as the page shows it: SVG made by this package, and its words."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str

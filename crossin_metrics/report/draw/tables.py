@@ -6,20 +6,15 @@ scores that may not be ranked together stand in different tables.
 
 from __future__ import annotations
 
-import csv
-import html
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crossin_metrics.report.diagnosis import Finding, Rule
+from crossin_metrics.report.draw.grid import NOT_SIGNIFICANT, OTHER_PROMPTS, UNTESTED, csv_text, md, tex
 from crossin_metrics.report.entries import METRICS, Entry, Group
 from crossin_metrics.runs.signature import in_words
 
 TITLES = {"acc": "Acc", "consistency": "Consis", "ac3": "AC3"}
-NOT_SIGNIFICANT = "≈"  # behind a score that is not told from the column's best
-UNTESTED = "?"  # behind a score that could not be compared with it
-OTHER_PROMPTS = "‡"  # behind a model that was not asked with the prompts that most were
 LEGEND = (
     f"In percent. **Bold**: best of its column. {NOT_SIGNIFICANT}: not significantly different from the best "
     "(two-sided paired bootstrap over questions, 5% level after Holm's correction over the column). "
@@ -183,35 +178,9 @@ def _cells(table: Table, row: Row, show: object) -> list[str]:
     ]
 
 
-def md(text: str) -> str:
-    """Text as text: no markup of Markdown or HTML works in it."""
-    escaped = html.escape(" ".join(text.split()), quote=False)
-    return "".join(f"\\{c}" if c in "\\`*_[]|#!~" else c for c in escaped)
-
-
 def _md_cell(text: str, marked: str) -> str:
     suffix = {"same": f" {NOT_SIGNIFICANT}", "untested": f" {UNTESTED}"}.get(marked, "")
     return f"**{text}**" if marked == "best" else text + suffix
-
-
-_LATEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    "\\": "\\textbackslash{}",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-    "<": "\\textless{}",
-    ">": "\\textgreater{}",
-    OTHER_PROMPTS: "$^\\ddagger$",
-    "–": "--",
-    "−": "$-$",
-    "±": "$\\pm$",
-    "†": "$^\\dagger$",
-}
-
-
-def tex(text: str) -> str:
-    """Text as text: no markup of LaTeX works in it."""
-    return "".join(_LATEX.get(c, c) for c in " ".join(text.split()))
 
 
 def _tex_cell(text: str, marked: str) -> str:
@@ -286,7 +255,7 @@ def scores_csv(groups: Sequence[Group]) -> str:
                 row += [low, high, *(("", "") if test is None else (test.difference, test.p_value))]
             row += [entry.scores.get(key, "") for key in keys]
             rows.append([*row, entry.signature, entry.source])
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def prompts_csv(groups: Sequence[Group]) -> str:
@@ -297,13 +266,7 @@ def prompts_csv(groups: Sequence[Group]) -> str:
             for prompt, scores in entry.by_prompt.items():
                 values = [scores.get(metric, "") for metric in METRICS]
                 rows.append([entry.benchmark, entry.model, entry.kind, entry.formulation, prompt, *values])
-    return _csv(rows)
-
-
-def _csv(rows: list[list[object]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
+    return csv_text(rows)
 
 
 def text_of_findings(

@@ -14,10 +14,10 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.sets.spans import normalise
 from recipes.cross_xquad import prompts
 from recipes.cross_xquad.calls import Answer, Caller
+from recipes.cross_xquad.checks.base import CheckInput, ModelCheck
 from recipes.cross_xquad.config import CheckOptions
 from recipes.cross_xquad.items import Finding
 from recipes.cross_xquad.prompts import WRONG, Prompt
-from recipes.cross_xquad.rewriting import Look, ModelCheck
 from recipes.cross_xquad.sources import PIVOT
 from recipes.cross_xquad.texts import contains
 from recipes.cross_xquad.writing import wrong_options
@@ -45,7 +45,7 @@ class JudgeCheck:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    def __call__(self, looks: Sequence[Look]) -> list[list[Finding]]:
+    def __call__(self, looks: Sequence[CheckInput]) -> list[list[Finding]]:
         wanted = [look for look in looks if look.language == PIVOT]
         asked = []
         for look in wanted:
@@ -55,7 +55,7 @@ class JudgeCheck:
         answers = iter(self._caller.ask(asked, "judge"))
         return [self._findings(look, next(answers)) if look.language == PIVOT else [] for look in looks]
 
-    def _findings(self, look: Look, answer: Answer) -> list[Finding]:
+    def _findings(self, look: CheckInput, answer: Answer) -> list[Finding]:
         if answer.fields is None:
             return [Finding("is_right", look.language, None, f"the judge's answer cannot be read: {answer.problem}")]
         return [
@@ -72,7 +72,7 @@ class BackTranslationCheck:
         self._caller = caller
         self._least = least
 
-    def __call__(self, looks: Sequence[Look]) -> list[list[Finding]]:
+    def __call__(self, looks: Sequence[CheckInput]) -> list[list[Finding]]:
         asked: list[tuple[Prompt, int]] = []
         for look in looks:
             if look.language != PIVOT:
@@ -81,7 +81,7 @@ class BackTranslationCheck:
         answers = iter(self._caller.ask(asked, "back-translation"))
         return [self._findings(look, next(answers)) if look.language != PIVOT else [] for look in looks]
 
-    def _findings(self, look: Look, answer: Answer) -> list[Finding]:
+    def _findings(self, look: CheckInput, answer: Answer) -> list[Finding]:
         def add(index: int | None, detail: str) -> Finding:
             return Finding("options_not_parallel", look.language, index, detail)
 
@@ -115,7 +115,7 @@ class EncoderCheck:
             raise CrossinError(f"cannot load {model}: {type(error).__name__}: {error}") from error
         self._least = least
 
-    def __call__(self, looks: Sequence[Look]) -> list[list[Finding]]:
+    def __call__(self, looks: Sequence[CheckInput]) -> list[list[Finding]]:
         wanted = [look for look in looks if look.language != PIVOT]
         if not wanted:
             return [[] for _ in looks]
@@ -123,7 +123,7 @@ class EncoderCheck:
         vectors = iter(self._model.encode(texts, normalize_embeddings=True, show_progress_bar=False))
         return [self._findings(look, vectors) if look.language != PIVOT else [] for look in looks]
 
-    def _findings(self, look: Look, vectors: Any) -> list[Finding]:
+    def _findings(self, look: CheckInput, vectors: Any) -> list[Finding]:
         english = [next(vectors) for _ in look.english.choices]
         own = [next(vectors) for _ in look.version.choices]
         found = []

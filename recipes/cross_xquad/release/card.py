@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crossin_metrics.languages import LANGUAGES
-from crossin_metrics.sets.loading import ParallelMCQ
+from crossin_metrics.sets.parallel_set import ParallelMCQ
 from crossin_metrics.shortcuts.render import escape, verdict
 from crossin_metrics.shortcuts.report import Report
 from recipes.cross_xquad.config import STAGES

@@ -25,8 +25,9 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import file_sha256
-from crossin_metrics.sets.loading import Item as Row
-from crossin_metrics.sets.loading import ParallelMCQ, load_file, write_parallel
+from crossin_metrics.sets.loading import load_file
+from crossin_metrics.sets.parallel_set import ParallelMCQ, write_parallel
+from crossin_metrics.sets.schema import Item as Row
 from crossin_metrics.sets.schema import unique_codes
 from recipes.cross_xquad.items import Item, accepted
 from recipes.cross_xquad.release.card import LETTERS, card, eval_yaml

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import appearing
+from crossin_metrics.files import atomic_path
 from recipes.cross_xquad.items import Decision, Item
 from recipes.cross_xquad.review.agreement import report_agreement
-from recipes.cross_xquad.review.decisions import FORMAT, Said, checked_edits, read_json, read_page
+from recipes.cross_xquad.review.decisions import FORMAT, ReviewEntry, checked_edits, read_json, read_page
 from recipes.cross_xquad.review.label_studio import labelling_config, read_export, tasks
 from recipes.cross_xquad.review.table import is_table, read_table, table
 
@@ -53,7 +53,7 @@ def write_review(items: Sequence[Item], folder: Path, *, title: str) -> None:
         path = folder / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with appearing(path) as temporary:
+            with atomic_path(path) as temporary:
                 temporary.write_bytes(content.encode("utf-8"))
         except (OSError, UnicodeEncodeError) as error:
             raise CrossinError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
@@ -83,7 +83,7 @@ def apply_decisions(items: Sequence[Item], decisions_folder: Path) -> tuple[list
     by_id = {item.id: item for item in items}
     applied_before = {item.decision.sha256 for item in items if item.decision is not None}
     stale: dict[str, list[str]] = {}
-    current: dict[str, list[Said]] = {}
+    current: dict[str, list[ReviewEntry]] = {}
     for one in said:
         if one.sha256 in known:
             current.setdefault(known[one.sha256].id, []).append(one)
@@ -107,7 +107,7 @@ def apply_decisions(items: Sequence[Item], decisions_folder: Path) -> tuple[list
     return done, remarks
 
 
-def _read_folder(folder: Path, known: Mapping[str, Item]) -> tuple[list[Said], list[str]]:
+def _read_folder(folder: Path, known: Mapping[str, Item]) -> tuple[list[ReviewEntry], list[str]]:
     if not folder.is_dir():
         return [], [f"{folder}: no such folder yet, so no decisions"]
     said, remarks = [], []
@@ -128,7 +128,7 @@ def _read_folder(folder: Path, known: Mapping[str, Item]) -> tuple[list[Said], l
     return said, remarks
 
 
-def _read_json_file(path: Path, known: Mapping[str, Item]) -> list[Said]:
+def _read_json_file(path: Path, known: Mapping[str, Item]) -> list[ReviewEntry]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -143,7 +143,7 @@ def _read_json_file(path: Path, known: Mapping[str, Item]) -> list[Said]:
     raise CrossinError(f"{path}: neither the review page's decisions nor Label Studio's JSON export; take it out")
 
 
-def _latest(said: Sequence[Said]) -> tuple[list[Said], list[str]]:
+def _latest(said: Sequence[ReviewEntry]) -> tuple[list[ReviewEntry], list[str]]:
     """The last word of each reviewer, by initials; where there is no telling which is the last, why.
 
     A table's rows carry no time, so they cannot be put in order with anything that says otherwise.
@@ -152,11 +152,11 @@ def _latest(said: Sequence[Said]) -> tuple[list[Said], list[str]]:
     for reviewer in sorted({one.reviewer for one in said}):
         own = [one for one in said if one.reviewer == reviewer]
         dated = sorted((one for one in own if one.at), key=lambda one: one.at)
-        last_words = dated[-1:] + [one for one in own if not one.at and one.verdict is not None]
-        if not last_words:
+        last_log_line = dated[-1:] + [one for one in own if not one.at and one.verdict is not None]
+        if not last_log_line:
             continue
-        last = last_words[0]
-        rival = next((one for one in last_words if not _same(one, last)), None)
+        last = last_log_line[0]
+        rival = next((one for one in last_log_line if not _same(one, last)), None)
         if rival is not None:
             unclear.append(f"{reviewer} said different things in {last.where} and {rival.where}; keep one of them")
         elif last.verdict is not None:
@@ -164,11 +164,11 @@ def _latest(said: Sequence[Said]) -> tuple[list[Said], list[str]]:
     return out, unclear
 
 
-def _same(a: Said, b: Said) -> bool:
+def _same(a: ReviewEntry, b: ReviewEntry) -> bool:
     return a.verdict == b.verdict and (a.verdict != "accept" or a.edits == b.edits)
 
 
-def _decide(item: Item, said: Sequence[Said], expected: set[str]) -> tuple[Item, list[str]]:
+def _decide(item: Item, said: Sequence[ReviewEntry], expected: set[str]) -> tuple[Item, list[str]]:
     """The question with its decision, or as it was and the reason why there is none."""
     if not said:
         return item, []
@@ -195,7 +195,7 @@ def _decide(item: Item, said: Sequence[Said], expected: set[str]) -> tuple[Item,
     return replace(item, versions=versions, decision=decision), []
 
 
-def _unread(items: Sequence[Item], said: Mapping[str, Sequence[Said]]) -> list[str]:
+def _unread(items: Sequence[Item], said: Mapping[str, Sequence[ReviewEntry]]) -> list[str]:
     """Name the languages of accepted questions that nobody had before them, where the files say what was shown."""
     missed: Counter[str] = Counter()
     for item in items:

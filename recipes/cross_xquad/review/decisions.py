@@ -22,7 +22,7 @@ _INITIALS = re.compile(r"[^\W_][\w.\-]{0,15}")  # the page's script has the same
 
 
 @dataclass(frozen=True)
-class Said:
+class ReviewEntry:
     """One reviewer on one question, as a file has it.
 
     Attributes:
@@ -53,7 +53,7 @@ class Said:
         return f"{self.file}, {self.place}"
 
 
-def read_page(path: Path, raw: Mapping[str, Any]) -> list[Said]:
+def read_page(path: Path, raw: Mapping[str, Any]) -> list[ReviewEntry]:
     """Read what the review page saved.
 
     Raises:
@@ -76,7 +76,7 @@ def read_page(path: Path, raw: Mapping[str, Any]) -> list[Said]:
             raise CrossinError(f"{where}: sha256, note, at or languages is not text; save the page's decisions again")
         spoken = entry.get("verdict")
         out.append(
-            Said(
+            ReviewEntry(
                 id=entry["id"],
                 verdict=None if spoken is None else verdict(spoken, where),
                 reviewer=reviewer,
@@ -146,7 +146,7 @@ def wrong_options(n_choices: int, gold: int) -> list[int]:
     return [index for index in range(n_choices) if index != gold]
 
 
-def checked_edits(said: Said, item: Item) -> dict[str, dict[int, str]]:
+def checked_edits(said: ReviewEntry, item: Item) -> dict[str, dict[int, str]]:
     """Return the edits that change something, languages and options in the item's order.
 
     Raises:

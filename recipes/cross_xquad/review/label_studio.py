@@ -16,7 +16,7 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
 from recipes.cross_xquad.items import Item
-from recipes.cross_xquad.review.decisions import VERDICTS, Said, decided_before, initials, verdict, wrong_options
+from recipes.cross_xquad.review.decisions import VERDICTS, ReviewEntry, decided_before, initials, verdict, wrong_options
 from recipes.cross_xquad.review.table import findings_text
 
 _NOTHING = "–"  # Label Studio shows an empty field as "undefined"
@@ -93,7 +93,7 @@ def labelling_config(items: Sequence[Item]) -> str:
     return ET.tostring(view, encoding="unicode") + "\n"
 
 
-def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> list[Said]:
+def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> list[ReviewEntry]:
     """Read Label Studio's JSON export; skipped (cancelled) annotations count as none.
 
     Initials come from the field of that name; where it is empty, from the same user's other annotations, else from the
@@ -107,7 +107,7 @@ def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> li
     Raises:
         CrossinError: another export format, a task that is not ours, a bad verdict.
     """
-    found: list[tuple[Any, str | None, Said]] = []  # user, initials as typed, what was said
+    found: list[tuple[Any, str | None, ReviewEntry]] = []  # user, initials as typed, what was said
     for number, task in enumerate(raw, 1):
         where = f"{path}, task {number}"
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
@@ -129,7 +129,7 @@ def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> li
                 raise CrossinError(f"{where}: a broken annotation ({type(error).__name__}: {error})") from error
             item = known.get(data["sha256"])
             typed = initials(values["reviewer"], where) if values.get("reviewer") else None
-            said = Said(
+            said = ReviewEntry(
                 id=data["id"],
                 sha256=data["sha256"],
                 verdict=verdict(values["verdict"], where) if values.get("verdict") else None,
@@ -184,7 +184,7 @@ def _edits(values: Mapping[str, str], item: Item) -> dict[str, dict[int, str]]:
     return edits
 
 
-def _once(user: Any, found: Sequence[tuple[Any, str | None, Said]]) -> str | None:
+def _once(user: Any, found: Sequence[tuple[Any, str | None, ReviewEntry]]) -> str | None:
     """The initials that a user gave on other tasks, if always the same."""
     names = {typed for other, typed, _ in found if typed and other == user}
     return names.pop() if len(names) == 1 else None

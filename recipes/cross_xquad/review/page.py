@@ -33,7 +33,7 @@ def render_page(items: Sequence[Item], *, title: str) -> str:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup
 
-        from crossin_metrics.report.draw.page import embedded_json
+        from crossin_metrics.html import embedded_json
     except ImportError as error:
         raise CrossinError(f"the review page needs {error.name}: pip install 'crossin[report]'") from error
     style = (_TEMPLATES / "review.css").read_text(encoding="utf-8")

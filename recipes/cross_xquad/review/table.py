@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
 from recipes.cross_xquad.items import Finding, Item
-from recipes.cross_xquad.review.decisions import Said, decided_before, initials, verdict, wrong_options
+from recipes.cross_xquad.review.decisions import ReviewEntry, decided_before, initials, verdict, wrong_options
 
 _ASKED = ("verdict", "reviewer", "note")  # filled in on any one row of a question
 _NEEDED = ("id", "language", *_ASKED, "sha256")
@@ -68,7 +68,7 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def read_table(path: Path, known: Mapping[str, Item]) -> list[Said]:
+def read_table(path: Path, known: Mapping[str, Item]) -> list[ReviewEntry]:
     """Read a filled-in table: comma, semicolon or tab between cells; UTF-8, or UTF-16 with its mark.
 
     Args:
@@ -139,7 +139,7 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         ) from error
 
 
-def _said(path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], item: Item | None) -> Said | None:
+def _said(path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], item: Item | None) -> ReviewEntry | None:
     """What one reviewer said in the rows of one question; None where they are not filled in."""
     given: dict[str, str] = {}
     place = f"row {rows[0][0]}, id {rows[0][1]['id']}"
@@ -173,7 +173,7 @@ def _said(path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], i
                 edits.setdefault(language, {})[wrong[position - 1]] = text
     if not given and not notes:
         return None
-    return Said(
+    return ReviewEntry(
         id=rows[0][1]["id"].strip(),
         sha256=sha256,
         verdict=verdict(given["verdict"], f"{path}, {place}") if "verdict" in given else None,

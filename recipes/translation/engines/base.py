@@ -3,68 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from crossin_metrics.files import canonical
+from recipes.llm.replies import Accept, Request, Usage
+
 ATTEMPTS = 2  # a translation that fails a gate is asked for once more, with another seed and temperature
-
-
-@dataclass(frozen=True)
-class Request:
-    """One thing to translate: all fields of a row together, or one field alone (see :attr:`Engine.joint`).
-
-    The key is the sha256 of the engine's identity, the masked text, the languages and the attempt, so that a reply
-    once stored answers the same request of any later run, whatever row it stands in.
-    """
-
-    key: str
-    fields: Mapping[str, str]  # field name -> masked text, none of them empty
-    source: str  # ISO 639 codes of the project's language table
-    target: str
-    attempt: int  # 0, or 1 for the second try
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came back, as it came: nothing is interpreted before it is stored."""
-
-    text: str
-    finish_reason: str = "stop"  # "length" when the model was cut off
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    error: str | None = None  # the request was refused or never answered; such a reply is not stored
-
-
-Accept = Callable[[Request, Reply], None]
-
-
-@dataclass
-class Usage:
-    """Totals of one run with an engine. `waits` counts the tries that failed and were repeated, by what went wrong."""
-
-    replies: int = 0
-    errors: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    waits: Counter[str] = field(default_factory=Counter)
-
-    def count(self, reply: Reply) -> None:
-        """Take in one reply."""
-        self.replies += reply.error is None
-        self.errors += reply.error is not None
-        self.prompt_tokens += reply.prompt_tokens or 0
-        self.completion_tokens += reply.completion_tokens or 0
-
-    def __str__(self) -> str:
-        parts = [f"{self.replies} requests answered in this run"]
-        if self.prompt_tokens:
-            parts.append(f"{self.prompt_tokens} prompt and {self.completion_tokens} reply tokens")
-        parts += [f"{count} tries repeated after: {name}" for name, count in self.waits.most_common()]
-        return ", ".join(parts)
 
 
 class Engine(Protocol):
@@ -99,11 +44,6 @@ class Engine(Protocol):
         """Length of what would be sent for this request, in characters, for the estimate of a dry run."""
 
 
-def canonical(value: Any) -> str:
-    """JSON text that is the same for equal values on any machine."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
 def make_request(
     identity: Mapping[str, Any], fields: Mapping[str, str], source: str, target: str, attempt: int
 ) -> Request:
@@ -112,54 +52,3 @@ def make_request(
         {"engine": identity, "fields": fields, "source": source, "target": target, "attempt": attempt}
     ).encode("utf-8", "surrogatepass")
     return Request(hashlib.sha256(payload).hexdigest(), dict(fields), source, target, attempt)
-
-
-class FormatError(ValueError):
-    """A reply that is not the object asked for."""
-
-
-_FENCED = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
-_THINKING = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
-
-
-def read_reply(request: Request, text: str, joint: bool) -> dict[str, str]:
-    """Return field name -> translated (still masked) text of a reply, without outer blanks.
-
-    A reasoning block at the start and a Markdown fence around the object are forgiven; anything else is not.
-
-    Raises:
-        FormatError: a joint reply is not a JSON object with exactly the requested fields, all strings; or a text is
-            not valid Unicode, or holds replacement characters, as a cut-off reply in UTF-8 does.
-    """
-    text = _THINKING.sub("", text)
-    if joint:
-        fields = _read_object(request, text)
-    else:
-        (name,) = request.fields
-        fields = {name: text}
-    for name, value in fields.items():
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise FormatError(f"{name}: not valid Unicode (a lone surrogate)")
-        if "\ufffd" in value and "\ufffd" not in request.fields[name]:
-            raise FormatError(f"{name}: holds replacement characters")
-    return {name: fields[name].strip() for name in request.fields}
-
-
-def _read_object(request: Request, text: str) -> dict[str, str]:
-    fenced = _FENCED.match(text)
-    try:
-        value = json.loads(fenced.group(1) if fenced else text)
-    except json.JSONDecodeError as error:
-        raise FormatError(f"not JSON: {error.msg} at character {error.pos}") from None
-    except RecursionError:
-        raise FormatError("not JSON that can be read: nested too deep") from None
-    if not isinstance(value, dict):
-        raise FormatError(f"a JSON {type(value).__name__}, not an object")
-    missing = [name for name in request.fields if name not in value]
-    extra = [name for name in value if name not in request.fields]
-    if missing or extra:
-        raise FormatError(f"fields missing: {missing}, fields not asked for: {extra}")
-    wrong = [name for name in value if not isinstance(value[name], str)]
-    if wrong:
-        raise FormatError(f"fields that are not strings: {wrong}")
-    return value

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from recipes.llm.endpoint import OpenAIClient
+from recipes.llm.replies import Accept, Request, Usage
 from recipes.translation import prompts
-from recipes.translation.engines.base import Accept, Request, Usage
 
 if TYPE_CHECKING:
     from recipes.translation.config import EngineOptions

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
-from recipes.translation.engines.base import Accept, Reply, Request, Usage
+from recipes.llm.replies import Accept, Reply, Request, Usage
 from recipes.translation.sentences import Layout, lay_out
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ import pytest
 from crossin_metrics.sets.spans import cross_xquad_spans
 from crossin_metrics.sets.xquad import Span
 from recipes.cross_xquad.checks.across import check_parallel
+from recipes.cross_xquad.checks.base import CheckInput
 from recipes.cross_xquad.checks.by_model import EncoderCheck
 from recipes.cross_xquad.checks.within import REASONS, Checker, gold_balance
 from recipes.cross_xquad.config import SetOptions
 from recipes.cross_xquad.items import Finding, Item, Version
-from recipes.cross_xquad.rewriting import Look
 from recipes.cross_xquad.sources import Source, SourceQuestion, load_source
 from recipes.cross_xquad.texts import contains, kind, number_value, same, share_in, words
 
@@ -233,10 +233,10 @@ def test_an_encoder_finds_what_changed_places(source: Source, monkeypatch: pytes
     encoder = EncoderCheck("dictionary", 0.5)
     question = source.questions[2]
 
-    def look(language: str, *wrong: str) -> Look:
+    def look(language: str, *wrong: str) -> CheckInput:
         english = Version(PASSAGES["en"], "What was sold?", ("wooden bridge", "ships", "carts", "cranes"))
         right = question.spans[language].answer
-        return Look(question, language, english, Version(PASSAGES[language], "", (right, *wrong)), 0)
+        return CheckInput(question, language, english, Version(PASSAGES[language], "", (right, *wrong)), 0)
 
     looks = [
         look("en", "ships", "carts", "cranes"),

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from crossin_metrics.errors import CrossinError
+from recipes.common.stages import Records, Stage
 from recipes.experiments import overview
 from recipes.experiments.config import ExperimentOptions
-from recipes.experiments.local import LocalExecutor, experiment_lock, last_words
+from recipes.experiments.local import LocalExecutor, experiment_lock, last_log_line
 from recipes.experiments.plan import Plan, Run
-from recipes.experiments.records import Records, Stage
 
 COPY = "import sys,pathlib as p; p.Path(sys.argv[2]).write_text(p.Path(sys.argv[1]).read_text()+'+')"
 
@@ -241,9 +241,9 @@ def test_the_overview_counts_and_escapes(tmp_path: Path) -> None:
 
 def test_the_last_words_of_a_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    assert last_words(log) == "no output"
+    assert last_log_line(log) == "no output"
     log.write_text("Traceback\nsft: no room\n\r 3%|x| 1/3 [00:01<00:02, 1.00s/it]\n")
-    assert last_words(log) == "sft: no room"
+    assert last_log_line(log) == "sft: no room"
 
 
 def test_records_are_read_back_as_json(tmp_path: Path) -> None:

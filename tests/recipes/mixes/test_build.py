@@ -21,7 +21,8 @@ import pytest
 import yaml
 
 from crossin_metrics.errors import CrossinError
-from recipes.build_mix import FILES, build, main
+from recipes.build_mix import main
+from recipes.mixes.build import FILES, build
 from recipes.mixes.config import MixConfig
 from recipes.mixes.rows import COLUMNS, ROW_GROUP_ROWS
 from tests.recipes.mixes.mix_sets import base_row, seed_item, write_jsonl

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from crossin_metrics.errors import CrossinError
 from recipes.common import text_checks as gates
 from recipes.llm.endpoint import retry_after
+from recipes.llm.replies import FormatError, read_reply
 from recipes.llm.store import ReplyStore
 from recipes.translation import masking
-from recipes.translation.engines.base import FormatError, make_request, read_reply
+from recipes.translation.engines.base import make_request
 from recipes.translation.kinds import is_code, untranslatable
 
 MARK = "⟦{}⟧"

@@ -10,8 +10,9 @@ import pytest
 
 from crossin_metrics.errors import CrossinError
 from recipes import translate_seed
+from recipes.llm.replies import Reply, Request
 from recipes.translation.config import EngineOptions
-from recipes.translation.engines.base import Reply, Request, make_request
+from recipes.translation.engines.base import make_request
 from recipes.translation.engines.seq2seq import Seq2SeqEngine, find_tag, nllb_code
 from recipes.translation.sentences import lay_out
 

@@ -129,7 +129,7 @@ def test_pad_is_never_eos(tmp_path: Path) -> None:
 
 def test_a_real_tokenizer_has_one_bos() -> None:
     """Gemma's, where its checkpoint was already made: it puts BOS by itself."""
-    from crossin_metrics.commands.demo_model import demo_model
+    from crossin_metrics.demo_model import demo_model
 
     root = Path.home() / ".cache" / "crossin" / "gemma-3-270m"
     if not (root / "tokenizer.json").is_file():

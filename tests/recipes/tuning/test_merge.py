@@ -139,7 +139,7 @@ def test_as_a_command(run: Path, tmp_path: Path, repo: Path) -> None:
 def test_vllm_loads_the_result(tmp_path: Path) -> None:
     """A real vLLM and the merged small real model: the same next tokens as in transformers."""
     pytest.importorskip("vllm")
-    from crossin_metrics.commands.demo_model import demo_model
+    from crossin_metrics.demo_model import demo_model
 
     base = demo_model()
     mix = write_mix(tmp_path / "mix.jsonl")
