@@ -1,20 +1,209 @@
-"""Tables of plain text for a terminal."""
+"""Tables and text for a terminal, Markdown, LaTeX and CSV: one writer and one way to escape for each.
+
+Names, ids and answers come from models and data sets. In every format they stay text: no markup, formula, line break or
+terminal control sequence in them takes effect. (HTML: :mod:`crossin_metrics.html`.)
+"""
 
 from __future__ import annotations
 
+import csv
+import html
+import io
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-if TYPE_CHECKING:
-    pass
+DASH = "–"  # an undefined value
+NOT_SIGNIFICANT = "≈"  # marks a score that is not significantly different from the best of its column
+UNTESTED = "?"  # marks a score that could not be tested against it
+LATEX_NEEDS = "% Needs \\usepackage{booktabs} and \\usepackage{graphicx}."
+
+_LATEX = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    NOT_SIGNIFICANT: "$\\approx$",
+    "‡": "$^\\ddagger$",
+    "–": "--",
+    "−": "$-$",
+    "±": "$\\pm$",
+    "†": "$^\\dagger$",
+}
+# Characters that start a formula in a spreadsheet, also in full width and behind blanks (OWASP, "CSV Injection").
+_FORMULA = re.compile(r"[\s\u200b\ufeff]*[=+\-@＝＋－＠]|[\t\r]")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A score in a table: its text, whether it is the best of its column, and a mark behind it."""
+
+    text: str
+    best: bool = False
+    mark: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.mark}".rstrip()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells of one row; `kind` says what it is ("measured", "published", "baseline") where rows differ."""
+
+    cells: tuple[str | Cell, ...]
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        columns: titles of the columns, the first `n_text` of which hold text, the others numbers.
+        groups: headings above the number columns, each with the number of columns it spans; may be empty.
+        blocks: whether rows with the same first cell form a block; the second cell is then the row's name.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    n_text: int = 1
+    groups: tuple[tuple[str, int], ...] = ()
+    blocks: bool = False
+
+
+def plain(text: str) -> str:
+    """The text on one line, without control characters; invisible format characters are kept.
+
+    >>> plain("a\\x1b[31m\\nb")
+    'a[31m b'
+    """
+    return " ".join(_printable(text).split())
+
+
+def _printable(text: str) -> str:
+    """The text with blanks for line ends and tabs, and without other control characters."""
+    return "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) != "Cc")
+
+
+def md(text: str) -> str:
+    """Text as Markdown: neither Markdown nor HTML in it takes effect."""
+    escaped = html.escape(plain(text), quote=False)
+    return "".join(f"\\{c}" if c in "\\`*_[]|#!~" else c for c in escaped)
+
+
+def md_code(text: str) -> str:
+    """Text as inline code in Markdown."""
+    return f"`{plain(text).replace('`', '')}`"
+
+
+def tex(text: str) -> str:
+    """Text as LaTeX: no command in it takes effect."""
+    return "".join(_LATEX.get(c, c) for c in plain(text))
+
+
+def csv_cell(value: object) -> object:
+    """A value as a CSV cell: text that a spreadsheet would take for a formula gets a leading apostrophe.
+
+    >>> csv_cell("=1+1"), csv_cell(-0.5), csv_cell("-0.5"), csv_cell(None)
+    ("'=1+1", -0.5, '-0.5', '')
+    """
+    if not isinstance(value, str):
+        return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+    return f"'{value}" if _FORMULA.match(value) and not _is_number(value) else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV; None and NaN become empty cells."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows([csv_cell(value) for value in row] for row in rows)
+    return stream.getvalue()
+
+
+def markdown_lines(table: Table) -> list[str]:
+    """The table's lines in Markdown, without its title."""
+    columns = list(table.columns)
+    if table.groups:
+        headings = [heading for heading, span in table.groups for _ in range(span)]
+        columns[table.n_text :] = [f"{a} {b}" for a, b in zip(headings, columns[table.n_text :], strict=True)]
+    aligned = ["---"] * table.n_text + ["---:"] * (len(columns) - table.n_text)
+    lines = ["| " + " | ".join(map(md, columns)) + " |", "|" + "|".join(aligned) + "|"]
+    for row in table.rows:
+        cells = [
+            f"**{md(cell.text)}**" if isinstance(cell, Cell) and cell.best else md(str(cell)) for cell in row.cells
+        ]
+        if row.kind == "baseline":
+            cells[int(table.blocks)] = f"*{cells[int(table.blocks)]}*"
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def latex_table(table: Table, caption: str, comments: Iterable[str] = ()) -> list[str]:
+    """The table's lines in LaTeX, for `\\input`; needs the packages of `LATEX_NEEDS`.
+
+    Args:
+        table: to be written.
+        caption: plain text.
+        comments: lines written behind the table as comments.
+    """
+    numbers = len(table.columns) - table.n_text
+    lines = [
+        "\\begin{table*}[t]",
+        "\\centering",
+        "\\resizebox{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}{!}{%",
+        f"\\begin{{tabular}}{{{'l' * table.n_text}{'r' * numbers}}}\n\\toprule",
+    ]
+    if table.groups:
+        tops = [f"\\multicolumn{{{span}}}{{c}}{{{tex(heading)}}}" for heading, span in table.groups]
+        lines.append(" & ".join([*[""] * table.n_text, *tops]) + " \\\\")
+        ends = [table.n_text + sum(span for _, span in table.groups[: i + 1]) for i in range(len(table.groups))]
+        spans = zip(table.groups, ends, strict=True)
+        lines.append("".join(f"\\cmidrule(lr){{{end - span + 1}-{end}}}" for (_, span), end in spans))
+    lines.append(" & ".join(map(tex, table.columns)) + " \\\\\n\\midrule")
+    block: tuple[str, str] | None = None
+    for row in table.rows:
+        cells = [_tex_cell(cell) for cell in row.cells]
+        if table.blocks:
+            same = (row.kind, cells[0])
+            if block is not None and block != same:
+                lines.append("\\midrule")
+            elif block == same:
+                cells[0] = ""
+            block = same
+        if row.kind == "baseline":
+            cells[int(table.blocks)] = f"\\emph{{{cells[int(table.blocks)]}}}"
+        lines.append(" & ".join(cells) + " \\\\")
+    lines += ["\\bottomrule", "\\end{tabular}}", f"\\caption{{{tex(caption)}}}", "\\end{table*}"]
+    return [*lines, *(f"% {plain(comment)}" for comment in comments), ""]
+
+
+def _tex_cell(cell: str | Cell) -> str:
+    if isinstance(cell, str):
+        return tex(cell)
+    if cell.best:
+        return f"\\textbf{{{tex(cell.text)}}}"
+    mark = {NOT_SIGNIFICANT: "\\approx"}.get(cell.mark, cell.mark)
+    return tex(cell.text) + (f"$^{{{mark}}}$" if mark else "")
 
 
 def align(rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Rows of cells as lines with columns aligned: the first `left` columns to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
+    """Rows for a terminal, columns aligned: the first `left` columns to the left, the others to the right."""
+    shown = [[_printable(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in shown if i < len(row)) for i in range(max(map(len, shown)))]
     lines = []
-    for row in rows:
+    for row in shown:
         cells = [cell.ljust(widths[i]) if i < left else cell.rjust(widths[i]) for i, cell in enumerate(row)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
@@ -23,3 +212,8 @@ def align(rows: Sequence[Sequence[str]], left: int = 1) -> str:
 def number(value: float | None) -> str:
     """Four decimals; "-" for what is undefined."""
     return "-" if value is None or not math.isfinite(value) else f"{value:.4f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share in percent; a dash for what is undefined."""
+    return DASH if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}"

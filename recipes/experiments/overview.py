@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import html
 import time
 from collections import Counter
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import write_text
+from crossin_metrics.html import render_page
 from recipes.common.stages import Records, Stage
 from recipes.experiments.plan import Plan, Run
 
@@ -111,49 +111,37 @@ def write_page(plan: Plan, records: Records, failed: dict[str, str], jobs: int, 
     """Write `<experiment>/overview.html`; it loads itself again every 5 s until the experiment has ended."""
     seeds = list(dict.fromkeys(run.seed for run in plan.runs))
     cells = {(run.arm, run.seed): run for run in plan.runs}
-    rows = []
-    for arm in dict.fromkeys(run.arm for run in plan.runs):
-        row = [f"<th scope=row>{html.escape(arm)}</th>"]
-        for seed in seeds:
-            run = cells.get((arm, seed))
-            row.append(f"<td>{_cell(run, records, failed) if run else ''}</td>")
-        rows.append("<tr>" + "".join(row) + "</tr>")
-    trouble = "".join(f"<li><b>{html.escape(k)}</b>: {html.escape(v)}</li>" for k, v in failed.items())
-    head = "".join(f"<th scope=col>seed {seed}</th>" for seed in seeds)
-    renew = "" if ended else '<meta http-equiv="refresh" content="5">'
-    write_text(
-        records.folder / PAGE,
-        f'<!doctype html><html lang="en"><meta charset="utf-8">{renew}<title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(summary(plan, records, jobs))}; "
-        f"{'ended' if ended else 'as of'} {time.strftime('%Y-%m-%d %H:%M:%S')}</p>"
-        f"<table><tr><td></td>{head}</tr>{''.join(rows)}</table>"
-        + (f"<h2>Failed</h2><ul>{trouble}</ul>" if trouble else "")
-        + "</html>\n",
+    rows = [
+        (arm, [_stages(cells[arm, seed], records, failed) if (arm, seed) in cells else [] for seed in seeds])
+        for arm in dict.fromkeys(run.arm for run in plan.runs)
+    ]
+    page = render_page(
+        Path(__file__).parent,
+        "overview.html.j2",
+        style="overview.css",
+        title=title,
+        summary=summary(plan, records, jobs),
+        ended=ended,
+        now=time.strftime("%Y-%m-%d %H:%M:%S"),
+        seeds=seeds,
+        rows=rows,
+        failed=failed,
     )
+    write_text(records.folder / PAGE, page)
 
 
-def _cell(run: Run, records: Records, failed: dict[str, str]) -> str:
-    out = []
+def _stages(run: Run, records: Records, failed: dict[str, str]) -> list[tuple[str, str, str]]:
+    """Kind, state and details of each stage."""
+    found = []
     for stage in run.stages:
         state = state_of(stage, records, failed)
         seconds = (records.read(stage) or {}).get("seconds")
         detail = f"{state}, {seconds:.0f} s" if seconds is not None else state
-        out.append(
-            f'<span class="{state}" title="{html.escape(f"{stage.kind}: {detail}")}">{html.escape(stage.kind)}</span>'
-        )
-    return " ".join(out)
+        found.append((stage.kind, state, f"{stage.kind}: {detail}"))
+    return found
 
 
 def _span(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-_STYLE = """
-:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem;max-width:70rem}
-table{border-collapse:collapse}th,td{text-align:left;padding:.2rem .8rem .2rem 0;font-weight:normal}
-span{padding:0 .35rem;border-radius:.2rem;border:1px solid #8886;white-space:nowrap}
-.done{background:#1b7f4b;color:#fff}.running{background:#0a5fb4;color:#fff}.failed{background:#a4262c;color:#fff}
-.waiting{opacity:.55}.stale{background:#8a6100;color:#fff}
-"""

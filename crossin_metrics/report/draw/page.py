@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from crossin_metrics import __version__
-from crossin_metrics.html import breakable, content_policy, embedded_json
+from crossin_metrics.html import render_page
 from crossin_metrics.languages import LANGUAGES
 from crossin_metrics.report.browser import QuestionSet
 from crossin_metrics.report.diagnosis import RULES, Finding
@@ -26,6 +25,7 @@ from crossin_metrics.report.draw.style import Figure
 from crossin_metrics.report.draw.tables import LEGEND, TITLES, Table, baseline_rows, cell, heading, mark
 from crossin_metrics.report.entries import METRICS, Entry, Group
 from crossin_metrics.runs.signature import in_brief, in_words
+from crossin_metrics.text_tables import percent
 
 _RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
 
@@ -61,23 +61,16 @@ class Content:
 
 def render(content: Content) -> str:
     """The page as text; nothing in it depends on time or machine."""
-    folder = files("crossin_metrics.report.draw") / "templates"
-    style = (folder / "page.css").read_text(encoding="utf-8")
-    script = (folder / "page.js").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=PackageLoader("crossin_metrics.report.draw", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
-    environment.filters["breakable"] = breakable
-    # Drawn by matplotlib, which escapes every text that it is given.
-    environment.filters["drawing"] = Markup
     entries = list(content.entries)
     numbers = {id(entry): number for number, entry in enumerate(entries)}
-    return environment.get_template("page.html.j2").render(
+    return render_page(
+        Path(__file__).with_name("templates"),
+        "page.html.j2",
+        style="page.css",
+        scripts=["page.js"],
+        data=_data(content, entries),
+        filters={"percent": percent, "drawing": Markup},  # matplotlib escapes every text in its drawings
+        inline_styles=True,
         content=content,
         rows=_leaderboard(content.groups, numbers),
         benchmarks=sorted({group.benchmark for group in content.groups}),
@@ -91,16 +84,7 @@ def render(content: Content) -> str:
         legend_marks=f"{NOT_SIGNIFICANT}: not significantly different from the best of its benchmark and set-up; "
         f"{UNTESTED}: untested, no shared prompt.",
         version=__version__,
-        style=Markup(style),  # both are files of this package
-        script=Markup(script),
-        data=Markup(embedded_json(_data(content, entries))),
-        policy=content_policy(script),
     )
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share in percent; a dash for what is undefined."""
-    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}"
 
 
 def _setups(groups: Sequence[Group]) -> list[str]:

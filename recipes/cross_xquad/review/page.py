@@ -1,56 +1,31 @@
-"""The review page: one HTML file that needs no server, no network and no other file.
-
-Texts of the data set and of the model reach it inside one JSON block whose `<` are escaped; the script makes text nodes
-of them. The content security policy allows this one script and style, no connection, and no string ever parsed as HTML.
-"""
+"""The review page: one HTML file, see :mod:`crossin_metrics.html`."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics import html
 from crossin_metrics.languages import LANGUAGES
 from recipes.cross_xquad.items import Decision, Item
 from recipes.cross_xquad.review.decisions import FORMAT, VERSION
 
-_TEMPLATES = Path(__file__).with_name("templates")
-_SCRIPTS = ("state.js", "drawing.js", "actions.js")
 _RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
 _WITHOUT_SPACES = {"Han", "Thai"}  # scripts in which words touch, so that an option may start anywhere
 
 
 def render_page(items: Sequence[Item], *, title: str) -> str:
-    """The page as text; nothing in it depends on time or machine.
-
-    Raises:
-        CrossinError: Jinja2 is not installed.
-    """
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from markupsafe import Markup
-
-        from crossin_metrics.html import embedded_json
-    except ImportError as error:
-        raise CrossinError(f"the review page needs {error.name}: pip install 'crossin[report]'") from error
-    style = (_TEMPLATES / "review.css").read_text(encoding="utf-8")
-    parts = "\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    script = f'"use strict";\n(() => {{\n{parts}}})();\n'
-    policy = (
-        f"default-src 'none'; script-src '{_source(script)}'; style-src '{_source(style)}'; base-uri 'none'; "
-        "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-    )
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("review.html.j2").render(
+    """The page as text; nothing in it depends on time or machine."""
+    return html.render_page(
+        Path(__file__).with_name("templates"),
+        "review.html.j2",
+        style="review.css",
+        scripts=("state.js", "drawing.js", "actions.js"),
+        data=page_data(items),
         title=title,
         n_items=len(items),
-        policy=policy,
-        style=Markup(style),  # both are made of files of this project
-        script=Markup(script),
-        data=Markup(embedded_json(page_data(items))),
     )
 
 
@@ -107,7 +82,3 @@ def _language(code: str) -> list[Any]:
         return [code, "", "auto", True]
     direction = "rtl" if row.script in _RIGHT_TO_LEFT else "ltr"
     return [row.english, row.native, direction, row.script not in _WITHOUT_SPACES]
-
-
-def _source(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
