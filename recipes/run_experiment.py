@@ -25,18 +25,18 @@ from recipes.common.options import parse, run
 from recipes.experiments.config import ExperimentOptions
 
 if TYPE_CHECKING:
-    from recipes.common.stages import Records
     from recipes.experiments.local import Outcome
     from recipes.experiments.plan import Plan
+    from recipes.experiments.records import Records
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the options, run what is not done, report; returns 0, or 1 where something failed or is missing."""
     (options,) = parse(ExperimentOptions, argv, prog="run_experiment", description="Run a grid of tuning experiments.")
-    from recipes.common.stages import Records
     from recipes.experiments import overview
     from recipes.experiments.local import LocalExecutor, experiment_lock
     from recipes.experiments.plan import check_options, make_plan
+    from recipes.experiments.records import Records
 
     plan = make_plan(options)
     records = Records(options.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.common.stages import StageFolder, fingerprint, folder_sha256, write_text
+from crossin_metrics.files import canonical, file_sha256, write_text
+from recipes.common.stages import StageRecord, sha256_of
 from recipes.cross_xquad.calls import Caller, open_calls
 from recipes.cross_xquad.checks.by_model import build_model_checks
 from recipes.cross_xquad.checks.within import CHECKS_VERSION, Checker, gold_balance
 from recipes.cross_xquad.config import STAGES, CheckOptions, ModelOptions, SetOptions
-from recipes.cross_xquad.items import Item, accepted
+from recipes.cross_xquad.items import Item, accepted, read_items, write_items
 from recipes.cross_xquad.prompts import PROMPT_VERSION
 from recipes.cross_xquad.rewriting import Rewriter
 from recipes.cross_xquad.sources import Source, load_source
@@ -48,9 +50,43 @@ class Build:
         """Where the reviewers' decisions are."""
         return Path(self.options.decisions_dir or self.folder / "decisions")
 
-    def stage(self, name: str) -> StageFolder:
-        """The folder of a stage."""
-        return StageFolder(name, self.folder / name)
+    def record(self, name: str) -> StageRecord:
+        """The record of a stage."""
+        return StageRecord(name, self.folder / name / "stage.json")
+
+    def read(self, name: str) -> list[Item]:
+        """The items that a finished stage wrote."""
+        return read_items(self._items(name))
+
+    def finish(self, name: str, items: Sequence[Item], inputs: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Write a stage's items, then the record that makes them count."""
+        write_items(self._items(name), items)
+        self.record(name).write(inputs, self._results(name), {"n_items": len(items), **facts})
+
+    def why_stale(self, name: str) -> str:
+        """Why a stage must run (again); "" if its items hold. Earlier stages must be finished."""
+        return self.record(name).why_stale(self.inputs(name), self._results(name))
+
+    def require(self, name: str, wanted_by: str) -> str:
+        """Hash of a finished stage's items.
+
+        Raises:
+            CrossinError: not finished, or made from other inputs; says what changed.
+        """
+        why = self.why_stale(name)
+        if why:
+            raise CrossinError(
+                f"stage {wanted_by} needs stage {name} in {self.folder / name} ({why}); "
+                f"run it too: --stages {name} {wanted_by}, or choose another --output_dir"
+            )
+        return str(self._results(name)["items_sha256"])
+
+    def _items(self, name: str) -> Path:
+        return self.folder / name / "items.jsonl"
+
+    def _results(self, name: str) -> dict[str, str | None]:
+        path = self._items(name)
+        return {"items_sha256": sha256_of(path) if path.is_file() else None}
 
     def inputs(self, name: str) -> dict[str, Any]:
         """Everything that a stage's items depend on, as hashes; earlier stages must be finished.
@@ -59,16 +95,16 @@ class Build:
             CrossinError: an earlier stage is not finished, or was made from something else.
         """
         before = STAGES[STAGES.index(name) - 1] if name != STAGES[0] else None
-        made: dict[str, Any] = {} if before is None else {before: self.stage(before).require(self.inputs(before), name)}
+        made: dict[str, Any] = {} if before is None else {before: self.require(before, name)}
         settings = {key: getattr(self.model, key) for key in _SETTINGS}
-        model = {"model": self.model.model, "model_settings": fingerprint(settings), "prompts": PROMPT_VERSION}
+        model = {"model": self.model.model, "model_settings": _fingerprint(settings), "prompts": PROMPT_VERSION}
         if name == "distractors":
             return {"source": self.source.sha256(), "gold_seed": self.options.gold_seed, **model}
         if name == "parallel":
             return {**made, "languages": list(self.source.languages), **model}
         if name == "check":
-            return {**made, "check_options": fingerprint(asdict(self.checks)), "checks": CHECKS_VERSION, **model}
-        return {**made, "decisions": folder_sha256(self.decisions), "review_all": self.options.review_all}
+            return {**made, "check_options": _fingerprint(asdict(self.checks)), "checks": CHECKS_VERSION, **model}
+        return {**made, "decisions": _folder_sha256(self.decisions), "review_all": self.options.review_all}
 
 
 def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, say: Callable[[str], None]) -> int:
@@ -95,7 +131,7 @@ def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, sa
             _release(build)
             continue
         inputs = build.inputs(name)
-        if build.stage(name).is_done(inputs):
+        if not build.why_stale(name):
             say(f"{name}: done before")
             continue
         with open_calls(Path(options.calls_dir or build.folder / "calls")) as store:
@@ -103,7 +139,7 @@ def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, sa
                 say(line)
             caller = Caller(model, store, proven=name != STAGES[0])
             items, facts = _RUN[name](build, caller)
-            build.stage(name).finish(items, inputs, facts)
+            build.finish(name, items, inputs, facts)
             if caller.usage.replies:
                 say(f"{name}: {caller.usage}")
         _write_config(build)
@@ -116,12 +152,12 @@ def _distractors(build: Build, caller: Caller) -> tuple[list[Item], dict[str, An
 
 
 def _parallel(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
-    items = write_parallel(build.stage("distractors").read(), build.source, caller)
+    items = write_parallel(build.read("distractors"), build.source, caller)
     return items, _counts(items)
 
 
 def _check(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
-    items = _mender(build, caller).check(build.stage("parallel").read())
+    items = _mender(build, caller).check(build.read("parallel"))
     facts = _counts(items)
     for finding in gold_balance(items):
         facts["gold_balance"] = finding.detail
@@ -136,7 +172,7 @@ def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
     """Write what people look at, apply what they decided, and have written again what they sent back."""
     from recipes.cross_xquad.review.apply import apply_decisions, write_review
 
-    shown = build.stage("check").read()
+    shown = build.read("check")
     mender = _mender(build, caller)
     for number in range(1, MOST_REDOS + 1):
         decided, remarks = apply_decisions(shown, build.decisions)
@@ -183,8 +219,8 @@ def _mender(build: Build, caller: Caller) -> Rewriter:
 def _release(build: Build) -> None:
     from recipes.cross_xquad.release.data_set import release
 
-    build.stage("review").require(build.inputs("review"), "release")
-    items = build.stage("review").read()
+    build.require("review", "release")
+    items = build.read("review")
     if not accepted(items):
         raise CrossinError(
             f"release: none of {len(items)} questions is without findings or accepted by a person; decide on them in "
@@ -204,7 +240,7 @@ def release_facts(build: Build) -> dict[str, Any]:
     """What the card and the manifest of a release say about how it was made; JSON types, no paths, no times."""
     from crossin_metrics import __version__
 
-    stages = {name: build.stage(name).record() or {} for name in STAGES[:-1]}
+    stages = {name: build.record(name).read() or {} for name in STAGES[:-1]}
     return {
         "source": build.source.name,
         "source_licence": build.source.licence,
@@ -260,6 +296,20 @@ _RUN: Mapping[str, Callable[[Build, Caller], tuple[list[Item], dict[str, Any]]]]
     "check": _check,
     "review": _review,
 }
+
+
+def _fingerprint(value: Any) -> str:
+    """12 hexadecimal digits for a JSON value."""
+    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _folder_sha256(folder: Path) -> str:
+    """SHA-256 of the names and bytes of a folder's files, hidden ones left out; of nothing if there is no folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            digest.update(f"{path.name}\0{file_sha256(path)}\0".encode())
+    return digest.hexdigest()
 
 
 def to_stderr(prog: str) -> Callable[[str], None]:

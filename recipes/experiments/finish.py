@@ -11,9 +11,9 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_path, read_json, write_json, write_text
-from recipes.common.stages import Records, Stage
 from recipes.experiments.config import REPO, ExperimentOptions
 from recipes.experiments.plan import PYTHON, Plan, Run, model_of
+from recipes.experiments.records import Records, Stage
 
 LABELS, PREDICTIONS, MANIFEST, REPORT = "labels.csv", "predictions.csv.gz", "experiment.json", "report"
 _COLUMNS = (

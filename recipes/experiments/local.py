@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.common.stages import Records, Stage
 from recipes.experiments.config import REPO, ExperimentOptions
 from recipes.experiments.plan import Plan, Run
+from recipes.experiments.records import Records, Stage
 
 Say = Callable[[str], None]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import write_text
 from crossin_metrics.html import render_page
-from recipes.common.stages import Records, Stage
 from recipes.experiments.plan import Plan, Run
+from recipes.experiments.records import Records, Stage
 
 PAGE = "overview.html"
 _SIGNS = {"done": "✓", "running": "▸", "failed": "✗", "stale": "~", "waiting": "·"}

@@ -9,8 +9,8 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import write_text
-from recipes.common.stages import Stage
 from recipes.experiments.config import REPO, ExperimentOptions
+from recipes.experiments.records import Stage
 
 PYTHON = sys.executable
 

@@ -121,7 +121,7 @@ def test_an_earlier_stage_is_missing(data: Path, tmp_path: Path, stage: str, mis
     before = STAGES[: STAGES.index(missing)]
     if before:
         build(data, out, flawed, stages=before)
-    with serve(server()) as state, pytest.raises(CrossinError, match=f"{stage} needs stage {missing}.*not finished"):
+    with serve(server()) as state, pytest.raises(CrossinError, match=f"{stage} needs stage {missing}.*not done"):
         build_cross_xquad.main(arguments(data, out, state.base_url, [stage]))
 
 
@@ -140,7 +140,7 @@ def test_a_stage_of_other_options_is_not_used_unseen(
 ) -> None:
     out = tmp_path / "out"
     build(data, out, flawed)
-    with serve(server()) as state, pytest.raises(CrossinError, match=f"other inputs.*{differs}"):
+    with serve(server()) as state, pytest.raises(CrossinError, match=f"changed: .*{differs}"):
         build_cross_xquad.main(arguments(data, out, state.base_url, ["check"], **options))
     build(data, out, flawed, **options)  # with its earlier stages it runs
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from recipes.common.stages import Records, Stage
 from recipes.experiments import overview
 from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.local import LocalExecutor, experiment_lock, last_log_line
 from recipes.experiments.plan import Plan, Run
+from recipes.experiments.records import Records, Stage
 
 COPY = "import sys,pathlib as p; p.Path(sys.argv[2]).write_text(p.Path(sys.argv[1]).read_text()+'+')"
 
@@ -79,14 +79,14 @@ def test_a_change_touches_only_what_follows_from_it(tmp_path: Path) -> None:
     (tmp_path / "arms/a/1/train.txt").write_text("by hand")  # not what the stage wrote
     outcome, said = execute(tmp_path)
     assert outcome.done == ["a/1/train"]  # made again as it was, so what follows still holds
-    assert "a/1/train: begins (its result arms/a/1/train.txt was changed since)" in said
+    assert "a/1/train: begins (its results were changed or removed: arms/a/1/train.txt)" in said
     (tmp_path / "arms/b/0/eval-e.txt").unlink()
     outcome, said = execute(tmp_path)
     assert outcome.done == ["b/0/eval-e"]
     (tmp_path / "source.txt").write_text("t")
     outcome, said = execute(tmp_path)
     assert len(outcome.done) == 12
-    assert "a/0/mix: begins (source.txt has changed)" in said
+    assert "a/0/mix: begins (changed: source.txt)" in said
 
 
 def test_other_options_are_named(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_other_options_are_named(tmp_path: Path) -> None:
     execute(tmp_path, plan)
     stage = plan.runs[0].stages[1]
     other = Stage(stage.name, stage.command, {"arm": "a", "rate": 2}, stage.files, stage.outputs)
-    assert Records(tmp_path).why_stale(other) == "other options: rate"
+    assert Records(tmp_path).why_stale(other) == "changed: rate"
     assert Records(tmp_path).why_stale(stage) == ""
 
 
@@ -113,13 +113,13 @@ def test_a_failing_stage_stops_its_run_alone(tmp_path: Path) -> None:
 
 def test_a_stage_without_its_result_has_failed(tmp_path: Path) -> None:
     outcome, _ = execute(tmp_path, make(tmp_path, mix="pass"))
-    assert "it ended, but" in outcome.failed["a/0/mix"]
+    assert "does not exist" in outcome.failed["a/0/mix"]
 
 
 def test_a_file_that_changes_under_a_stage(tmp_path: Path) -> None:
     change = f"{COPY}; p.Path(sys.argv[1]).write_text('other')"
     outcome, _ = execute(tmp_path, make(tmp_path, train=change))
-    assert "mix.txt was changed while the stage ran; its result is not counted" in outcome.failed["a/0/train"]
+    assert "mix.txt changed while the stage ran" in outcome.failed["a/0/train"]
     assert Records(tmp_path).read(make(tmp_path).runs[0].stages[1]) is None
 
 

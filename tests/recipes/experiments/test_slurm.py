@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from recipes.common.stages import Records, Stage
 from recipes.experiments.config import REPO, ExperimentOptions
 from recipes.experiments.plan import Plan, Run
+from recipes.experiments.records import Records, Stage
 from recipes.experiments.slurm import SlurmExecutor, note_path
 
 submitit = pytest.importorskip("submitit")

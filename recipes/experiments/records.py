@@ -1,0 +1,122 @@
+"""The stages of an experiment and their records."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossin_metrics.errors import CrossinError
+from recipes.common.stages import StageRecord, sha256_of
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run.
+
+    Attributes:
+        name: `data`, or `<arm>/<seed>/<mix|train|merge|eval-NAME>`; also where its records are.
+        command: the process that does it, as a list of arguments.
+        options: what decides the result besides the files: a JSON-able mapping.
+        files: the files it reads; their contents count.
+        outputs: the files that exist once it has succeeded: the smallest set that the next stage reads.
+        clear: folders to remove before a fresh start, where a half-finished attempt cannot be resumed.
+        note: a few words for the plan.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    options: dict[str, Any]
+    files: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+    clear: tuple[Path, ...] = ()
+    note: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`data`, `mix`, `train`, `merge` or `eval`."""
+        return self.name.rpartition("/")[2].partition("-")[0]
+
+
+class Records:
+    """The records of an experiment: `<folder>/stages/<stage>.json`, one for each finished stage."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, stage: Stage) -> Path:
+        """The stage's record."""
+        return self.folder / "stages" / f"{stage.name}.json"
+
+    def log(self, stage: Stage) -> Path:
+        """The output of the stage's process."""
+        return self.folder / "stages" / f"{stage.name}.log"
+
+    def running(self, stage: Stage) -> Path:
+        """A file that the stage's process holds a lock on."""
+        return self.folder / "stages" / f"{stage.name}.running"
+
+    def failure(self, stage: Stage) -> Path:
+        """The stage's error message; absent unless its last attempt failed."""
+        return self.folder / "stages" / f"{stage.name}.failed"
+
+    def read(self, stage: Stage) -> dict[str, Any] | None:
+        """The record; None if the stage has not succeeded yet."""
+        return self._record(stage).read()
+
+    def inputs(self, stage: Stage) -> dict[str, Any]:
+        """What decides the stage's result: its options and the hashes of the files it reads.
+
+        Raises:
+            CrossinError: a file is missing.
+        """
+        files = self._hashes(stage.files)
+        for path in stage.files:
+            if files[self._short(path)] is None:
+                raise CrossinError(f"{stage.name}: cannot read {path}")
+        return {"options": json.loads(json.dumps(stage.options, sort_keys=True, default=str)), "files": files}
+
+    def why_stale(self, stage: Stage) -> str:
+        """Why the stage must run; "" if its record holds.
+
+        Raises:
+            CrossinError: a file that it reads is missing.
+        """
+        if self.read(stage) is None:
+            return "not done yet"  # its files may not exist yet either
+        return self._record(stage).why_stale(self.inputs(stage), {"outputs": self._hashes(stage.outputs)})
+
+    def write(self, stage: Stage, inputs: dict[str, Any], facts: dict[str, Any]) -> None:
+        """Record that the stage has succeeded.
+
+        Raises:
+            CrossinError: an output is missing, an input changed while the stage ran, or the disk is full.
+        """
+        changed = [key for key, value in self.inputs(stage)["files"].items() if inputs["files"].get(key) != value]
+        if changed:
+            raise CrossinError(f"{stage.name}: {changed[0]} changed while the stage ran; its result is discarded")
+        outputs = self._hashes(stage.outputs)
+        for path in stage.outputs:
+            if outputs[self._short(path)] is None:
+                raise CrossinError(f"{stage.name}: finished, but {path} does not exist")
+        self._record(stage).write(inputs, {"outputs": outputs}, facts)
+
+    def _record(self, stage: Stage) -> StageRecord:
+        return StageRecord(stage.name, self.path(stage))
+
+    def _hashes(self, paths: tuple[Path, ...]) -> dict[str, str | None]:
+        """SHA-256 by name; None for a file that cannot be read."""
+        hashes: dict[str, str | None] = {}
+        for path in paths:
+            try:
+                hashes[self._short(path)] = sha256_of(path)
+            except OSError:
+                hashes[self._short(path)] = None
+        return hashes
+
+    def _short(self, path: Path) -> str:
+        try:
+            return path.relative_to(self.folder).as_posix()
+        except ValueError:
+            return path.name
