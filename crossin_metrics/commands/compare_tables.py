@@ -6,13 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.text_tables import align, number
 
 if TYPE_CHECKING:
     from crossin_metrics.runs.comparison import Joined, Match, Tested
-
-# Scores of which more is not better by itself (see crossin_metrics.scores).
-_NEITHER = ("consistency", "fleiss_kappa", "kappa_p", "rankc", "baseline_")
 
 
 def comparison_text(
@@ -113,7 +111,7 @@ def sentence(benchmark: str, key: str, one: Tested, n_questions: int, alpha: flo
         if one.low <= 0.0 <= one.high:
             interval = f"though the interval, {one.low:+.4f} to {one.high:+.4f}, holds 0; "
         text = f"{higher} is higher in {key}, by {abs(one.difference):.4f} ({interval}{p})"
-        if key.startswith(_NEITHER) and not key.startswith("consistent_correct"):
+        if describe(key).only_if_right or describe(key).higher_is_better is None:
             text += "; more of it is better only where the answers are right"
         return start + text
     if one.difference == 0.0 and one.standard_error == 0.0:

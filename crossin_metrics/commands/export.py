@@ -104,8 +104,9 @@ def run(args: argparse.Namespace) -> int:
 def _records(args: argparse.Namespace) -> list[Record]:
     from crossin_metrics.commands.compare import _names
     from crossin_metrics.errors import CrossinError
-    from crossin_metrics.exports.records import DEFAULT_KEYS, make_records
+    from crossin_metrics.exports.records import make_records
     from crossin_metrics.runs.run import read_predictions
+    from crossin_metrics.scores.catalogue import MAIN_SCORES
 
     keys = _names(args.keys, "--keys")
     runs = read_predictions(args.results, _names(args.languages, "--languages"), warn=_warn)
@@ -124,7 +125,7 @@ def _records(args: argparse.Namespace) -> list[Record]:
         runs,
         model=args.model_id,
         dataset=args.dataset_id,
-        keys=keys if keys is not None or everything else DEFAULT_KEYS,
+        keys=keys if keys is not None or everything else MAIN_SCORES,
         merge_prompts=not everything,
         allow_partial=args.allow_partial,
         n_resamples=max(2, args.bootstrap),

@@ -6,27 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from crossin_metrics.scores.catalogue import HEADLINE, SCORES, describe
 from crossin_metrics.text_tables import align, number
 
 if TYPE_CHECKING:
     from crossin_metrics.runs.run import Run
 
-HEADLINE = (
-    "acc",
-    "consistency",
-    "ac3",
-    "consistent_correct",
-    "transfer",
-    "fleiss_kappa",
-    "kappa_p",
-    "rankc",
-    "letter_bias",
-    "baseline_constant_acc",
-    "baseline_constant_ac3",
-    "baseline_random_acc",
-    "baseline_random_consistency",
-    "baseline_random_ac3",
-)
 _WIDEST_MATRIX = 16  # languages whose pair matrix still fits a terminal
 
 
@@ -36,7 +21,7 @@ def one_run(run: Run, scores: Mapping[str, float], errors: Mapping[str, float], 
     signature = run.settings.get("signature")
     blocks = ["\n".join([run.name, *([f"signature {signature}"] if signature else []), _counts(run, scores)])]
     names = list(scores) if full else [name for name in HEADLINE if name in scores]
-    names = [name for name in names if not name.startswith("n_")]
+    names = [name for name in names if describe(name).kind != "count"]
     if full:
         names = [*(n for n in HEADLINE if n in scores), *(n for n in names if n not in HEADLINE)]
     table = [["score", "value", *(["SE"] if errors else [])]]
@@ -118,7 +103,7 @@ def many_runs(runs: Sequence[Run], results: Sequence[tuple[Mapping[str, float], 
         cells = []
         for name in columns:
             shown = number(scores.get(name))
-            error = None if name.startswith("baseline") else errors.get(name)
+            error = None if SCORES[name].kind == "baseline" else errors.get(name)
             cells.append(shown if error is None or shown == "-" else f"{shown} ({error:.3f})")
         counts = [str(len(run.languages)), str(int(scores["n_questions"])), str(int(scores["n_unanswered"]))]
         rows.append([run.name, *cells, *counts])

@@ -17,7 +17,8 @@ from typing import Any
 
 from crossin_metrics import __version__
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.exports.records import METRICS, Record
+from crossin_metrics.exports.records import Record
+from crossin_metrics.scores.catalogue import SCORES
 from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL
 
 SCHEMA_VERSION = "0.3.0"
@@ -118,7 +119,7 @@ def _content(record: Record, organization: str, relationship: str, made: float) 
 
 
 def _result(record: Record, key: str) -> dict[str, Any]:
-    metric, run = METRICS[key], record.runs[0]
+    metric, run = SCORES[key], record.runs[0]
     of_subsets = key in ("consistency", "ac3", "consistent_correct")
     details = {
         "n_questions": str(record.n_questions),
@@ -144,10 +145,10 @@ def _result(record: Record, key: str) -> dict[str, Any]:
         "metric_config": {
             "evaluation_description": metric.description,
             "metric_id": "accuracy" if key == "acc" else f"crossin.{key}",
-            "metric_name": metric.name,
+            "metric_name": metric.title,
             "metric_kind": "accuracy" if key == "acc" else key,
             "metric_unit": "proportion" if metric.low == 0.0 else "points",
-            "lower_is_better": metric.lower_is_better,
+            "lower_is_better": metric.higher_is_better is False,
             "score_type": "continuous",
             "min_score": metric.low,
             "max_score": metric.high,

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.exports.records import METRICS, Record
+from crossin_metrics.exports.records import Record
+from crossin_metrics.scores.catalogue import SCORES
 
 BEGIN = "<!-- crossin:begin -->"
 END = "<!-- crossin:end -->"
@@ -42,7 +43,7 @@ def model_card(records: Sequence[Record], existing: str = "") -> str:
 def section(records: Sequence[Record]) -> str:
     """The section: a table of scores with standard errors, and the signatures that make them comparable."""
     keys = list(dict.fromkeys(key for record in records for key in record.scores))
-    head = ["Benchmark", *(METRICS[key].name for key in keys), "Questions", "Languages"]
+    head = ["Benchmark", *(SCORES[key].title for key in keys), "Questions", "Languages"]
     lines = [BEGIN, "## Cross-lingual consistency", "", _row(head), _row(["---", *("---:" for _ in head[1:])])]
     for record in records:
         cells = [record.benchmark]
@@ -62,7 +63,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _meanings(keys: Sequence[str]) -> str:
-    return " ".join(f"{METRICS[key].name}: {METRICS[key].description}." for key in keys)
+    return " ".join(f"{SCORES[key].title}: {SCORES[key].description}." for key in keys)
 
 
 def _median(record: Record) -> str:
@@ -125,7 +126,7 @@ def _merged_index(existing: Any, records: Sequence[Record], model: str) -> list[
             dataset_split="test",
             dataset_revision=record.revision,
             metric_type="accuracy" if key == "acc" else key,
-            metric_name=f"{METRICS[key].name} (s={record.s})" if key in ("consistency", "ac3") else METRICS[key].name,
+            metric_name=f"{SCORES[key].title} (s={record.s})" if key in ("consistency", "ac3") else SCORES[key].title,
             metric_value=round(value, 6),
         )
         for record in records

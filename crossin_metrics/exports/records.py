@@ -8,43 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.signature import fields_of, signature_of
+from crossin_metrics.scores.catalogue import SCORES
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, bootstrap, percentile_intervals, standard_errors
 
-
-class Metric(NamedTuple):
-    """How a score is described to others. Bounds are those of :mod:`crossin_metrics.scores`."""
-
-    name: str
-    description: str
-    low: float = 0.0
-    high: float = 1.0
-    lower_is_better: bool = False
-
-
-METRICS: dict[str, Metric] = {
-    "acc": Metric("Accuracy", "mean over languages of the share of questions answered right"),
-    "consistency": Metric(
-        "Consistency", "mean over language subsets of size s of the share of questions with one answer in all of them"
-    ),
-    "ac3": Metric("AC3", "harmonic mean of accuracy and consistency (arXiv 2309.04766)"),
-    "consistent_correct": Metric(
-        "Consistent and correct", "consistency counting only language subsets that are right throughout"
-    ),
-    "transfer": Metric("Transfer", "share right in other languages among the questions right in English"),
-    "fleiss_kappa": Metric("Fleiss' kappa", "agreement over languages beyond the chance of letters", low=-1.0),
-    "kappa_p": Metric("CAPA kappa_p", "agreement beyond what accuracy explains (arXiv 2502.04313)", low=-1.0),
-    "rankc": Metric("RankC", "agreement of option rankings over language pairs (arXiv 2310.10378)"),
-    "letter_bias": Metric(
-        "Letter bias", "distance between letters picked and letters that were right", lower_is_better=True
-    ),
-}
-DEFAULT_KEYS = ("acc", "consistency", "ac3")
+EXPORTED = tuple(key for key, score in SCORES.items() if score.kind == "score")
 # Hub data sets of the parallel sets this project names; others are told by --dataset-id.
 HUB_DATASET = "SeaEval/SeaEval_datasets"
 _HUB_SETS = ("cross_mmlu", "cross_logiqa", "cross_xquad")
@@ -130,7 +102,7 @@ def make_records(
         runs: from :func:`crossin_metrics.runs.run.read_predictions`.
         model: hub id of the model; None: as the runs say.
         dataset: hub id of the data; None: as the runs say, or the known hub set of that name.
-        keys: scores wanted; None: all of `METRICS` that are defined.
+        keys: scores wanted; None: all of `EXPORTED` that are defined.
         merge_prompts: whether runs that differ in nothing but the prompt become one record, the median.
         allow_partial: whether runs of a part of their set (`--limit`) are let through.
         n_resamples, seed: of the bootstrap.
@@ -139,9 +111,9 @@ def make_records(
         CrossinError: no model id, a partial run, runs of one benchmark that differ in more than the prompt, an unknown
             or undefined key.
     """
-    unknown = [key for key in keys or () if key not in METRICS]
+    unknown = [key for key in keys or () if key not in EXPORTED]
     if unknown:
-        raise CrossinError(f"no such score to export: {', '.join(unknown)}; there are {', '.join(METRICS)}")
+        raise CrossinError(f"no such score to export: {', '.join(unknown)}; there are {', '.join(EXPORTED)}")
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         if not allow_partial:
@@ -193,7 +165,7 @@ def _record(
     runs: Sequence[Run], model: str, dataset: str | None, keys: Sequence[str] | None, n_resamples: int, seed: int | None
 ) -> Record:
     tables = [score_questions(run.questions()) for run in runs]
-    defined = [key for key in METRICS if all(key in table for table in tables)]
+    defined = [key for key in EXPORTED if all(key in table for table in tables)]
     missing = [key for key in keys or () if key not in defined]
     if missing:
         raise CrossinError(f"{runs[0].name}: {', '.join(missing)} is not defined for this run; leave it out of --keys")

@@ -16,7 +16,9 @@ from functools import lru_cache
 import numpy as np
 
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
+from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES, describe
 from crossin_metrics.scores.definitions import score_questions
+from crossin_metrics.scores.per_question import PIVOT
 from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
 
 logger = logging.getLogger("lm_eval.crossin")
@@ -51,32 +53,17 @@ class Answer(int):
         return value
 
 
-# Metrics of the harness's table: name in the table -> (answers used: "" or "_norm", key of the score).
-_COMMON = ("consistency", "ac3", "consistent_correct", "transfer", "fleiss_kappa", "kappa_p")
-_LIKELIHOOD = ("rankc",)
-_LETTERS = ("letter_bias", "baseline_constant_ac3")
-_COUNTS = ("baseline_random_ac3", "n_questions", "n_unanswered")
-
-HIGHER_IS_BETTER: dict[str, bool | None] = {
-    "letter_bias": False,
-    "n_unanswered": False,
-    **dict.fromkeys(("baseline_constant_ac3", "baseline_random_ac3", "n_questions")),
-}
-_NO_ERROR = {"n_questions", "n_unanswered", "baseline_constant_ac3", "baseline_random_ac3"}
-
-
 def headline_metrics(formulation: str, languages: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return the metrics of the harness's table for a formulation: name -> (suffix of the answers, score key)."""
-    keys = ["acc", *(f"acc_{language}" for language in languages)]
-    if len(languages) > 1:
-        keys += _COMMON if "en" in languages else [key for key in _COMMON if key != "transfer"]
-        keys += _LIKELIHOOD if formulation != "gen" else ()
-    keys += _LETTERS if formulation != "cf" and len(languages) > 1 else ()
-    keys += [key for key in _COUNTS if key != "n_unanswered" or formulation == "gen"]
-    metrics = {key: ("", key) for key in keys if len(languages) > 1 or key != "baseline_random_ac3"}
+    keys = [key for key, score in SCORES.items() if formulation in score.harness]
+    if PIVOT not in languages:
+        keys.remove("transfer")
+    if len(languages) == 1:
+        keys = [key for key in keys if key == "acc" or SCORES[key].kind == "count"]
+    keys[1:1] = [f"acc_{language}" for language in languages]
+    metrics = {key: ("", key) for key in keys}
     if formulation == "cf":
-        for key in ("acc", "consistency", "ac3") if len(languages) > 1 else ("acc",):
-            metrics[f"{key}_norm"] = ("_norm", key)
+        metrics |= {f"{key}_norm": ("_norm", key) for key in MAIN_SCORES if key in keys}
     return metrics
 
 
@@ -86,7 +73,7 @@ def aggregate(key: str, languages: Sequence[str]) -> Callable[[list[Answer]], fl
     def function(values: list[Answer]) -> float | int:
         # A score without a case to count (transfer, nothing right in English) is not a number.
         score = _scores(_table(values, tuple(languages))).get(key, math.nan)
-        return int(score) if key.startswith("n_") else score
+        return int(score) if describe(key).kind == "count" else score
 
     function.__name__ = key
     return function
@@ -99,7 +86,7 @@ def standard_error(
 
     def function(values: list[Answer]) -> float | str:
         table = _table(values, tuple(languages))
-        if key in _NO_ERROR or replicates < 2 or len(table.ids) < 2:
+        if describe(key).kind != "score" or replicates < 2 or len(table.ids) < 2:
             return "N/A"
         error = _errors(table, replicates, seed).get(key, math.nan)
         return "N/A" if math.isnan(error) else error

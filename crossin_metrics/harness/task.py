@@ -20,9 +20,10 @@ from crossin_metrics import __version__
 from crossin_metrics.answers import read_answer
 from crossin_metrics.answers.rules import random_answer
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.harness.aggregate import HIGHER_IS_BETTER, Answer, Row, aggregate, headline_metrics, standard_error
+from crossin_metrics.harness.aggregate import Answer, Row, aggregate, headline_metrics, standard_error
 from crossin_metrics.harness.documents import build_documents, ordered_by_hash
 from crossin_metrics.harness.options import TaskOptions
+from crossin_metrics.scores.catalogue import describe
 
 logger = logging.getLogger("lm_eval.crossin")
 
@@ -87,7 +88,7 @@ class ParallelMCQTask(ConfigurableTask):
         self.options = TaskOptions.from_metadata(config["task"], config.get("metadata") or {})
         super().__init__(config=config)
         self._metrics = headline_metrics(self.options.formulation, self.languages)
-        self._higher_is_better = {name: HIGHER_IS_BETTER.get(name, True) for name in self._metrics}
+        self._higher_is_better = {name: describe(key).higher_is_better for name, (_, key) in self._metrics.items()}
         self._aggregation_list = self._aggregations()
 
     # -- documents ------------------------------------------------------------------------------------------------

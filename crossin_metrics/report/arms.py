@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.report.entries import METRICS, Entry, Group
+from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import COSTS, Label, Labels
 from crossin_metrics.runs.run import Run
+from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.training_seeds import (
     DEFAULT_RESAMPLES,
     ArmComparison,
@@ -285,7 +286,7 @@ def averaged(groups: Sequence[Group], studies: Sequence[Study]) -> list[Group]:
                 continue
             replaced |= {id(entry) for entry in arm.entries}
             values: dict[str, Any] = {key: one.mean for key, one in arm.scores.items()}
-            intervals = {key: (one.low, one.high) for key, one in arm.scores.items() if key in METRICS}
+            intervals = {key: (one.low, one.high) for key, one in arm.scores.items() if key in MAIN_SCORES}
             label = replace(arm.entries[0].label, seed=None)
             first = arm.entries[0]
             means.append(Entry(arm.name, group.benchmark, group.setup, (), values, first.signature, label,

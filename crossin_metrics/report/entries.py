@@ -19,10 +19,10 @@ from crossin_metrics.report.labels import Label, Labels
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.signature import Setup, fields_of, setup_of, signature_of
 from crossin_metrics.scores.answer_matrix import FloatArray
+from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import harmonic_mean, score_questions
 from crossin_metrics.scores.per_question import layout_of, statistics_block
 
-METRICS = ("acc", "consistency", "ac3")
 DEFAULT_RESAMPLES = 10_000  # 100 entries corrected by Holm still can reach p < 0.05: 100 / 10,001 = 0.01
 LEVEL = 0.95
 ALPHA = 0.05
@@ -176,7 +176,7 @@ def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) 
                 intervals={
                     name: (max(0.0, one.scores[name] - 1.96 * se), min(1.0, one.scores[name] + 1.96 * se))
                     for name, se in one.errors.items()
-                    if name in METRICS and name in one.scores
+                    if name in MAIN_SCORES and name in one.scores
                 },
             )
         )
@@ -255,7 +255,7 @@ def _rank(group: Group, ranked: list[Entry]) -> None:
     for place, entry in enumerate(ordered, 1):
         tied = place > 1 and abs(_headline(entry, "ac3") - _headline(ordered[place - 2], "ac3")) < 1e-12
         entry.rank = ordered[place - 2].rank if tied else place
-    for metric in METRICS:
+    for metric in MAIN_SCORES:
         having = [entry for entry in ranked if metric in entry.scores]
         if having:
             group.best[metric] = max(having, key=lambda entry: entry.scores[metric])
@@ -275,7 +275,7 @@ def _baselines(scores: dict[str, float]) -> dict[str, dict[str, float]]:
             and abs(float(harmonic_mean(np.float64(constant["acc"]), np.float64(1.0))) - constant["ac3"]) > 1e-9
         ):
             del constant["consistency"]
-    random = {name: scores.get(f"baseline_random_{name}") for name in METRICS}
+    random = {name: scores.get(f"baseline_random_{name}") for name in MAIN_SCORES}
     found = {"constant": constant, "random": random}
     return {name: {k: v for k, v in row.items() if v is not None} for name, row in found.items()}
 
@@ -313,7 +313,7 @@ def _fill(group: Group, members: list[Entry], replicates: FloatArray) -> None:
     tail = 100 * (1 - LEVEL) / 2
     for entry in members:
         values = _metrics(replicates, list(places[id(entry)].values()))
-        for metric in METRICS:
+        for metric in MAIN_SCORES:
             if metric in entry.scores:
                 low, high = np.percentile(values[metric], [tail, 100 - tail])
                 entry.intervals[metric] = (float(low), float(high))

@@ -15,10 +15,11 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
 from crossin_metrics.records import open_text
-from crossin_metrics.report.entries import METRICS, Entry, _mean_scores
+from crossin_metrics.report.entries import Entry, _mean_scores
 from crossin_metrics.report.labels import label_of_name
+from crossin_metrics.scores.catalogue import MAIN_SCORES
 
-_COLUMNS = ("base", "system", "benchmark", *METRICS)
+_COLUMNS = ("base", "system", "benchmark", *MAIN_SCORES)
 
 
 def read_published(given: str) -> list[Entry]:
@@ -47,11 +48,11 @@ def _table(path: Path, benchmark: str) -> list[Entry]:
             rows = [(reader.line_num, row) for row in reader]
     except (csv.Error, UnicodeDecodeError) as error:
         raise CrossinError(f"{path}: broken CSV ({error})") from None
-    numbers = [[_number(row[metric], f"{path}:{line}: {metric}") for metric in METRICS] for line, row in rows]
+    numbers = [[_number(row[metric], f"{path}:{line}: {metric}") for metric in MAIN_SCORES] for line, row in rows]
     scale = 100.0 if any(value > 1.0 for values in numbers for value in values) else 1.0
     entries = []
     for (line, row), values in zip(rows, numbers, strict=True):
-        scores = {metric: value / scale for metric, value in zip(METRICS, values, strict=True)}
+        scores = {metric: value / scale for metric, value in zip(MAIN_SCORES, values, strict=True)}
         if max(scores.values()) > 1.0:
             raise CrossinError(f"{path}:{line}: a score above {scale:g}")
         base, system = row["base"].strip(), row["system"].strip()

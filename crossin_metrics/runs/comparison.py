@@ -15,6 +15,7 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run
+from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 from crossin_metrics.scores.significance import holm
 from crossin_metrics.scores.uncertainty import (
@@ -25,7 +26,6 @@ from crossin_metrics.scores.uncertainty import (
 )
 from crossin_metrics.runs.signature import differences, signature_fields
 
-DEFAULT_KEYS = ("acc", "consistency", "ac3")
 POWER = 0.8  # of the smallest difference that is reported; the usual choice (Card et al. 2020)
 
 
@@ -262,7 +262,7 @@ def compare_questions(
     """
     raw: list[dict[str, tuple[Comparison, Comparison]]] = []
     for pair in pairs:
-        wanted = list(keys) if keys is not None else list(DEFAULT_KEYS if len(pair.languages) > 1 else ("acc",))
+        wanted = list(keys) if keys is not None else list(MAIN_SCORES if len(pair.languages) > 1 else ("acc",))
         shaken = paired_bootstrap(pair.a, pair.b, n_resamples=n_resamples, seed=seed, keys=wanted, level=1.0 - alpha)
         swapped = approximate_randomization(pair.a, pair.b, n_resamples=n_resamples, seed=seed, keys=wanted)
         raw.append({key: (shaken[key], swapped[key]) for key in wanted if key in shaken})

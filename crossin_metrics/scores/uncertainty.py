@@ -23,6 +23,7 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
+from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.scores.definitions import scores_from_means
 from crossin_metrics.scores.per_question import blocks, layout_of, statistics_block
 
@@ -368,7 +369,7 @@ def _wanted(scores: dict[str, float], keys: Collection[str] | None) -> list[str]
 
 def _wanted_pair(a: dict[str, FloatArray], b: dict[str, FloatArray], keys: Collection[str] | None) -> list[str]:
     wanted = _wanted({key: float(a[key] - b[key]) for key in a}, keys)
-    return [key for key in wanted if keys is not None or not key.startswith("baseline_")]
+    return [key for key in wanted if keys is not None or describe(key).kind != "baseline"]
 
 
 def _p_value(null: FloatArray, difference: float) -> float:

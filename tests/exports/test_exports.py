@@ -17,7 +17,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.exports.every_eval_ever import check_record, eval_records
 from crossin_metrics.exports.hf_eval_results import benchmark_yaml, eval_results
 from crossin_metrics.exports.model_card import BEGIN, END, model_card
-from crossin_metrics.exports.records import METRICS, Record, make_records
+from crossin_metrics.exports.records import EXPORTED, Record, make_records
 from crossin_metrics.runs.run import Run
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.uncertainty import bootstrap, percentile_intervals, standard_errors
@@ -67,7 +67,7 @@ def test_scores_errors_and_provenance() -> None:
     run = make_run()
     (record,) = make_records([run], n_resamples=200, seed=3)
     scores = score_questions(run.questions())
-    assert record.scores == {key: scores[key] for key in METRICS if key in scores}
+    assert record.scores == {key: scores[key] for key in EXPORTED if key in scores}
     replicates = bootstrap(run.questions(), n_resamples=200, seed=3, keys=record.scores)
     assert record.errors == standard_errors(replicates)
     assert record.intervals == percentile_intervals(replicates)

@@ -13,7 +13,6 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.report.build import Options, build_report
 from crossin_metrics.report.collect import collect
 from crossin_metrics.report.entries import (
-    METRICS,
     Entry,
     Group,
     benchmark_of,
@@ -25,6 +24,7 @@ from crossin_metrics.report.entries import (
 from crossin_metrics.report.labels import Label, Labels, label_of_name, read_labels
 from crossin_metrics.report.published import read_published
 from crossin_metrics.runs.signature import fields_of, in_words, setup_of, signature_of
+from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import harmonic_mean
 from crossin_metrics.scores.uncertainty import bootstrap, paired_bootstrap, percentile_intervals
 from tests.report.report_files import answers_of, write_run
@@ -92,9 +92,9 @@ def test_intervals_and_tests_agree_with_the_library(tmp_path: Path) -> None:
     write_run(tmp_path, *answers_of(0.52, seed=2), model="org/b")
     ((group),) = groups_of(tmp_path, n_resamples=10_000)
     a, b = (next(entry for entry in group.entries if entry.model == name) for name in ("org/a", "org/b"))
-    expected = paired_bootstrap(b.runs[0].questions(), a.runs[0].questions(), n_resamples=10_000, keys=METRICS)
-    alone = percentile_intervals(bootstrap(b.runs[0].questions(), n_resamples=10_000, keys=METRICS))
-    for metric in METRICS:
+    expected = paired_bootstrap(b.runs[0].questions(), a.runs[0].questions(), n_resamples=10_000, keys=MAIN_SCORES)
+    alone = percentile_intervals(bootstrap(b.runs[0].questions(), n_resamples=10_000, keys=MAIN_SCORES))
+    for metric in MAIN_SCORES:
         test, wanted = b.tests[metric], expected[metric]
         assert test.difference == pytest.approx(wanted.difference, abs=1e-12)
         # Two different draws of 10,000: four standard errors of a share, and of a quantile of these scores.

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure as Canvas
 from crossin_metrics.report.arms import ArmResult, Study
 from crossin_metrics.report.draw.style import COLOURS, INK, Figure, drawn, short_name
 from crossin_metrics.report.draw.tables import heading
-from crossin_metrics.report.entries import ALPHA, METRICS
+from crossin_metrics.report.entries import ALPHA
+from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.scores.training_seeds import ArmScore
 
 WIDTH = 9.0  # inches: 900 pixels at 100 to the inch, about as wide as a README
 _MARKERS = "osD^vP*Xp<>"  # one arm a marker and a colour: 66 pairs
-_TITLES = {"ac3": "AC3", "acc": "Accuracy", "consistency": "Consistency"}
 _ACROSS = 4  # panels side by side
 _FAINT = "#8a929c"
 
@@ -93,7 +93,7 @@ def _scores(study: Study) -> Canvas | None:
         low, high = axes.get_xlim()
         if value is not None and low < 100 * value < high:
             axes.axvline(100 * value, linestyle="--", color=INK, linewidth=1, zorder=1)
-        axes.set_title(_TITLES[metric])
+        axes.set_title(SCORES[metric].title)
     canvas.supxlabel(f"{heading(study.group)}, percent", fontsize=9)
     return canvas
 
@@ -160,7 +160,7 @@ def _lengths(one: ArmScore) -> Any:
 
 
 def _trade_off(study: Study) -> Canvas | None:
-    arms = [arm for arm in _with_results(study) if all(metric in arm.scores for metric in METRICS)]
+    arms = [arm for arm in _with_results(study) if all(metric in arm.scores for metric in MAIN_SCORES)]
     if not arms:
         return None
     canvas = Canvas(figsize=(WIDTH, 5.2), layout="constrained")

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from crossin_metrics.report.arms import ArmResult, Cost, Pair, Study
 from crossin_metrics.report.draw.grid import Grid, md, md_rows, tex
-from crossin_metrics.report.draw.tables import TITLES, heading
-from crossin_metrics.report.entries import ALPHA, METRICS
+from crossin_metrics.report.draw.tables import heading
+from crossin_metrics.report.entries import ALPHA
 from crossin_metrics.report.labels import COSTS
 from crossin_metrics.runs.signature import in_words
+from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.scores.training_seeds import QUESTIONS, ArmScore
 
 ONE_RUN = "†"  # behind the seeds of an arm whose interval is over questions alone
@@ -59,8 +60,8 @@ def legend(studies: Sequence[Study]) -> str:
 
 def arm_grids(study: Study) -> list[Grid]:
     """Scores, then differences by score."""
-    metrics = [metric for metric in METRICS if any(metric in arm.scores for arm in study.arms)]
-    columns = ("Arm", "Seeds", *(TITLES[metric] for metric in metrics), *study.languages)
+    metrics = [metric for metric in MAIN_SCORES if any(metric in arm.scores for arm in study.arms)]
+    columns = ("Arm", "Seeds", *(SCORES[metric].column for metric in metrics), *study.languages)
     keys = [*metrics, *(f"acc_{code}" for code in study.languages)]
     different = {
         (pair.a, metric)
@@ -133,7 +134,7 @@ def _differences(study: Study) -> list[Grid]:
                 "p Holm",
                 "p, questions only",
             )
-            grids.append(Grid(f"{TITLES[metric]}{against}", columns, tuple(rows)))
+            grids.append(Grid(f"{SCORES[metric].column}{against}", columns, tuple(rows)))
     return grids
 
 

@@ -22,9 +22,10 @@ from crossin_metrics.report.browser import QuestionSet
 from crossin_metrics.report.diagnosis import RULES, Finding
 from crossin_metrics.report.draw.grid import NOT_SIGNIFICANT, OTHER_PROMPTS, UNTESTED, Grid
 from crossin_metrics.report.draw.style import Figure
-from crossin_metrics.report.draw.tables import LEGEND, TITLES, Table, baseline_rows, cell, heading, mark
-from crossin_metrics.report.entries import METRICS, Entry, Group
+from crossin_metrics.report.draw.tables import LEGEND, Table, baseline_rows, cell, heading, mark
+from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.runs.signature import in_brief, in_words
+from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.text_tables import percent
 
 _RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
@@ -119,7 +120,7 @@ def _leaderboard(groups: Sequence[Group], numbers: Mapping[int, int]) -> list[di
                     "scores": entry.scores,
                     "entry": entry,
                     "number": numbers[id(entry)],
-                    "marks": {metric: mark(group, entry, metric) for metric in METRICS},
+                    "marks": {metric: mark(group, entry, metric) for metric in MAIN_SCORES},
                     "formulation": entry.formulation,
                     "spread": entry.spread("ac3"),
                     "brief": in_brief(entry.setup) if entry.setup is not None else entry.kind,
@@ -136,14 +137,14 @@ def _table(table: Table) -> dict[str, Any]:
     for row in table.rows:
         cells = []
         for group, entry in zip(table.groups, row.entries, strict=True):
-            for metric in METRICS:
+            for metric in MAIN_SCORES:
                 text, marked = cell(group, entry, metric)
                 cells.append((text, marked, {"same": NOT_SIGNIFICANT, "untested": UNTESTED}.get(marked, "")))
         rows.append((row, OTHER_PROMPTS if row.other_prompts else "", cells))
     return {
         "title": table.title,
         "headings": [heading(group) for group in table.groups],
-        "metrics": [TITLES[metric] for metric in METRICS],
+        "metrics": [SCORES[metric].column for metric in MAIN_SCORES],
         "rows": rows,
         "baselines": baseline_rows(table),
     }

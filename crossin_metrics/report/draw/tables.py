@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from crossin_metrics.report.diagnosis import Finding, Rule
 from crossin_metrics.report.draw.grid import NOT_SIGNIFICANT, OTHER_PROMPTS, UNTESTED, csv_text, md, tex
-from crossin_metrics.report.entries import METRICS, Entry, Group
+from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.runs.signature import in_words
+from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 
-TITLES = {"acc": "Acc", "consistency": "Consis", "ac3": "AC3"}
 LEGEND = (
     f"In percent. **Bold**: best of its column. {NOT_SIGNIFICANT}: not significantly different from the best "
     "(two-sided paired bootstrap over questions, 5% level after Holm's correction over the column). "
@@ -138,7 +138,7 @@ def baseline_rows(table: Table) -> list[tuple[str, list[str]]]:
         cells = []
         for group in table.groups:
             values = group.baselines.get(name, {})
-            cells += [f"{100 * values[metric]:.1f}" if metric in values else "–" for metric in METRICS]
+            cells += [f"{100 * values[metric]:.1f}" if metric in values else "–" for metric in MAIN_SCORES]
         if any(text != "–" for text in cells):
             rows.append((title, cells))
     return rows
@@ -149,7 +149,7 @@ def markdown(tables: Sequence[Table]) -> str:
     parts = ["# Accuracy, consistency and AC3", "", LEGEND, ""]
     for table in tables:
         parts += [f"## {md(table.title)}", ""]
-        names = [f"{md(heading(group))} {TITLES[metric]}" for group in table.groups for metric in METRICS]
+        names = [f"{md(heading(group))} {SCORES[metric].column}" for group in table.groups for metric in MAIN_SCORES]
         parts.append("| " + " | ".join(["Base", "Model", *names]) + " |")
         parts.append("|" + "---|" * 2 + "---:|" * len(names))
         for row in table.rows:
@@ -174,7 +174,7 @@ def _cells(table: Table, row: Row, show: object) -> list[str]:
     return [
         show(*cell(group, entry, metric))  # type: ignore[operator]
         for group, entry in zip(table.groups, row.entries, strict=True)
-        for metric in METRICS
+        for metric in MAIN_SCORES
     ]
 
 
@@ -194,7 +194,7 @@ def latex(tables: Sequence[Table]) -> str:
     legend = legend.replace(NOT_SIGNIFICANT, "$\\approx$").replace(OTHER_PROMPTS, "$\\ddagger$")
     parts = ["% Needs \\usepackage{booktabs} and \\usepackage{graphicx}."]
     for table in tables:
-        width = len(METRICS)
+        width = len(MAIN_SCORES)
         parts += [
             "\\begin{table*}[t]",
             "\\centering",
@@ -204,7 +204,9 @@ def latex(tables: Sequence[Table]) -> str:
         tops = [f"\\multicolumn{{{width}}}{{c}}{{{tex(heading(group))}}}" for group in table.groups]
         parts.append(" & ".join(["", "", *tops]) + " \\\\")
         parts.append("".join(f"\\cmidrule(lr){{{3 + width * i}-{2 + width * (i + 1)}}}" for i in range(len(tops))))
-        parts.append(" & ".join(["Base", "Model", *[TITLES[m] for m in METRICS] * len(tops)]) + " \\\\\n\\midrule")
+        parts.append(
+            " & ".join(["Base", "Model", *[SCORES[m].column for m in MAIN_SCORES] * len(tops)]) + " \\\\\n\\midrule"
+        )
         last: tuple[str, str] | None = None
         for row in table.rows:
             if last is not None and last != (row.kind, row.base):
@@ -238,7 +240,7 @@ def scores_csv(groups: Sequence[Group]) -> str:
     keys = list(dict.fromkeys(key for group in groups for entry in group.entries for key in entry.scores))
     head = ["benchmark", "model", "base", "system", "arm", "n_samples", "translation", "tag", "seed", "kind"]
     head += ["formulation", "prompts", "rank"]
-    for metric in METRICS:
+    for metric in MAIN_SCORES:
         head += [f"{metric}_low", f"{metric}_high", f"{metric}_minus_best", f"{metric}_p_vs_best"]
     rows: list[list[object]] = [[*head, *keys, "signature", "source"]]
     for group in groups:
@@ -249,7 +251,7 @@ def scores_csv(groups: Sequence[Group]) -> str:
             row += ["" if label.n_samples is None else label.n_samples, said, label.tag]
             row += ["" if label.seed is None else label.seed, entry.kind, entry.formulation]
             row += [" ".join(entry.prompts), "" if entry.rank is None else entry.rank]
-            for metric in METRICS:
+            for metric in MAIN_SCORES:
                 low, high = entry.intervals.get(metric, ("", ""))
                 test = entry.tests.get(metric)
                 row += [low, high, *(("", "") if test is None else (test.difference, test.p_value))]
@@ -260,11 +262,11 @@ def scores_csv(groups: Sequence[Group]) -> str:
 
 def prompts_csv(groups: Sequence[Group]) -> str:
     """The headline scores of every single prompt."""
-    rows: list[list[object]] = [["benchmark", "model", "kind", "formulation", "prompt", *METRICS]]
+    rows: list[list[object]] = [["benchmark", "model", "kind", "formulation", "prompt", *MAIN_SCORES]]
     for group in groups:
         for entry in group.entries:
             for prompt, scores in entry.by_prompt.items():
-                values = [scores.get(metric, "") for metric in METRICS]
+                values = [scores.get(metric, "") for metric in MAIN_SCORES]
                 rows.append([entry.benchmark, entry.model, entry.kind, entry.formulation, prompt, *values])
     return csv_text(rows)
 

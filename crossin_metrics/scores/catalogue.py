@@ -1,0 +1,178 @@
+"""Every score once: its key, title, range, direction and meaning.
+
+The harness's table, `crossin score`, `crossin compare`, the report, the exports and the task READMEs take these facts
+from here. To add a score, compute it in :mod:`crossin_metrics.scores.definitions` and add one entry here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from crossin_metrics.errors import CrossinError
+
+ALL_FORMULATIONS = ("letter", "cf", "gen")
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a score is.
+
+    Attributes:
+        key: its name in score dicts.
+        title: for headings.
+        description: one phrase without a full stop, for tables and metadata.
+        low, high: range. Shares are in [0, 1], not percent; counts have no upper bound.
+        higher_is_better: None where neither direction is better.
+        only_if_right: whether the score counts agreement on wrong answers too, so that more of it is better only where
+            the answers are right.
+        headline: whether `crossin score` shows it without `--full`.
+        harness: formulations whose harness table shows it.
+        kind: "score" (of the model), "baseline" (of trivial strategies on the same questions) or "count". Only the
+            first kind has a standard error in the harness table and is exported.
+        short: title for narrow columns, where it differs.
+    """
+
+    key: str
+    title: str
+    description: str
+    low: float = 0.0
+    high: float = 1.0
+    higher_is_better: bool | None = True
+    only_if_right: bool = False
+    headline: bool = True
+    harness: tuple[str, ...] = ALL_FORMULATIONS
+    kind: Literal["score", "baseline", "count"] = "score"
+    short: str = ""
+
+    @property
+    def column(self) -> str:
+        """Title for a narrow column."""
+        return self.short or self.title
+
+
+def _baseline(key: str, title: str, description: str, harness: tuple[str, ...] = ()) -> Score:
+    return Score(key, title, description, higher_is_better=None, harness=harness, kind="baseline")
+
+
+def _count(key: str, title: str, description: str, harness: tuple[str, ...], better: bool | None) -> Score:
+    return Score(
+        key, title, description, 0.0, float("inf"), better, headline=False, harness=harness, kind="count"
+    )  # fmt: skip
+
+
+# In the order in which tables show them. `s` is 3, the papers' default; with two languages 2.
+SCORES: dict[str, Score] = {
+    score.key: score
+    for score in (
+        Score("acc", "Accuracy", "mean over languages of the share of questions answered right", short="Acc"),
+        Score(
+            "consistency",
+            "Consistency",
+            "mean over language subsets of size s of the share of questions with one answer in all of them",
+            only_if_right=True,
+            short="Consis",
+        ),
+        Score("ac3", "AC3", "harmonic mean of accuracy and consistency (arXiv 2309.04766)"),
+        Score(
+            "consistent_correct",
+            "Consistent and correct",
+            "consistency counting only language subsets that are right throughout",
+        ),
+        Score("transfer", "Transfer", "share right in other languages among the questions right in English"),
+        Score(
+            "fleiss_kappa",
+            "Fleiss' kappa",
+            "agreement over languages beyond the chance of letters",
+            low=-1.0,
+            only_if_right=True,
+        ),
+        Score(
+            "kappa_p",
+            "CAPA kappa_p",
+            "agreement beyond what accuracy explains (arXiv 2502.04313)",
+            low=-1.0,
+            only_if_right=True,
+        ),
+        Score(
+            "rankc",
+            "RankC",
+            "agreement of option rankings over language pairs (arXiv 2310.10378)",
+            only_if_right=True,
+            harness=("letter", "cf"),
+        ),
+        Score(
+            "letter_bias",
+            "Letter bias",
+            "distance between letters picked and letters that were right",
+            higher_is_better=False,
+            harness=("letter", "gen"),
+        ),
+        _baseline("baseline_constant_acc", "Best constant letter: accuracy", "accuracy of the best constant letter"),
+        _baseline(
+            "baseline_constant_ac3",
+            "Best constant letter: AC3",
+            "AC3 of the constant letter that is best by AC3, on these questions",
+            ("letter", "gen"),
+        ),
+        _baseline("baseline_random_acc", "Random answers: accuracy", "expected accuracy of uniform random answers"),
+        _baseline(
+            "baseline_random_consistency",
+            "Random answers: consistency",
+            "expected consistency of uniform random answers, independent in each language",
+        ),
+        _baseline(
+            "baseline_random_ac3",
+            "Random answers: AC3",
+            "harmonic mean of the expected accuracy and consistency of uniform random answers",
+            ALL_FORMULATIONS,
+        ),
+        _count("n_questions", "Questions", "questions asked in all languages", ALL_FORMULATIONS, None),
+        _count("n_unanswered", "Unanswered", "rows (question and language) without an answer", ("gen",), False),
+        _count("n_incomplete", "Incomplete", "questions left out because a language is missing", (), False),
+    )
+}
+
+MAIN_SCORES = ("acc", "consistency", "ac3")  # the three columns of the paper's Table 3 (arXiv 2404.11932)
+HEADLINE = tuple(key for key, score in SCORES.items() if score.headline)
+
+# Families: pattern of the key -> what replaces title and description of the score it belongs to.
+_FAMILIES: tuple[tuple[str, str, str], ...] = (
+    (r"(acc)_(.+)", "{title}, {0}", "share of questions answered right in {0}"),
+    (r"(transfer)_(.+)", "{title}, {0}", "share right in {0} among the questions right in English"),
+    (r"(consistency|ac3|consistent_correct)_(\d+)", "{title} (s = {0})", "{description}, s = {0}"),
+    (r"(consistency)_(.+)_(.+)", "{title}, {0} and {1}", "share of questions with one answer in {0} and {1}"),
+)
+
+
+def describe(key: str) -> Score:
+    """Return the facts of any score key, those of families included.
+
+    Families are `acc_<l>`, `transfer_<l>`, `consistency_<s>`, `ac3_<s>`, `consistent_correct_<s>` and
+    `consistency_<a>_<b>` (codes in alphabetical order).
+
+    Raises:
+        CrossinError: no score has this key.
+
+    >>> describe("consistency_en_es").description
+    'share of questions with one answer in en and es'
+    """
+    if key in SCORES:
+        return SCORES[key]
+    for pattern, title, description in _FAMILIES:
+        if match := re.fullmatch(pattern, key):
+            parent = SCORES[match[1]]
+            names = match.groups()[1:]
+            return replace(
+                parent,
+                key=key,
+                title=title.format(*names, title=parent.title),
+                description=description.format(*names, description=parent.description),
+                headline=False,
+                short="",
+            )
+    raise CrossinError(
+        f"unknown score {key!r}; known are {', '.join(SCORES)}, and families such as acc_en, consistency_2, ac3_4, "
+        "consistency_en_zh and transfer_zh"
+    )
