@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import atomic_folder
 
 # name -> (package that carries the GGUF, its licence)
 MODELS = {
@@ -25,37 +25,24 @@ def demo_model(name: str = "gemma-3-270m", cache_dir: str | Path | None = None) 
         cache_dir: parent folder; None: `$CROSSIN_CACHE_DIR`, else `~/.cache/crossin`.
 
     Raises:
-        CrossinError: the package with the weights is not installed, or the disk has no room.
+        CrossinError: the package with the weights is not installed, or the folder cannot be written.
     """
     root = Path(cache_dir or os.environ.get("CROSSIN_CACHE_DIR") or Path.home() / ".cache" / "crossin").expanduser()
     folder = root / name
     if (folder / "config.json").is_file():
         return folder.resolve()
     package, licence = MODELS[name]
-    print(f"crossin: making {name} from the package {package} ({licence}) in {folder}", file=sys.stderr)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
-            gguf = _gguf_file(name, Path(scratch))
-            built = Path(scratch) / "checkpoint"
-            _convert(gguf, built)
-            _publish(built, folder)
-    except OSError as error:
-        raise CrossinError(
-            f"cannot make {name} in {root}: {error}. About 1 GB is needed there; choose another folder with "
-            "--cache_dir or CROSSIN_CACHE_DIR"
-        ) from error
+    print(
+        f"crossin: making {name} from the package {package} ({licence}) in {folder}: needs about 1 GB; "
+        "--cache_dir or CROSSIN_CACHE_DIR chooses another folder",
+        file=sys.stderr,
+    )
+    with atomic_folder(folder) as new:
+        _convert(_gguf_file(name, new.parent), new)
+        if (folder / "config.json").is_file():  # another process was first, and may have its files open
+            shutil.rmtree(new)
+            new.mkdir()
     return folder.resolve()
-
-
-def _publish(built: Path, folder: Path) -> None:
-    """Move the finished checkpoint into place; of two processes that made it, the first one's stays."""
-    try:
-        os.rename(built, folder)
-    except OSError:
-        if not (folder / "config.json").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            os.rename(built, folder)
 
 
 def _gguf_file(name: str, scratch: Path) -> Path:

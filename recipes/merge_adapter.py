@@ -50,11 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     (options,) = parse(
         MergeOptions, argv, prog="merge_adapter", description="Merge a LoRA adapter into its base model, and check it."
     )
-    from recipes.tuning.merge import compare_vllm, merge, remove_leftovers
+    from recipes.tuning.merge import compare_vllm, merge
     from recipes.tuning.model import model_path
 
     target = Path(options.output_dir)
-    remove_leftovers(target)
     facts = merge(
         options.adapter,
         target,

@@ -36,9 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     base = tune_adapter(output, tune, train, model)
     if train.should_save:
         if tune.merge and not (output / "merged" / "config.json").is_file():
-            from recipes.tuning.merge import merge, remove_leftovers
+            from recipes.tuning.merge import merge
 
-            remove_leftovers(output / "merged")
             facts = merge(output / "adapter", output / "merged", base=base, vllm="vllm" in tune.eval_backend)
             difference = facts["after_merging"]["logit_difference"]
             say(f"merged: {output / 'merged'}, logits differ by {difference:.1e} of their size")

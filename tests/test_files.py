@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from crossin_metrics.files import atomic_path, file_sha256
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import atomic_folder, atomic_path, check_replaceable, file_sha256, write_json, write_text
 
 
 def test_it_appears_at_the_end_of_the_block(tmp_path: Path) -> None:
@@ -21,7 +26,7 @@ def test_it_appears_at_the_end_of_the_block(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
 
 
-@pytest.mark.parametrize("error", [OSError("full"), ValueError("data"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [CrossinError("full"), ValueError("data"), KeyboardInterrupt()])
 def test_an_older_file_outlives_an_error(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
@@ -63,3 +68,111 @@ def test_the_hash_is_of_all_bytes(tmp_path: Path) -> None:
     content = bytes(range(256)) * 9000  # more than one piece
     (tmp_path / "a").write_bytes(content)
     assert file_sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    write_text(tmp_path / "new" / "a.txt", "text\n")
+    assert (tmp_path / "new" / "a.txt").read_text() == "text\n"
+    with pytest.raises(CrossinError, match=r"cannot write .*a.txt/below: "):
+        write_text(tmp_path / "new" / "a.txt" / "below", "")
+
+
+def folder_with(folder: Path, text: str) -> None:
+    with atomic_folder(folder) as new:
+        (new.parent / "scratch").write_text("")
+        (new / "file").write_text(text)
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "set"
+    for text in ("one", "two"):
+        folder_with(target, text)
+        assert [(path.name, path.read_text()) for path in target.iterdir()] == [("file", text)]
+    with atomic_folder(target):
+        pass  # an empty one replaces nothing
+    assert (target / "file").read_text() == "two"
+    assert [path.name for path in target.parent.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("good", [0, 1])  # moves that succeed: the old folder aside, the new one into its place
+def test_a_failed_move_leaves_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, good: int
+) -> None:
+    target, moved, replace = tmp_path / "set", [], os.replace
+    folder_with(target, "old")
+
+    def fail(source: Path, to: Path) -> None:
+        moved.append(source)
+        if len(moved) == good + 1:
+            raise error
+        replace(source, to)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(CrossinError if isinstance(error, OSError) else KeyboardInterrupt):
+        folder_with(target, "new")
+    assert (target / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("at", ["writing", "swapping"])
+def test_what_a_killed_process_leaves_is_repaired(tmp_path: Path, at: str) -> None:
+    """`kill -9` while the folder is written, and between the two renames: the old folder is back at the next call."""
+    target = tmp_path / "set"
+    folder_with(target, "old")
+    script = f"""
+import os, signal
+from pathlib import Path
+from crossin_metrics.files import atomic_folder
+replace = os.replace
+def kill_after(source, target):
+    replace(source, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.replace = kill_after
+with atomic_folder(Path({str(target)!r})) as new:
+    (new / "file").write_text("new")
+    if {at == "writing"}:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    assert target.exists() == (at == "writing")
+    with atomic_folder(target):
+        assert (target / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_writers_of_one_folder_do_not_disturb_each_other(tmp_path: Path) -> None:
+    target = tmp_path / "set"
+    with atomic_folder(target) as slow:
+        (slow / "file").write_text("slow")
+        folder_with(target, "quick")  # does not remove what the other has begun
+        assert (target / "file").read_text() == "quick"
+    assert (target / "file").read_text() == "slow"
+
+
+def test_only_a_folder_of_the_same_kind_is_replaceable(tmp_path: Path) -> None:
+    def check(name: str) -> bool:
+        own = {"a.txt", "sub/b.txt"}
+        return check_replaceable(tmp_path / name, "marker.json", "mix", lambda: own if name != "damaged" else {}["own"])
+
+    write_text(tmp_path / "file", "")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("ours", "damaged", "mixed"):
+        write_json(tmp_path / name / "marker.json", {})
+    write_text(tmp_path / "ours" / "sub" / "b.txt", "")
+    write_text(tmp_path / "mixed" / "sub" / "c.txt", "")
+    write_text(tmp_path / "other" / "a.txt", "")
+    (tmp_path / "empty").mkdir()
+    assert [check(name) for name in ("absent", "empty", "ours")] == [False, False, True]
+    for name, message in (
+        ("file", "not a folder"),
+        ("link", "not a folder"),
+        ("other", "holds files but no mix"),
+        ("damaged", "marker.json is damaged"),
+        ("mixed", "holds sub/c.txt, which does not belong to the mix"),
+    ):
+        with pytest.raises(CrossinError, match=f"{name}: .*{message}"):
+            check(name)
+    with pytest.raises(CrossinError, match="cannot write"):
+        folder_with(tmp_path / "file", "new")
+    assert (tmp_path / "file").is_file()

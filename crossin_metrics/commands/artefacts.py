@@ -153,12 +153,7 @@ def _task(name: str) -> dict[str, object] | None:
 
 
 def _write(folder: Path, report: Report, as_json: str, *, plots: bool) -> None:
-    """Page, JSON and plot, each whole or not at all.
-
-    Raises:
-        CrossinError: one cannot be written.
-    """
-    from crossin_metrics.errors import CrossinError
+    """Page, JSON and plot, each whole or not at all."""
     from crossin_metrics.files import atomic_path
     from crossin_metrics.shortcuts.render import markdown
 
@@ -169,12 +164,8 @@ def _write(folder: Path, report: Report, as_json: str, *, plots: bool) -> None:
         files["artefacts.svg"], files["artefacts.png"] = draw(report)
     files["artefacts.md"] = markdown(report, figure="artefacts.png" if plots else None)
     for name, content in files.items():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(folder / name) as temporary:
-                temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        except OSError as error:
-            raise CrossinError(f"--output_dir {folder}: cannot be written ({error.strerror or error})") from None
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def _positive(text: str) -> int:

@@ -76,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read, score, write, and where asked propose; returns the exit code."""
     from crossin_metrics.errors import CrossinError
+    from crossin_metrics.files import write_text
 
     if args.push and args.model_id is None and args.format != "every-eval-ever":
         raise CrossinError("--push needs --model-id: a local name might be another model's on the hub")
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     records = _records(args)
     files, extra = _files(args, records)
     for path, text in {**files, **extra}.items():
-        write(args.out / path, text)
+        write_text(args.out / path, text)
         print(args.out / path)
     if args.push:
         from crossin_metrics.exports.push import push
@@ -165,23 +166,6 @@ def _readme(args: argparse.Namespace) -> str:
         raise CrossinError(f"--readme {path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CrossinError(f"--readme {path}: cannot be read: {error}") from None
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with the folders it needs.
-
-    Raises:
-        CrossinError: it cannot be written.
-    """
-    from crossin_metrics.errors import CrossinError
-    from crossin_metrics.files import atomic_path
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise CrossinError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def _warn(text: str) -> None:

@@ -112,7 +112,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         text = many_runs(runs, results)
     if args.out is not None:
-        _write(args.out, text + "\n")
+        from crossin_metrics.files import write_text
+
+        write_text(args.out, text + "\n")
     print(text)
     return 0
 
@@ -155,14 +157,3 @@ def _progress() -> Callable[[str], None] | None:
     if not sys.stderr.isatty():
         return None
     return lambda text: print(f"\r\x1b[K{text}", end="\r", file=sys.stderr, flush=True)
-
-
-def _write(path: Path, text: str) -> None:
-    from crossin_metrics.errors import CrossinError
-    from crossin_metrics.files import atomic_path
-
-    try:
-        with atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CrossinError(f"--out {path}: cannot be written: {error.strerror or error}") from None

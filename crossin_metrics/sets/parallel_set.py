@@ -121,12 +121,8 @@ def write_parallel(data: ParallelMCQ, path: str | Path) -> None:
         content = _parquet(rows)
     else:
         raise CrossinError(f"{path}: cannot be written; a parallel set ends in .jsonl, .jsonl.gz or .parquet")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise CrossinError(f"{path}: cannot be written ({error.strerror or error})") from error
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def _parquet(rows: list[dict[str, Any]]) -> bytes:

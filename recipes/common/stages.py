@@ -53,7 +53,6 @@ class StageRecord:
             CrossinError: the file cannot be written.
         """
         record = {"stage": self.name, "inputs": inputs, **results, **facts}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True, default=str)
         write_text(self.path, text + "\n")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import atomic_path
+from crossin_metrics.files import write_jsonl
 
 N_CHOICES = 4  # Cross-XQuAD: the answer and three wrong options (arXiv 2404.11932)
 
@@ -136,21 +136,12 @@ def accepted(items: Iterable[Item]) -> list[Item]:
 
 
 def write_items(path: Path, items: Iterable[Item]) -> int:
-    """Write one item a line, to a temporary name first; returns how many.
+    """Write one item a line, whole or not at all; returns how many.
 
     Raises:
-        CrossinError: the file cannot be written; an older one is then still there.
+        CrossinError: the file cannot be written; an older one is then unchanged.
     """
-    n = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-            for item in items:
-                file.write(json.dumps(item.to_json(), ensure_ascii=False) + "\n")  # languages stay in their order
-                n += 1
-    except OSError as error:
-        raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
-    return n
+    return write_jsonl(path, (item.to_json() for item in items))  # languages keep their order
 
 
 def read_items(path: Path) -> list[Item]:

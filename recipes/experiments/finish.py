@@ -157,21 +157,18 @@ def write_predictions(path: Path, runs: list[Run]) -> None:
     Raises:
         CrossinError: a sample log is missing or broken, or the file cannot be written.
     """
-    try:
-        # no name in the header, or the bytes would hang on the process that wrote them
-        with (
-            atomic_path(path) as temporary,
-            temporary.open("wb") as raw,
-            gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=0) as packed,
-        ):
-            file = io.TextIOWrapper(packed, encoding="utf-8", newline="")
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["task", "model", "mode", "prompt", "id", "language", "answer", "gold", "n_choices"])
-            for run in runs:
-                _write_run(writer, run)
-            file.flush()
-    except OSError as error:
-        raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
+    # no name in the header, or the bytes would hang on the process that wrote them
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("wb") as raw,
+        gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=0) as packed,
+    ):
+        file = io.TextIOWrapper(packed, encoding="utf-8", newline="")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["task", "model", "mode", "prompt", "id", "language", "answer", "gold", "n_choices"])
+        for run in runs:
+            _write_run(writer, run)
+        file.flush()
 
 
 def _write_run(writer: Any, run: Run) -> None:

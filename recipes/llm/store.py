@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import write_json
 
 SHARD_BYTES = 64 * 2**20
 
@@ -162,12 +163,10 @@ class ReplyStore:
                 "Wait for it, stop it, or choose another --output_dir"
             ) from None
         try:
-            partial = owner.with_name(f"writer.json.{os.getpid()}")
-            partial.write_text(json.dumps({"pid": os.getpid(), "started": int(time.time())}), "utf-8")
-            os.replace(partial, owner)
-        except OSError as error:
+            write_json(owner, {"pid": os.getpid(), "started": int(time.time())})
+        except CrossinError:
             self._lock.release()
-            raise CrossinError(f"{self.folder}: cannot write ({error.strerror})") from error
+            raise
 
     def _path(self, shard: int) -> Path:
         return self.folder / f"replies-{shard:05d}.jsonl"

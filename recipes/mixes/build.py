@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import json
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import file_sha256
+from crossin_metrics.files import atomic_folder, check_replaceable, file_sha256, read_json, write_json
 from recipes.mixes.config import MixConfig
 
 if TYPE_CHECKING:
     from recipes.mixes.card import Statistics
     from recipes.mixes.plan import Plan
     from recipes.mixes.sources import Store
-
-
-_BUILDING = ".building"
 
 
 FILES = ("train.parquet", "README.md", "config.yaml", "manifest.json")
@@ -34,37 +24,31 @@ def build(config: MixConfig) -> dict[str, Any]:
 
     Raises:
         CrossinError: a source is unreadable or inconsistent; the options leave nothing to draw; the folder holds
-            something else; or writing failed (the folder is then as it was).
+            something else; or it cannot be written (the folder is then unchanged).
     """
     from recipes.mixes.card import Statistics, card, fingerprint, manifest
     from recipes.mixes.plan import make_plan
 
     target = Path(config.output_dir)
-    old = _existing(target)
-    with _scratch(target) as scratch:
-        try:
-            base, seed = open_sources(config, scratch / "stores")
-            stores = {role: store for role, store in (("base", base), ("seed", seed)) if store is not None}
-            sources = {role: store.info for role, store in stores.items()}
-            wanted = fingerprint(config, sources)
-            if old is not None and old["fingerprint"] == wanted and _sha256(target / FILES[0]) == old["parquet_sha256"]:
-                print(f"{target} is up to date: {old['n_rows']:,} rows", file=sys.stderr)
-                return old
-            if old is not None and not config.overwrite:
-                what = "is damaged" if old["fingerprint"] == wanted else "was made from other options or sources"
-                raise CrossinError(f"{target} holds a mix that {what}: choose another folder, or add --overwrite")
-            plan = make_plan(config, len(base) if base else 0, len(seed) if seed else 0)
-            statistics = Statistics(_tokenizer(config.tokenizer))
-            folder = scratch / "mix"
-            folder.mkdir()
-            _write_rows(folder / FILES[0], plan, config, base, seed, statistics)
-            facts = manifest(config, plan, sources, statistics, wanted, _sha256(folder / FILES[0]))
-            (folder / FILES[1]).write_text(card(config, facts), encoding="utf-8")
-            (folder / FILES[2]).write_text(_yaml(config), encoding="utf-8")
-            (folder / FILES[3]).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            _swap_in(folder, target, scratch)
-        except OSError as error:
-            raise CrossinError(f"{target}: writing the mix failed ({error}); nothing was changed there") from error
+    with atomic_folder(target) as folder:
+        old = _existing(target)
+        base, seed = open_sources(config, folder.parent / "stores")
+        stores = {role: store for role, store in (("base", base), ("seed", seed)) if store is not None}
+        sources = {role: store.info for role, store in stores.items()}
+        wanted = fingerprint(config, sources)
+        if old is not None and old["fingerprint"] == wanted and _sha256(target / FILES[0]) == old["parquet_sha256"]:
+            print(f"{target} is up to date: {old['n_rows']:,} rows", file=sys.stderr)
+            return old
+        if old is not None and not config.overwrite:
+            what = "is damaged" if old["fingerprint"] == wanted else "was made from other options or sources"
+            raise CrossinError(f"{target} holds a mix that {what}: choose another folder, or add --overwrite")
+        plan = make_plan(config, len(base) if base else 0, len(seed) if seed else 0)
+        statistics = Statistics(_tokenizer(config.tokenizer))
+        _write_rows(folder / FILES[0], plan, config, base, seed, statistics)
+        facts = manifest(config, plan, sources, statistics, wanted, _sha256(folder / FILES[0]))
+        (folder / FILES[1]).write_text(card(config, facts), encoding="utf-8")
+        (folder / FILES[2]).write_text(_yaml(config), encoding="utf-8")
+        write_json(folder / FILES[3], facts)
     return facts
 
 
@@ -133,57 +117,13 @@ def _write_rows(
 
 def _existing(target: Path) -> dict[str, Any] | None:
     """The manifest of a mix that is there already; None if the folder is absent or empty."""
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+    if not check_replaceable(target, FILES[3], "mix", lambda: FILES):
         return None
-    if not target.is_dir() or not (target / FILES[3]).is_file():
-        raise CrossinError(f"{target} exists and holds no mix: choose another folder (--overwrite replaces mixes only)")
-    unknown = sorted(path.name for path in target.iterdir() if path.name not in FILES)
-    if unknown:
-        raise CrossinError(f"{target} holds files beside the mix ({', '.join(unknown[:3])}): choose another folder")
+    content = read_json(target / FILES[3]) or {}
     try:
-        content = json.loads((target / FILES[3]).read_text(encoding="utf-8"))
         return {**content, "fingerprint": str(content["fingerprint"]), "parquet_sha256": str(content["parquet_sha256"])}
-    except (OSError, ValueError, KeyError, TypeError):  # damaged: never equal to what is wanted
+    except KeyError:  # damaged: never equal to what is wanted
         return {"fingerprint": "", "parquet_sha256": "", "n_rows": 0}
-
-
-@contextlib.contextmanager
-def _scratch(target: Path) -> Iterator[Path]:
-    """A folder beside the target, on the same file system, so that a rename can move the finished mix in.
-
-    A build that was killed leaves its own behind; its lock is then free, and the next build removes it.
-    """
-    parent = target.absolute().parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for other in parent.glob(f".{target.name}.*{_BUILDING}"):
-            if (other / "lock").is_file():
-                with (other / "lock").open("rb") as lock, contextlib.suppress(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(other, ignore_errors=True)
-        folder = tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=_BUILDING, dir=parent)
-    except OSError as error:
-        raise CrossinError(f"cannot write to {parent}: {error.strerror or error}") from error
-    with folder as name, (Path(name) / "lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield Path(name)
-
-
-def _swap_in(folder: Path, target: Path, scratch: Path) -> None:
-    """Move the finished folder to the target; an older mix there is put back if that fails."""
-    for k in range(3):
-        aside = scratch / f"old{k}"
-        with contextlib.suppress(FileNotFoundError):
-            target.replace(aside)
-        try:
-            folder.replace(target)
-            return
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and k < 2:
-                continue  # another build of the same folder came in between; the last one wins
-            if aside.exists():
-                aside.replace(target)
-            raise
 
 
 def _sha256(path: Path) -> str:

@@ -11,7 +11,6 @@ passage its input. Translation pairs translate the question alone (field `transl
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ if __package__ in (None, ""):  # run as a script: the checkout, not this folder,
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import atomic_path
+from crossin_metrics.files import write_jsonl
 from crossin_metrics.languages import language_code
 from recipes.common.options import check_types, parse, run
 
@@ -101,12 +100,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = load_xquad(codes, data_dir=config.data_dir, revision=config.revision)
     base, seed = split_articles(data, config.articles, config.base_articles, config.seed)
     folder = Path(config.output_dir)
-    n_seed = _write(folder / "seed.jsonl", seed_rows(data, seed, config.languages, config.prompt))
+    n_seed = write_jsonl(folder / "seed.jsonl", seed_rows(data, seed, config.languages, config.prompt))
     english = (
         {**{k: v for k, v in row.items() if k != "en"}, **row["en"]}
         for row in seed_rows(data, base, ["en"], config.prompt)
     )
-    n_base = _write(folder / "base.jsonl", english)
+    n_base = write_jsonl(folder / "base.jsonl", english)
     print(
         f"{folder}: {n_seed} parallel rows of {len(seed)} articles in {' '.join(config.languages)}, "
         f"{n_base} English rows of {len(base)} other articles",
@@ -124,19 +123,6 @@ def _row(passage: Passage, position: int, language: str, prompt: str) -> dict[st
         return {"instruction": span.question, "input": context, "output": span.answer, "translatable": span.question}
     shown = ENGLISH_PROMPTS[prompt].render(context, span.question, (), "cf")
     return {"instruction": shown, "input": "", "output": span.answer, "translatable": span.question}
-
-
-def _write(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    n = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                n += 1
-    except OSError as error:
-        raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
-    return n
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_path, file_sha256
 from recipes.translation.rows import Row, Source
 from recipes.translation.run import Translation, Verdict
@@ -167,10 +166,5 @@ def _line(file: IO[str], record: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[IO[str]]:
     """A file that appears whole or not at all."""
-    try:
-        with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            yield file
-    except OSError as error:
-        raise CrossinError(
-            f"{path}: cannot write ({error.strerror or error}); the replies are stored, run again"
-        ) from error
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        yield file

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import write_json
+from crossin_metrics.files import atomic_folder, write_json
 from recipes.tuning.cards import model_card
 
 if TYPE_CHECKING:
@@ -112,40 +110,32 @@ def merge(
         )
     merged = merged.to(own)
     merged.config.use_cache = True
-    try:
-        target.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.absolute().parent) as scratch:
-            staging = Path(scratch) / "merged"
-            merged.save_pretrained(staging, safe_serialization=True)
-            tokenizer.save_pretrained(staging)
-            loaded: Any = AutoModelForCausalLM.from_pretrained(staging, dtype=own, output_loading_info=True)
-            reloaded, info = loaded
-            if info["missing_keys"] or info["unexpected_keys"]:
-                raise CrossinError(
-                    f"merged model does not load back whole: {sorted(info['missing_keys'])[:3]}; nothing written"
-                )
-            stored = agreement(before, sample_logits(reloaded.eval(), tokenizer))
-            if stored.kl > 0.05:
-                raise CrossinError(
-                    f"the merged model in {own} is another model (KL {stored.kl:.3f} nats): write --dtype float32"
-                )
-            facts = {
-                "adapter": folder.name,
-                "base": name if not Path(name).is_dir() else Path(name).name,
-                "dtype": str(own).removeprefix("torch."),
-                "tied": bool(reloaded.config.get_text_config().tie_word_embeddings),
-                "parameters": sum(parameter.numel() for parameter in reloaded.parameters()),
-                "after_merging": asdict(exact),
-                "after_loading_back": asdict(stored),
-                "prompts": len(SAMPLE_PROMPTS),
-            }
-            write_json(staging / "merge.json", facts)
-            (staging / "README.md").write_text(model_card(folder, facts), encoding="utf-8")
-            if target.exists():
-                target.rmdir()
-            staging.replace(target)
-    except OSError as error:
-        raise CrossinError(f"cannot write {target}: {error.strerror or error}; nothing was left there") from error
+    with atomic_folder(target) as staging:
+        merged.save_pretrained(staging, safe_serialization=True)
+        tokenizer.save_pretrained(staging)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(staging, dtype=own, output_loading_info=True)
+        reloaded, info = loaded
+        if info["missing_keys"] or info["unexpected_keys"]:
+            raise CrossinError(
+                f"merged model does not load back whole: {sorted(info['missing_keys'])[:3]}; nothing written"
+            )
+        stored = agreement(before, sample_logits(reloaded.eval(), tokenizer))
+        if stored.kl > 0.05:
+            raise CrossinError(
+                f"the merged model in {own} is another model (KL {stored.kl:.3f} nats): write --dtype float32"
+            )
+        facts = {
+            "adapter": folder.name,
+            "base": name if not Path(name).is_dir() else Path(name).name,
+            "dtype": str(own).removeprefix("torch."),
+            "tied": bool(reloaded.config.get_text_config().tie_word_embeddings),
+            "parameters": sum(parameter.numel() for parameter in reloaded.parameters()),
+            "after_merging": asdict(exact),
+            "after_loading_back": asdict(stored),
+            "prompts": len(SAMPLE_PROMPTS),
+        }
+        write_json(staging / "merge.json", facts)
+        (staging / "README.md").write_text(model_card(folder, facts), encoding="utf-8")
     return facts
 
 
@@ -215,13 +205,6 @@ def agreement(before: list[torch.Tensor], after: list[torch.Tensor]) -> Agreemen
     q = torch.cat(after).log_softmax(-1)
     kl = (p.exp() * (p - q)).sum(-1).mean().item()
     return Agreement(difference, kl, (p.argmax(-1) == q.argmax(-1)).float().mean().item())
-
-
-def remove_leftovers(target: Path) -> None:
-    """Delete what a killed merge left beside its target."""
-    if target.parent.is_dir():
-        for path in target.parent.glob(f".{target.name}.*"):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def compare_vllm(folder: Path) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +16,9 @@ from transformers.trainer_utils import rotate_checkpoints
 from trl import SFTTrainer
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import swap_in
 from recipes.tuning.checkpoints import seal
 from recipes.tuning.row_attention import by_rows
-
-STAGING = ".unfinished"
 
 HEAD_BYTES = 4 * 2**30
 """Most memory for logits and their gradients in one pass on a CPU; a larger batch takes TRL's tiled head."""
@@ -119,30 +118,22 @@ class CrossinTrainer(SFTTrainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write into a hidden folder, then rename: a killed run leaves a whole checkpoint or none."""
         output = Path(str(self.args.output_dir))
-        staging = output / STAGING
-        if self.args.should_save:
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir(parents=True)
-        self.accelerator.wait_for_everyone()
-        self._staging = str(staging)
-        name = f"checkpoint-{self.state.global_step}"
+        target = output / f"checkpoint-{self.state.global_step}"
         try:
-            super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()
-            if self.args.should_save:
-                seal(staging / name)
+            with staged(self, target) as staging:
+                self._staging = str(staging.parent)
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.args.should_save:
+                    seal(staging)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as a RuntimeError
-            shutil.rmtree(staging, ignore_errors=True)
             raise CrossinError(
-                f"{output / name} could not be written ({str(error).strip().splitlines()[0]}); earlier checkpoints are "
-                "whole: make room, and the same command goes on"
+                f"{target} could not be written ({str(error).strip().splitlines()[0]}); earlier checkpoints are "
+                "complete: free some disk space and run the same command to resume"
             ) from error
         finally:
             self._staging = None
         if self.args.should_save:
-            shutil.rmtree(output / name, ignore_errors=True)  # a half one of an older run
-            os.replace(staging / name, output / name)
-            shutil.rmtree(staging, ignore_errors=True)
             rotate_checkpoints(str(output), self.args.save_total_limit)
         self.accelerator.wait_for_everyone()
 
@@ -150,17 +141,32 @@ class CrossinTrainer(SFTTrainer):
         """No card per checkpoint: the adapter and the merged model get one."""
 
 
+@contextlib.contextmanager
+def staged(trainer: SFTTrainer, target: Path) -> Iterator[Path]:
+    """Yield a folder that all processes write into; the first process then puts it in the place of `target`."""
+    scratch = target.with_name(".unfinished")
+    staging = scratch / target.name
+    wait = trainer.accelerator.wait_for_everyone
+    wait()
+    try:
+        if trainer.args.should_save:
+            shutil.rmtree(scratch, ignore_errors=True)
+            staging.mkdir(parents=True)
+        wait()
+        yield staging
+        wait()
+        if trainer.args.should_save:
+            swap_in(staging, target)
+    finally:
+        if trainer.args.should_save:
+            shutil.rmtree(scratch, ignore_errors=True)
+    wait()
+
+
 def save_adapter(trainer: SFTTrainer, folder: Path) -> None:
-    """Write adapter and tokenizer, and let the folder appear in one rename. All processes call it."""
-    staging = folder.with_name(f".{folder.name}.unfinished")
-    trainer.accelerator.wait_for_everyone()
-    if trainer.args.should_save:
-        shutil.rmtree(staging, ignore_errors=True)
-    trainer.accelerator.wait_for_everyone()
-    trainer.save_model(str(staging))
-    trainer.accelerator.wait_for_everyone()
-    if trainer.args.should_save:
-        (staging / "training_args.bin").unlink(missing_ok=True)  # a pickle, with this machine's paths
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(staging, folder)
-    trainer.accelerator.wait_for_everyone()
+    """Write adapter and tokenizer, whole or not at all. All processes call it."""
+    with staged(trainer, folder) as staging:
+        trainer.save_model(str(staging))
+        trainer.accelerator.wait_for_everyone()
+        if trainer.args.should_save:
+            (staging / "training_args.bin").unlink(missing_ok=True)  # a pickle, with this machine's paths

@@ -229,4 +229,4 @@ def test_mistakes(table: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     done = crossin("hf-eval-results", table, *model, "--out", "file", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "cannot be written" in done.stderr
+    assert "cannot write" in done.stderr

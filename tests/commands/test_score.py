@@ -149,9 +149,9 @@ def test_out_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     done = crossin(path, "--json", "--out", out)
     assert out.read_text(encoding="utf-8") == done.stdout
     assert sorted(file.name for file in tmp_path.iterdir()) == ["scores.json", "t.jsonl"]
-    failed = crossin(path, "--out", tmp_path / "no" / "scores.txt")
+    failed = crossin(path, "--out", path / "scores.txt")
     assert (failed.returncode, failed.stdout) == (2, "")
-    assert "scores.txt: cannot be written: No such file or directory" in failed.stderr
+    assert "cannot write" in failed.stderr
     wrong = crossin(write(tmp_path / "wrong.jsonl", [*TABLE, TABLE[0]]), "--json", "--out", out)
     assert wrong.returncode == 2
     assert out.read_text(encoding="utf-8") == done.stdout  # what was there stays

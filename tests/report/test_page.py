@@ -175,12 +175,13 @@ def test_folder_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
         def full(source: Path, target: Path, good: int = good, moves: list[Path] = moves) -> None:
             if len(moves) == good:
+                moves.append(source)
                 raise OSError(28, "No space left on device")
             moves.append(source)
             whole(source, target)
 
         with monkeypatch.context() as patch:
-            patch.setattr("crossin_metrics.report.folder.os.replace", full)
+            patch.setattr("os.replace", full)
             with pytest.raises(CrossinError, match="No space left"):
                 write_report(out, {"index.html": "three"})
         assert (out / "index.html").read_text(encoding="utf-8") == "two"

@@ -14,9 +14,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import file_sha256
+from crossin_metrics.files import atomic_folder, check_replaceable, file_sha256, read_json
 from crossin_metrics.sets.loading import load_file
 from crossin_metrics.sets.parallel_set import ParallelMCQ, write_parallel
 from crossin_metrics.sets.schema import Item as Row
@@ -107,16 +104,8 @@ def release(
     data = _parallel(kept, languages)
     folder = Path(folder)
     check_target(folder, facts)
-    made = _beside(folder)
-    try:
+    with atomic_folder(folder) as made:
         hashes = _write(made, items, kept, data, counts, facts)
-        for path in [made, *made.rglob("*")]:  # temporary files are their owner's alone
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        _put_in_place(made, folder)
-    except OSError as error:
-        raise CrossinError(f"release: cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     out: dict[str, Any] = {
         "folder": str(folder),
         "n_questions": counts.released,
@@ -343,61 +332,25 @@ def _history(item: Item) -> dict[str, Any]:
 
 
 def check_target(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Refuse a place that holds anything but a release of the same build, untouched.
+    """Refuse a folder that holds anything but a release of the same build, untouched.
 
     Raises:
         CrossinError: a file, foreign or changed files, or another build's release; says which.
     """
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise CrossinError(f"release: {folder} is no folder; give another place")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not check_replaceable(folder, SUMS, "release", lambda: _sums(folder)):
         return
-    try:
-        before = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
-        sums = [line.split("  ", 1) for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()]
-        known = {name: digest for digest, name in sums}
-        said = before["facts"]
-        ours = before["format"].startswith("cross_xquad_release/")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        ours = False
-    if not ours:
-        raise CrossinError(f"release: {folder} holds files and no release; give another place or empty it")
-    for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
-        name = path.relative_to(folder).as_posix()
-        if name != SUMS and (name not in known or file_sha256(path) != known[name]):
-            raise CrossinError(
-                f"release: {path} was added or changed by hand; move it elsewhere, or give another place"
-            )
-    differs = [name for name in _SAME_BUILD if said.get(name) != facts.get(name)]
+    for name, digest in _sums(folder).items():
+        if (folder / name).is_file() and file_sha256(folder / name) != digest:
+            raise CrossinError(f"{folder / name} was changed by hand; move it elsewhere, or choose another folder")
+    before = (read_json(folder / PROVENANCE) or {}).get("facts", {})
+    differs = [name for name in _SAME_BUILD if before.get(name) != facts.get(name)]
     if differs:
         raise CrossinError(
-            f"release: {folder} holds the release of another build ({', '.join(differs)} differ); "
-            "move it elsewhere, or give another place"
+            f"{folder} holds the release of another build ({', '.join(differs)} differ); "
+            "move it elsewhere, or choose another folder"
         )
 
 
-def _beside(folder: Path) -> Path:
-    try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}."))
-    except OSError as error:
-        raise CrossinError(f"release: cannot write {folder}: {error.strerror or error}") from error
-
-
-def _put_in_place(made: Path, folder: Path) -> None:
-    """Rename; an earlier release is moved aside first, and comes back where that fails."""
-    if not folder.is_dir():
-        os.rename(made, folder)
-        return
-    aside = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}.old."))
-    old = aside / folder.name
-    try:
-        os.rename(folder, old)
-        os.rename(made, folder)
-    except BaseException:
-        if old.is_dir() and not folder.exists():
-            os.rename(old, folder)
-        raise
-    finally:
-        if folder.exists():
-            shutil.rmtree(aside, ignore_errors=True)
+def _sums(folder: Path) -> dict[str, str]:
+    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}

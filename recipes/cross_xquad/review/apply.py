@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import atomic_path
+from crossin_metrics.files import write_text
 from recipes.cross_xquad.items import Decision, Item
 from recipes.cross_xquad.review.agreement import report_agreement
 from recipes.cross_xquad.review.decisions import FORMAT, ReviewEntry, checked_edits, read_json, read_page
@@ -50,13 +50,7 @@ def write_review(items: Sequence[Item], folder: Path, *, title: str) -> None:
         "label_studio.xml": labelling_config(items),
     }
     for name, content in contents.items():
-        path = folder / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(content.encode("utf-8"))
-        except (OSError, UnicodeEncodeError) as error:
-            raise CrossinError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+        write_text(folder / name, content)
 
 
 def apply_decisions(items: Sequence[Item], decisions_folder: Path) -> tuple[list[Item], list[str]]:

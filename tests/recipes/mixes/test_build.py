@@ -199,11 +199,11 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path, sets: dict
     folder = tmp_path / "thesis"
     folder.mkdir()
     (folder / "chapter.txt").write_text("precious", encoding="utf-8")
-    with pytest.raises(CrossinError, match="holds no mix"):
+    with pytest.raises(CrossinError, match="no mix"):
         make(folder, sets, overwrite=True)
     make(tmp_path / "mix", sets)
     (tmp_path / "mix" / "notes.txt").write_text("precious", encoding="utf-8")
-    with pytest.raises(CrossinError, match="files beside the mix"):
+    with pytest.raises(CrossinError, match=r"notes.txt, which does not belong to the mix"):
         make(tmp_path / "mix", sets, seed=1, overwrite=True)
     assert (folder / "chapter.txt").exists()
     assert (tmp_path / "mix" / "notes.txt").exists()
@@ -218,12 +218,12 @@ def test_failing_rename_leaves_the_old_mix(
     real = os.replace
 
     def refuse(source: Any, target: Any, **kwargs: Any) -> None:
-        if Path(source).name == "mix" and Path(target) == folder:
+        if Path(target) == folder and Path(source).name == "mix":
             raise OSError(errno.EIO, "Input/output error")
         real(source, target, **kwargs)
 
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(CrossinError, match=r"writing the mix failed .*nothing was changed"):
+    with pytest.raises(CrossinError, match=r"cannot write .*Input/output error"):
         make(folder, sets, seed=1, overwrite=True)
     assert contents(folder) == before
     assert not list(tmp_path.glob(".mix*"))
@@ -240,7 +240,7 @@ def test_full_disk_is_one_message_and_leaves_nothing(repo: Path, tmp_path: Path)
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2, done.stderr
-    assert "writing the mix failed" in done.stderr
+    assert "cannot write" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 
@@ -274,13 +274,13 @@ def test_two_builds_at_once_do_not_disturb_each_other(repo: Path, tmp_path: Path
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write to read-only folders")
 def test_read_only_folder(tmp_path: Path, sets: dict[str, Any]) -> None:
     (tmp_path / "locked").mkdir(mode=0o555)
-    with pytest.raises(CrossinError, match="cannot write to"):
+    with pytest.raises(CrossinError, match="cannot write"):
         make(tmp_path / "locked" / "mix", sets)
 
 
 def test_a_file_in_the_way(tmp_path: Path, sets: dict[str, Any]) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(CrossinError, match="cannot write to"):
+    with pytest.raises(CrossinError, match="cannot write"):
         make(tmp_path / "file" / "mix", sets)
 
 

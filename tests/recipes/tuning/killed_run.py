@@ -61,7 +61,7 @@ def main() -> None:
         original_replace = os.replace
 
         def replace(source: Any, target: Any) -> None:
-            if Path(target).name.startswith("checkpoint-") and reached():
+            if Path(target).name.startswith("checkpoint-") and Path(target).parent.name == "checkpoints" and reached():
                 die()
             original_replace(source, target)
 

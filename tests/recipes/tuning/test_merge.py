@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from crossin_metrics.errors import CrossinError
 from recipes.merge_adapter import main
 from recipes.sft_crossin import main as tune
-from recipes.tuning.merge import agreement, merge, remove_leftovers, sample_logits, why_merge
+from recipes.tuning.merge import agreement, merge, sample_logits, why_merge
 from tests.helpers.tiny_models import arguments, tiny_model, write_mix
 
 VARIANTS: dict[str, tuple[str, bool, dict[str, Any]]] = {
@@ -111,13 +111,6 @@ def test_a_changed_model_is_not_written(run: Path, tmp_path: Path, monkeypatch: 
     with pytest.raises(CrossinError, match=r"merging .* changed the model: logits differ by"):
         merge(run / "adapter", tmp_path / "merged")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_leftovers_of_a_killed_merge_are_removed(tmp_path: Path) -> None:
-    (tmp_path / ".merged.abc").mkdir()
-    (tmp_path / ".other").mkdir()
-    remove_leftovers(tmp_path / "merged")
-    assert [path.name for path in tmp_path.iterdir()] == [".other"]
 
 
 def test_what_can_be_served_unmerged() -> None:

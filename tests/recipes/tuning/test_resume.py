@@ -48,7 +48,7 @@ def same_end(run: Path, undisturbed: Path) -> None:
 
 def kill(moment: str, options: list[str], repo: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.recipes.killed_run", moment, *options]
+    command = [sys.executable, "-m", "tests.recipes.tuning.killed_run", moment, *options]
     done = subprocess.run(command, cwd=repo, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
 
