@@ -112,7 +112,7 @@ def _load(name: str, languages: str | None, data_dir: str | None) -> ParallelMCQ
         CrossinError: nothing of that name, or a set that is broken.
     """
     from crossin_metrics.errors import CrossinError
-    from crossin_metrics.sets.catalogue import BUILT, HUB_SETS, PACKAGED
+    from crossin_metrics.sets.catalogue import SETS, all_tasks, set_of_task
     from crossin_metrics.sets.loading import SUFFIXES, load_file, load_parallel
     from crossin_metrics.sets.schema import unique_codes
 
@@ -124,32 +124,10 @@ def _load(name: str, languages: str | None, data_dir: str | None) -> ParallelMCQ
         return load_file(path, languages=codes)
     if path.is_dir():
         raise CrossinError(f"{name}: is a folder; name the set in it: crossin artefacts SET --data_dir {name}")
-    task = None if name in (*HUB_SETS, *PACKAGED, *BUILT) else _task(name)
-    if task is not None:
-        from crossin_metrics.harness.documents import load_set
-        from crossin_metrics.harness.options import TaskOptions
-
-        given = {"data_dir": data_dir, "languages": None if codes is None else list(codes)}
-        given = {key: value for key, value in given.items() if value is not None}
-        return load_set(TaskOptions.from_metadata(name, {**task, **given}))
+    if name not in SETS and name in all_tasks():
+        task = set_of_task(name)
+        name, codes = task.set.name, codes or task.languages
     return load_parallel(name, languages=codes, data_dir=data_dir)
-
-
-def _task(name: str) -> dict[str, object] | None:
-    """The metadata of a task of this project, None where it has none of that name."""
-    import re
-
-    import yaml
-
-    from crossin_metrics.harness import tasks_path
-
-    if not re.fullmatch(r"\w+", name):
-        return None
-    for path in sorted(Path(tasks_path()).glob(f"*/{name}.yaml")):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and content.get("task") == name and "set" in content.get("metadata", {}):
-            return dict(content["metadata"])
-    return None
 
 
 def _write(folder: Path, report: Report, as_json: str, *, plots: bool) -> None:

@@ -15,11 +15,9 @@ from crossin_metrics.runs.signature import fields_of, signature_of
 from crossin_metrics.scores.catalogue import SCORES
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, bootstrap, percentile_intervals, standard_errors
+from crossin_metrics.sets.catalogue import SETS
 
 EXPORTED = tuple(key for key, score in SCORES.items() if score.kind == "score")
-# Hub data sets of the parallel sets this project names; others are told by --dataset-id.
-HUB_DATASET = "SeaEval/SeaEval_datasets"
-_HUB_SETS = ("cross_mmlu", "cross_logiqa", "cross_xquad")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DATE = re.compile(r"_(\d{4}-\d\d-\d\d)T[\d.:-]+\.jsonl")
 
@@ -209,7 +207,8 @@ def _data(run: Run) -> tuple[str | None, str, str | None]:
     match = re.fullmatch(r"hub:([^/]+/[^/@]+)(?:/([^@]+))?@(\w+)", source)
     if match:
         return match[1], match[2] or name, match[3]
-    return (HUB_DATASET if name in _HUB_SETS else None), name, None
+    places = SETS[name].hub if name in SETS else ()
+    return (places[0][0] if places else None), name, None
 
 
 def _date(paths: Iterable[Path]) -> str | None:

@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import os
 from collections.abc import Iterable
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.options import TaskOptions
 from crossin_metrics.harness.prompts import LETTERS, prompt_for
-from crossin_metrics.sets.loading import DATA_DIR_VARIABLE, load_parallel
+from crossin_metrics.sets.loading import load_parallel
 from crossin_metrics.sets.parallel_set import ParallelMCQ
-
-logger = logging.getLogger("lm_eval.crossin")
-
-
-def load_set(options: TaskOptions) -> ParallelMCQ:
-    """Load the parallel set of a task; raises CrossinError as :func:`load_parallel`."""
-    if options.set == "cross_xquad_spans":
-        from crossin_metrics.sets.spans import cross_xquad_spans
-
-        data, report = cross_xquad_spans(
-            languages=options.languages,
-            data_dir=options.data_dir or os.environ.get(DATA_DIR_VARIABLE),
-            revision=options.data_revision,
-            articles=options.articles,
-        )
-        logger.info("%s: %d of %d questions have three distractors", options.task, report.n_kept, report.n_total)
-        return data
-    if options.articles is not None:
-        raise CrossinError(f"{options.task}: metadata articles is for cross_xquad_spans only")
-    return load_parallel(
-        options.set, languages=options.languages, data_dir=options.data_dir, revision=options.data_revision
-    )
 
 
 def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], ParallelMCQ]:
@@ -44,7 +20,13 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
     in the order shown), `order` (`order[position]` is the option shown there), `gold` (option), `target` (its
     position, or its letter for `gen`), `query` (the whole prompt), `choices` (continuations), `space`.
     """
-    data = load_set(options)
+    data = load_parallel(
+        options.set,
+        languages=options.languages,
+        data_dir=options.data_dir,
+        revision=options.data_revision,
+        articles=options.articles,
+    )
     most = max(len(item.choices) for item in data.items[data.languages[0]])
     if most > len(LETTERS):
         raise CrossinError(f"{options.task}: a question has {most} options; {len(LETTERS)} can be named by letters")

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.harness.prompts import DEFAULT_PROMPT, FORMULATIONS, Prompt, prompt_id, resolve_prompt
+from crossin_metrics.harness.prompts import DEFAULT_PROMPT, Prompt, prompt_id, resolve_prompt
 from crossin_metrics.languages import language_code
+from crossin_metrics.sets.catalogue import FORMULATIONS
 
 PERMUTATIONS = ("none", "question", "row")
 UNANSWERED = ("none", "random")

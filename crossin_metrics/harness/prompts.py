@@ -18,7 +18,6 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.prompt_words import WORDS
 
 LETTERS = "ABCDEFGHIJ"
-FORMULATIONS = ("letter", "cf", "gen")
 DEFAULT_PROMPT = "p1"
 NATIVE = "native"
 
@@ -54,7 +53,7 @@ class Prompt:
             context: the passage, or None.
             question: the question's text.
             options: option texts in the order shown; at most ten.
-            formulation: one of :data:`FORMULATIONS`.
+            formulation: `letter`, `cf` or `gen`.
         """
         parts = [_fill(self.context, context=context)] if context else []
         parts.append(_fill(self.question, question=question))

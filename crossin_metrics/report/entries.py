@@ -22,12 +22,12 @@ from crossin_metrics.scores.answer_matrix import FloatArray
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import harmonic_mean, score_questions
 from crossin_metrics.scores.per_question import layout_of, statistics_block
+from crossin_metrics.sets.catalogue import split_formulation
 
 DEFAULT_RESAMPLES = 10_000  # 100 entries corrected by Holm still can reach p < 0.05: 100 / 10,001 = 0.01
 LEVEL = 0.95
 ALPHA = 0.05
 _CHUNK_VALUES = 2**23  # resampling counts held at once: 64 MB
-_FORMULATIONS = ("_cf", "_gen")
 
 
 @dataclass(frozen=True)
@@ -115,17 +115,6 @@ class Group:
     mixed: bool = False
 
 
-def benchmark_of(task: str) -> str:
-    """The benchmark of a task: its name without the ending that tells its formulation.
-
-    >>> benchmark_of("cross_mmlu_gen")
-    'cross_mmlu'
-    """
-    for ending in _FORMULATIONS:
-        task = task.removesuffix(ending)
-    return task
-
-
 def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) -> list[Entry]:
     """Put runs that differ in their prompt alone together, name them, and score them."""
     by_key: dict[tuple[str, str, str, Setup], list[Run]] = {}
@@ -149,7 +138,7 @@ def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) 
         entries.append(
             Entry(
                 model=shown(label, model),
-                benchmark=benchmark_of(members[0].task),
+                benchmark=split_formulation(members[0].task)[0],
                 setup=setup,
                 runs=tuple(members),
                 scores=_mean_scores(list(by_prompt.values())),
@@ -165,7 +154,7 @@ def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) 
         entries.append(
             Entry(
                 model=shown(label, one.model),
-                benchmark=benchmark_of(one.task),
+                benchmark=split_formulation(one.task)[0],
                 setup=None,
                 runs=(),
                 scores=scores,

@@ -1,15 +1,170 @@
-"""Every parallel set the project knows, once."""
+"""Every parallel set once: its languages, where its data comes from, and the harness tasks made from it.
+
+A task's name is `<set>[_<languages>][_<formulation>]`, as in `cross_mmlu`, `cross_mmlu_cf`, `cross_mmlu_sea_gen`;
+:func:`set_of_task` is the one place that takes it apart. To add a benchmark, add an entry to `SETS`, three YAML files
+and a README in `lm_eval_tasks/`, and, if its files are not in the schema of parallel sets, a builder module.
+"""
 
 from __future__ import annotations
 
-PACKAGED = ("crossin_mini",)
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from crossin_metrics.errors import CrossinError
+
+FORMULATIONS = {"letter": "", "cf": "_cf", "gen": "_gen"}  # formulation -> end of the task's name
+PAPER_LANGUAGES = ("en", "zh", "vi", "es")  # arXiv 2404.11932, section 4.1
+SEAEVAL_LANGUAGES = (*PAPER_LANGUAGES, "id", "ms", "fil")  # arXiv 2309.04766
+XQUAD_LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")  # arXiv 1910.11856
 
 
-# Hub places in the order tried: the suite's one repository with a config a set, then the older one a set.
-HUB_SETS: dict[str, tuple[tuple[str, str | None], ...]] = {
-    name: (("SeaEval/SeaEval_datasets", name), (f"SeaEval/{name}", None))
-    for name in ("cross_xquad", "cross_mmlu", "cross_logiqa")
+@dataclass(frozen=True, kw_only=True)
+class SetEntry:
+    """One parallel set.
+
+    Attributes:
+        name: also the stem of its file in a data folder (`<name>.jsonl`, `.parquet` ...).
+        title: for people.
+        languages: all languages of the set, ISO codes.
+        n_questions: questions in the whole set.
+        passages: whether a question comes with a passage (None: some do).
+        licence: of the data.
+        tasks: suffix of the task's name -> languages the task asks by default.
+        hub: hub data sets that have it, as (repository, config or None), in the order tried.
+        packaged: whether it is installed with this package.
+        builder: module that builds the set from other files, imported on use. It has two functions:
+            `build(*, languages, data_dir, revision, **options) -> ParallelMCQ` and `data_files(folder) -> paths`.
+        options: names of the builder's further options.
+    """
+
+    name: str
+    title: str
+    languages: tuple[str, ...]
+    n_questions: int
+    passages: bool | None
+    licence: str
+    tasks: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"": PAPER_LANGUAGES})
+    hub: tuple[tuple[str, str | None], ...] = ()
+    packaged: bool = False
+    builder: str | None = None
+    options: tuple[str, ...] = ()
+
+
+def _seaeval(name: str) -> tuple[tuple[str, str | None], ...]:
+    """The suite's one repository with a config per set, then the older repository per set."""
+    return ("SeaEval/SeaEval_datasets", name), (f"SeaEval/{name}", None)
+
+
+SETS: dict[str, SetEntry] = {
+    entry.name: entry
+    for entry in (
+        SetEntry(
+            name="crossin_mini",
+            title="crossin_mini",
+            languages=PAPER_LANGUAGES,
+            n_questions=32,
+            passages=None,
+            licence="Apache-2.0",
+            packaged=True,
+        ),
+        SetEntry(
+            name="cross_xquad",
+            title="Cross-XQuAD",
+            languages=PAPER_LANGUAGES,
+            n_questions=1190,
+            passages=True,
+            licence="CC BY-NC 4.0",
+            hub=_seaeval("cross_xquad"),
+        ),
+        SetEntry(
+            name="cross_mmlu",
+            title="Cross-MMLU",
+            languages=SEAEVAL_LANGUAGES,
+            n_questions=150,
+            passages=False,
+            licence="CC BY-NC 4.0",
+            tasks={"": PAPER_LANGUAGES, "sea": SEAEVAL_LANGUAGES},
+            hub=_seaeval("cross_mmlu"),
+        ),
+        SetEntry(
+            name="cross_logiqa",
+            title="Cross-LogiQA",
+            languages=SEAEVAL_LANGUAGES,
+            n_questions=176,
+            passages=True,
+            licence="CC BY-NC 4.0",
+            tasks={"": PAPER_LANGUAGES, "sea": SEAEVAL_LANGUAGES},
+            hub=_seaeval("cross_logiqa"),
+        ),
+        SetEntry(
+            name="cross_xquad_spans",
+            title="Cross-XQuAD from spans",
+            languages=XQUAD_LANGUAGES,
+            n_questions=1190,
+            passages=True,
+            licence="CC BY-SA 4.0",
+            builder="crossin_metrics.sets.spans",
+            options=("articles",),
+        ),
+    )
 }
+GROUPS = {"crossin": ("cross_xquad", "cross_mmlu", "cross_logiqa")}  # the paper's three sets, averaged by the harness
 
 
-BUILT = ("cross_xquad_spans",)  # made from other files, see crossin_metrics.sets.spans
+class SetTask(NamedTuple):
+    """A harness task: one set, asked in some languages in one formulation."""
+
+    name: str
+    set: SetEntry
+    languages: tuple[str, ...]
+    formulation: str
+
+
+def all_tasks() -> dict[str, SetTask]:
+    """Task name -> task, for every set of the catalogue."""
+    tasks = {}
+    for entry in SETS.values():
+        for suffix, languages in entry.tasks.items():
+            for formulation, end in FORMULATIONS.items():
+                name = f"{entry.name}_{suffix}".rstrip("_") + end
+                tasks[name] = SetTask(name, entry, languages, formulation)
+    return tasks
+
+
+def set_of_task(name: str) -> SetTask:
+    """Look up a task by name.
+
+    Raises:
+        CrossinError: no set of the catalogue has a task of that name.
+    """
+    tasks = all_tasks()
+    if name not in tasks:
+        close = difflib.get_close_matches(name, tasks, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known sets: {', '.join(SETS)}"
+        raise CrossinError(f"unknown task {name!r}; {hint}")
+    return tasks[name]
+
+
+def expand_tasks(names: str) -> list[SetTask]:
+    """Look up the tasks of a comma-separated list, groups replaced by their members; raises as :func:`set_of_task`."""
+    tasks = []
+    for name in filter(None, (part.strip() for part in names.split(","))):
+        group = split_formulation(name)[0]
+        tasks += [set_of_task(name.replace(group, member, 1)) for member in GROUPS.get(group, (group,))]
+    return tasks
+
+
+def split_formulation(task: str) -> tuple[str, str]:
+    """Split any task's name into benchmark and formulation.
+
+    >>> split_formulation("cross_mmlu_sea_gen")
+    ('cross_mmlu_sea', 'gen')
+    >>> split_formulation("belebele")
+    ('belebele', 'letter')
+    """
+    for formulation, end in FORMULATIONS.items():
+        if end and task.endswith(end):
+            return task.removesuffix(end), formulation
+    return task, "letter"

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.hub import hub_rows
 from crossin_metrics.records import DATA_DIR_VARIABLE, SUFFIXES, read_rows
-from crossin_metrics.sets.catalogue import BUILT, HUB_SETS, PACKAGED
+from crossin_metrics.sets.catalogue import SETS
 from crossin_metrics.sets.parallel_set import ParallelMCQ
 from crossin_metrics.sets.schema import Checked, check_rows, unique_codes
 
@@ -27,48 +27,77 @@ def load_parallel(
     languages: Sequence[str] | None = None,
     data_dir: str | Path | None = None,
     revision: str | None = None,
+    **options: str | None,
 ) -> ParallelMCQ:
     """Load a parallel set by name and check it.
 
-    Looked for in this order: `data_dir`; else the folder of the environment variable `CROSSIN_DATA_DIR`; else this
-    package; else the hub, or its local cache where there is no network. A folder may hold `<name>.jsonl`,
-    `.jsonl.gz`, `.parquet` or `.json`, or a sub-folder `<name>/` with one of these or `test.jsonl` ...; otherwise the
-    one sub-folder of any name that holds such a file. A set of this package is taken from the package where the folder
-    has none of its name; for any other set a folder without it is an error.
+    Looks in `data_dir`, or else in the folder named by the environment variable `CROSSIN_DATA_DIR`; without either, in
+    this package, then on the hub (or in its local cache when offline). A folder holds `<name>.jsonl`, `.jsonl.gz`,
+    `.parquet` or `.json`, or a sub-folder `<name>/` with one of these or `test.jsonl` ...; or exactly one sub-folder
+    of another name with such a file. A packaged set that the folder lacks comes from the package, and a set with a
+    builder is built from the folder's raw files; any other set must be in the folder.
 
     Args:
-        name: `crossin_mini`, `cross_xquad`, `cross_mmlu`, `cross_logiqa`, `cross_xquad_spans`, or a file's name in
-            `data_dir`.
-        languages: ISO codes or English names, in the order wanted; None takes all the set has.
+        name: a set of the catalogue, or the name of a file in `data_dir`.
+        languages: ISO codes or English names, in the order wanted; None: all of the set.
         data_dir: a folder, or a single file.
         revision: a branch, tag or commit on the hub; ignored for local sets.
+        options: of the set's builder, as `articles` of `cross_xquad_spans`; None: not given.
 
     Raises:
-        CrossinError: unknown name, no such folder or set, an unreachable hub, or a row that breaks the schema.
+        CrossinError: unknown name or option, folder or set not found, hub unreachable, or a row that breaks the schema.
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise CrossinError(
-            f"{name!r} is no set's name; letters, digits, '_', '-' and '.' make one, a folder is data_dir"
+            f"{name!r} is not a set name (letters, digits, '_', '-', '.'); to name a folder, use data_dir"
         )
+    entry = SETS.get(name)
     codes = None if languages is None else unique_codes(languages)
-    folder = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE) or None
-    if folder is not None:
-        optional = name in PACKAGED or name in BUILT
-        path = find_file(Path(folder).expanduser(), name, optional=optional)
+    options = {key: value for key, value in options.items() if value is not None}
+    for key in options:
+        if entry is None or key not in entry.options:
+            having = ", ".join(other.name for other in SETS.values() if key in other.options) or "no set"
+            raise CrossinError(f"{name} has no option {key!r}; only {having} has")
+    folder = _data_folder(data_dir)
+    if folder is not None and not options:
+        path = find_file(folder, name, optional=_optional(name))
         if path is not None:
             return load_file(path, name=name, languages=codes)
-    if name in PACKAGED:
+    if entry is None:
+        known = ", ".join(SETS)
+        raise CrossinError(f"unknown parallel set {name!r}; known: {known}, or a file in data_dir")
+    if entry.packaged:
         with resources.as_file(resources.files("crossin_metrics") / "data" / f"{name}.jsonl") as path:
             return _build(name, check_rows(read_rows(path), codes), f"packaged:{name}")
-    if name in BUILT:
-        from crossin_metrics.sets.spans import cross_xquad_spans
-
-        return cross_xquad_spans(languages=codes, data_dir=folder, revision=revision)[0]
-    if name not in HUB_SETS:
-        known = ", ".join((*PACKAGED, *HUB_SETS, *BUILT))
-        raise CrossinError(f"unknown parallel set {name!r}; known: {known}, or a file's name together with data_dir")
-    rows, source = hub_rows(HUB_SETS[name], "test", revision)
+    if entry.builder is not None:
+        builder = import_module(entry.builder)
+        data: ParallelMCQ = builder.build(languages=codes, data_dir=folder, revision=revision, **options)
+        return data
+    rows, source = hub_rows(entry.hub, "test", revision)
     return _build(name, check_rows(rows, codes), source)
+
+
+def data_files(name: str, data_dir: str | Path | None = None) -> tuple[Path, ...]:
+    """Local files that :func:`load_parallel` reads for a set; empty if it takes the set from the package or the hub."""
+    folder = _data_folder(data_dir)
+    if folder is None:
+        return ()
+    path = find_file(folder, name, optional=_optional(name))
+    if path is not None:
+        return (path,)
+    builder = SETS[name].builder
+    return () if builder is None else tuple(import_module(builder).data_files(folder))
+
+
+def _data_folder(data_dir: str | Path | None) -> Path | None:
+    place = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE) or None
+    return None if place is None else Path(place).expanduser()
+
+
+def _optional(name: str) -> bool:
+    """Whether a data folder may lack the set."""
+    entry = SETS.get(name)
+    return entry is not None and (entry.packaged or entry.builder is not None)
 
 
 def load_file(path: str | Path, *, name: str | None = None, languages: Sequence[str] | None = None) -> ParallelMCQ:

@@ -8,6 +8,7 @@ what is right in one language is right in all.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import unicodedata
 from collections import Counter
@@ -19,7 +20,9 @@ from pathlib import Path
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.sets.parallel_set import ParallelMCQ
 from crossin_metrics.sets.schema import Item, unique_codes
-from crossin_metrics.sets.xquad import Passage, Question, article_halves, load_xquad
+from crossin_metrics.sets.xquad import Passage, Question, article_halves, find_files, load_xquad
+
+logger = logging.getLogger(__name__)
 
 NAME = "cross_xquad_spans"
 N_DISTRACTORS = 3  # four options, as in Cross-XQuAD (arXiv 2404.11932)
@@ -142,6 +145,24 @@ def cross_xquad_spans(
     counts = Counter(on_passage[identifier] for identifier in ids)
     shares = {number: counts[number] for number in range(N_DISTRACTORS, -1, -1)}
     return built, SpansReport(len(ids) + len(left_out), len(ids), shares, left_out, data.languages)
+
+
+def build(
+    *,
+    languages: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    revision: str | None = None,
+    articles: str | None = None,
+) -> ParallelMCQ:
+    """Build the set and log how many questions it keeps; see :func:`cross_xquad_spans`."""
+    data, report = cross_xquad_spans(languages=languages, data_dir=data_dir, revision=revision, articles=articles)
+    logger.info("%s: %d of %d questions have three distractors", NAME, report.n_kept, report.n_total)
+    return data
+
+
+def data_files(folder: Path) -> tuple[Path, ...]:
+    """The XQuAD files the set is built from; raises CrossinError if the folder has none."""
+    return tuple(find_files(folder).values())
 
 
 def normalise(text: str, language: str = "") -> str:

@@ -18,9 +18,9 @@ from typing import Any, Literal
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.hub import hub_rows
 from crossin_metrics.records import DATA_DIR_VARIABLE, Located, read_text
+from crossin_metrics.sets.catalogue import XQUAD_LANGUAGES
 from crossin_metrics.sets.schema import unique_codes
 
-XQUAD_LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
 HUB_REPO, HUB_SPLIT = "google/xquad", "validation"
 _PASSAGES_AN_ARTICLE = 5  # arXiv 1910.11856, section 3; the hub's flat rows carry no titles
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json
+from crossin_metrics.sets.catalogue import expand_tasks
 from recipes.experiments import lengths
 from recipes.experiments.config import REPO, ExperimentOptions
 from recipes.experiments.operations import inference_operations, model_config, training_operations
@@ -42,7 +43,7 @@ GPUS = {
 
 # Tokens of a row with its options listed (prompt p1): means measured on the sets with each tokenizer; for Cross-XQuAD
 # on XQuAD's own passages, questions and answers.
-QUESTIONS = {"cross_xquad": 1190, "cross_xquad_spans": 1190, "cross_mmlu": 150, "cross_logiqa": 176, "crossin_mini": 32}
+_LIKE = {"cross_xquad_spans": "cross_xquad", "crossin_mini": "cross_mmlu"}  # sets whose rows are as long as another's
 QUESTION_TOKENS: dict[str, dict[str, dict[str, float]]] = {
     "mistral": {
         "cross_xquad": {"en": 246, "zh": 368, "vi": 626, "es": 348},
@@ -67,7 +68,6 @@ PASSAGE_TOKENS = {
     "llama3": {"en": 163, "zh": 200, "vi": 218, "es": 235},
 }
 QUESTIONS_OF_A_PASSAGE = 1190 / 240
-PAPER_LANGUAGES = ("en", "zh", "vi", "es")
 GENERATED = 64.0
 """Tokens written an answer of a `_gen` task: assumed; it stops at 128 or at the next question."""
 DECODING = 0.05
@@ -291,38 +291,25 @@ def _evaluation(options: ExperimentOptions, config: Any, family: str, device: Ac
 
 
 def _asked(one: dict[str, Any], family: str) -> list[tuple[float, float, bool]]:
-    """Rows, tokens a row, and whether answers are written, for each task of an evaluation that is known."""
+    """Rows, tokens a row, and whether answers are written, for each task of an evaluation."""
     out = []
-    names: list[str] = []
-    for task in str(one["tasks"]).split(","):
-        name = task.strip()
-        suffix = next((end for end in ("_cf", "_gen") if name.endswith(end)), "")
-        stem = name.removesuffix(suffix)
-        group = ("cross_xquad", "cross_mmlu", "cross_logiqa") if stem == "crossin" else (stem,)
-        names += [member + suffix for member in group]
-    for name in names:
-        writes, stem = name.endswith("_gen"), name.removesuffix("_cf").removesuffix("_gen")
-        by_language = QUESTION_TOKENS[family].get(_base_set(stem))
+    for task in expand_tasks(str(one["tasks"])):
+        by_language = QUESTION_TOKENS[family].get(_LIKE.get(task.set.name, task.set.name))
         if by_language is None:
-            continue
+            raise CrossinError(f"{task.name}: tokens per question unknown; add the set to QUESTION_TOKENS")
         metadata = one.get("metadata") or {}
-        codes = metadata.get("languages") or (list(by_language) if stem.endswith("_sea") else PAPER_LANGUAGES)
-        questions = QUESTIONS[stem.removesuffix("_sea")] / (2 if metadata.get("articles") else 1)
+        codes = metadata.get("languages") or task.languages
+        questions = task.set.n_questions / (2 if metadata.get("articles") else 1)
         sizes = [float(by_language.get(code, by_language["en"])) for code in codes]
-        if str(one.get("model", "hf")).startswith("crossin") and _base_set(stem) == "cross_xquad":
+        if str(one.get("model", "hf")).startswith("crossin") and task.set.name.startswith("cross_xquad"):
             passages = [PASSAGE_TOKENS[family].get(code, PASSAGE_TOKENS[family]["en"]) for code in codes]
             sizes = [a - b * (1 - 1 / QUESTIONS_OF_A_PASSAGE) for a, b in zip(sizes, passages, strict=True)]
         rows = questions * len(sizes)
         limit = one.get("limit")
         if limit is not None:
             rows = min(rows, limit if limit >= 1 else rows * limit)
-        out.append((rows, sum(sizes) / len(sizes), writes))
+        out.append((rows, sum(sizes) / len(sizes), task.formulation == "gen"))
     return out
-
-
-def _base_set(stem: str) -> str:
-    name = stem.removesuffix("_sea")
-    return {"cross_xquad_spans": "cross_xquad", "crossin_mini": "cross_mmlu"}.get(name, name)
 
 
 def _held_against(options: ExperimentOptions, costs: list[ArmCost], device: Accelerator) -> list[str]:

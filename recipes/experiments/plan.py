@@ -326,31 +326,24 @@ def _decisive(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _task_files(one: dict[str, Any]) -> tuple[Path, ...]:
-    """Local files that the evaluation's tasks read, as far as they are of this project."""
-    import os
+    """Local files that the evaluation's tasks read.
 
-    from crossin_metrics.records import DATA_DIR_VARIABLE
-    from crossin_metrics.sets.loading import find_file
+    Raises:
+        CrossinError: a task that the catalogue of sets does not know.
+    """
+    from crossin_metrics.sets.catalogue import expand_tasks
+    from crossin_metrics.sets.loading import data_files
 
-    place = one.get("metadata", {}).get("data_dir") or os.environ.get(DATA_DIR_VARIABLE)
-    if not place:
-        return ()
-    files: list[Path] = []
-    for task in str(one["tasks"]).split(","):
-        name = task.strip().removesuffix("_cf").removesuffix("_gen")
-        if name == "cross_xquad_spans":
-            files += _xquad_files(place)
-        elif name.startswith("cross"):
-            found = find_file(Path(place), name.removesuffix("_sea"), optional=True)
-            files += [found] if found else []
-    return tuple(files)
+    place = one.get("metadata", {}).get("data_dir")
+    names = dict.fromkeys(task.set.name for task in expand_tasks(str(one["tasks"])))
+    return tuple(file for name in names for file in data_files(name, place))
 
 
-def _xquad_files(place: str | None = None) -> tuple[Path, ...]:
+def _xquad_files() -> tuple[Path, ...]:
     import os
 
     from crossin_metrics.records import DATA_DIR_VARIABLE
     from crossin_metrics.sets.xquad import find_files
 
-    place = place or os.environ.get(DATA_DIR_VARIABLE)
+    place = os.environ.get(DATA_DIR_VARIABLE)
     return tuple(find_files(Path(place).expanduser()).values()) if place else ()

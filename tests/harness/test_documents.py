@@ -207,7 +207,7 @@ def test_few_shot_seed_changes_the_questions(load_task: Any, small_set: Path) ->
         ({"bootstrap": -1}, "bootstrap must be a whole number"),
         ({"unanswered": "random"}, "unanswered is for the _gen tasks"),
         ({"data_dir": "/no/such/place"}, "no such folder: /no/such/place"),
-        ({"articles": "test"}, "articles is for cross_xquad_spans only"),
+        ({"articles": "test"}, "no option 'articles'; only cross_xquad_spans has"),
     ],
 )
 def test_bad_options(load_task: Any, small_set: Path, metadata: dict[str, Any], message: str) -> None:

@@ -267,5 +267,5 @@ def test_an_unknown_name_lists_the_known_ones(monkeypatch: pytest.MonkeyPatch) -
     ):
         load_parallel("cros_mmlu")
     for name in ("", "../cross_mmlu", "**", "a/b"):
-        with pytest.raises(CrossinError, match="is no set's name"):
+        with pytest.raises(CrossinError, match="is not a set name"):
             load_parallel(name, data_dir=".")

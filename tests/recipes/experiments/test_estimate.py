@@ -203,7 +203,8 @@ def test_question_tokens_are_the_benchmarks_own(shared: Path) -> None:
 
     from crossin_metrics.harness.prompts import ENGLISH_PROMPTS
     from crossin_metrics.languages import language_code
-    from recipes.experiments.estimate import QUESTION_TOKENS, QUESTIONS
+    from crossin_metrics.sets.catalogue import SETS
+    from recipes.experiments.estimate import QUESTION_TOKENS
     from recipes.experiments.lengths import local_tokenizer
 
     folder = local_tokenizer("demo:gemma-3-270m")
@@ -214,7 +215,7 @@ def test_question_tokens_are_the_benchmarks_own(shared: Path) -> None:
     tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
     for name in ("cross_mmlu", "cross_logiqa"):
         lines = (shared / "data" / "seaeval" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-        assert len(lines) == QUESTIONS[name]
+        assert len(lines) == SETS[name].n_questions
         sums: dict[str, int] = {}
         for line in lines:
             for key, value in json.loads(line).items():
@@ -230,7 +231,8 @@ def test_question_tokens_are_the_benchmarks_own(shared: Path) -> None:
 def test_evaluations_are_counted_by_their_options() -> None:
     from recipes.experiments.estimate import _asked
 
-    assert _asked({"tasks": "belebele"}, "gemma") == []
+    with pytest.raises(CrossinError, match="unknown task 'belebele'"):
+        _asked({"tasks": "belebele"}, "gemma")
     (letter,) = _asked({"tasks": "cross_mmlu"}, "gemma")
     assert letter == (600.0, (66 + 66 + 80 + 76) / 4, False)
     assert _asked({"tasks": "cross_mmlu_gen", "limit": 8}, "gemma")[0][::2] == (8, True)
