@@ -15,17 +15,23 @@ from crossin_metrics.report.browser import MAX_BYTES, MAX_QUESTIONS, question_se
 from crossin_metrics.report.collect import collect
 from crossin_metrics.report.diagnosis import RULES, Finding, diagnose
 from crossin_metrics.report.draw.arm_tables import (
-    arm_grids,
+    arm_section,
     arms_csv,
-    arms_latex,
-    arms_markdown,
     comparisons_csv,
-    cost_grid,
+    cost_section,
     costs_csv,
     legend,
 )
-from crossin_metrics.report.draw.page import ArmSection, Content, render
-from crossin_metrics.report.draw.tables import build_tables, latex, markdown, prompts_csv, scores_csv, text_of_findings
+from crossin_metrics.report.draw.page import Content, render
+from crossin_metrics.report.draw.tables import (
+    LEGEND,
+    build_tables,
+    latex,
+    markdown,
+    prompts_csv,
+    scores_csv,
+    text_of_findings,
+)
 from crossin_metrics.report.entries import DEFAULT_RESAMPLES, Entry, group_entries, make_entries, rank_and_test
 from crossin_metrics.report.labels import Labels, read_labels
 from crossin_metrics.report.published import read_published
@@ -101,18 +107,21 @@ def build_report(
     elif unused := labels.unused():
         notes.append(f"labels that no run matched: {', '.join(unused)}")
     costs = arm_costs(labels)
-    efficiency = cost_grid(costs)
+    arms = [arm_section(study) for study in studies]
+    efficiency = cost_section(costs)
+    if efficiency is not None:
+        arms.append(efficiency)
     tables = build_tables(groups)
     files: dict[str, str | bytes] = {
-        "tables.md": markdown(tables),
-        "tables.tex": latex(tables),
+        "tables.md": markdown("Accuracy, consistency and AC3", LEGEND, tables),
+        "tables.tex": latex(LEGEND, tables),
         "scores.csv": scores_csv(groups),
         "prompts.csv": prompts_csv(groups),
         "diagnosis.md": text_of_findings([(ordered[n], one) for n, one in findings.items()], RULES, found.problems),
     }
-    if studies or efficiency is not None:
-        files["arms.md"] = arms_markdown(studies, efficiency, missing)
-        files["arms.tex"] = arms_latex(studies, efficiency)
+    if arms:
+        files["arms.md"] = markdown("Arms", legend(studies), arms, missing)
+        files["arms.tex"] = latex(legend(studies), arms)
         files["arms.csv"] = arms_csv(studies)
         if any(study.pairs for study in studies):
             files["comparisons.csv"] = comparisons_csv(studies)
@@ -146,9 +155,8 @@ def build_report(
         notes=notes,
         mixed=options.mix,
         n_resamples=options.n_resamples,
-        studies=[ArmSection(arm_grids(study), study.signatures) for study in studies],
-        arms_legend=legend(studies) if studies else "",
-        efficiency=efficiency,
+        arms=arms,
+        arms_legend=legend(studies),
         missing=missing,
     )
     files["index.html"] = render(content)

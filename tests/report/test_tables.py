@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from crossin_metrics.report.build import Options, Report, build_report
-from crossin_metrics.report.draw.grid import NOT_SIGNIFICANT, OTHER_PROMPTS, UNTESTED
+from crossin_metrics.report.draw.tables import OTHER_PROMPTS
 from crossin_metrics.report.labels import Labels
+from crossin_metrics.text_tables import NOT_SIGNIFICANT, UNTESTED
 from tests.report.report_files import answers_of, write_run
 
 HOSTILE = "<script>alert(1)</script> | $x$ & a_b\\c {d} #1 ~^ --> %"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from crossin_metrics.report.arms import ArmResult, Study
+from crossin_metrics.report.draw.arm_tables import significant
 from crossin_metrics.report.draw.style import COLOURS, INK, Figure, drawn, short_name
 from crossin_metrics.report.draw.tables import heading
-from crossin_metrics.report.entries import ALPHA
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.scores.training_seeds import ArmScore
 
@@ -25,53 +25,42 @@ _FAINT = "#8a929c"
 
 def draw_arms(studies: Sequence[Study]) -> Iterator[tuple[Figure, bytes]]:
     """Yield each figure of each study, with its PNG; names end with benchmark and formulation."""
-    makers: tuple[tuple[str, str, Callable[[Study], str], Callable[[Study], Canvas | None]], ...] = (
-        ("arms", "Arms", _words_of_scores, _scores),
-        ("arm_languages", "Arms by language", _words_of_languages, _languages),
-        ("arm_trade_off", "Accuracy against consistency of arms", _words_of_trade_off, _trade_off),
-    )
     slugs: list[str] = []
     for study in studies:
-        slug = _slug(study)
+        answers = "mixed" if study.group.setup is None else study.group.setup.answers
+        slug = re.sub(r"[^a-z0-9]+", "_", f"{study.group.benchmark} {answers}".lower()).strip("_")
         slugs.append(slug)
         ending = slug if slugs.count(slug) == 1 else f"{slug}_{slugs.count(slug)}"
-        for name, title, words, maker in makers:
+        line = "" if study.baseline is None else f" Line: {study.baseline}."
+        filled = (
+            f" Filled: differs from {study.baseline} at the 5% level after Holm's correction; hollow: not "
+            "significantly different, or untested where an arm has one seed."
+        )
+        scores = ("" if study.baseline is None else filled) + line
+        for name, title, caption, maker in (
+            ("arms", "Arms", f"{scores} Dashed: best constant letter, where it is in range.", _scores),
+            ("arm_languages", "Arms by language", line, _languages),
+            (
+                "arm_trade_off",
+                "Accuracy against consistency of arms",
+                " Along a grey line AC3, their harmonic mean, is the same.",
+                _trade_off,
+            ),
+        ):
             made = drawn(f"{name}_{ending}", partial(maker, study))
             if made is not None:
-                yield Figure(f"{name}_{ending}", f"{title}: {study.group.benchmark}", words(study), made[0]), made[1]
+                title = f"{title}: {study.group.benchmark}"
+                yield Figure(f"{name}_{ending}", title, _intervals(study) + caption, made[0]), made[1]
 
 
-def _slug(study: Study) -> str:
-    answers = "mixed" if study.group.setup is None else study.group.setup.answers
-    return re.sub(r"[^a-z0-9]+", "_", f"{study.group.benchmark} {answers}".lower()).strip("_")
-
-
-def _words(study: Study) -> str:
+def _intervals(study: Study) -> str:
     if any(arm.trained for arm in study.arms):
         return (
             "Mean over training seeds with its 95% interval over questions and seeds (of one run: over questions "
             "alone), in percent; small dots: the seeds. All arms answered the same questions: whether two "
-            "differ is told by the paired tests, not by their intervals. The axes do not begin at 0."
+            "differ is decided by the paired tests, not by their intervals. The axes do not begin at 0."
         )
     return "With 95% intervals over questions, in percent. The axes do not begin at 0."
-
-
-def _words_of_scores(study: Study) -> str:
-    words = _words(study)
-    if study.baseline is not None:
-        words += (
-            f" Filled: differs from {study.baseline} at the 5% level after Holm's correction; hollow: not told apart "
-            f"from it, or untested where an arm has one seed. Line: {study.baseline}."
-        )
-    return f"{words} Dashed: best constant letter, where it is in range."
-
-
-def _words_of_languages(study: Study) -> str:
-    return _words(study) + ("" if study.baseline is None else f" Line: {study.baseline}.")
-
-
-def _words_of_trade_off(study: Study) -> str:
-    return f"{_words(study)} Along a grey line AC3, their harmonic mean, is the same."
 
 
 def _with_results(study: Study) -> list[ArmResult]:
@@ -81,12 +70,7 @@ def _with_results(study: Study) -> list[ArmResult]:
 def _scores(study: Study) -> Canvas | None:
     metrics = [metric for metric in ("ac3", "acc", "consistency") if any(metric in a.scores for a in study.arms)]
     canvas, panels = _panels(study, len(metrics))
-    different = {
-        (pair.a, metric)
-        for pair in study.pairs
-        for metric, test in pair.tests.items()
-        if pair.b == study.baseline and test.p_holm < ALPHA
-    }
+    different = significant(study)
     for axes, metric in zip(panels, metrics, strict=True):
         _points(axes, study, metric, {name for name, by in different if by == metric})
         value = study.group.baselines.get("constant", {}).get(metric)

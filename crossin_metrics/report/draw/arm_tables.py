@@ -1,25 +1,22 @@
-"""Tables of arms: scores over seeds, differences from the baseline, efficiency; as Markdown, LaTeX, CSV and grids."""
+"""Tables of arms: scores over seeds, differences from the baseline, efficiency."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 
-from crossin_metrics.report.arms import ArmResult, Cost, Pair, Study
-from crossin_metrics.report.draw.grid import Grid, md, md_rows, tex
-from crossin_metrics.report.draw.tables import heading
+from crossin_metrics.report.arms import ArmResult, Cost, Study
+from crossin_metrics.report.draw.tables import Section, heading, label_cells
 from crossin_metrics.report.entries import ALPHA
 from crossin_metrics.report.labels import COSTS
 from crossin_metrics.runs.signature import in_words
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.scores.training_seeds import QUESTIONS, ArmScore
+from crossin_metrics.text_tables import DASH, Row, Table, csv_text, percent
 
-ONE_RUN = "†"  # behind the seeds of an arm whose interval is over questions alone
-DIFFERS = "*"  # behind a score that differs from the baseline's
+ONE_RUN = "†"  # marks the seeds of an arm whose interval is over questions alone
+DIFFERS = "*"  # marks a score that differs significantly from the baseline's
 MINUS = "−"
-DASH = "–"
 _COST_TITLES = {
     "tokens": "Tokens",
     "seconds": "Seconds",
@@ -30,7 +27,9 @@ _ORDER = ("ac3", "acc", "consistency")  # of the tables of differences: the head
 
 
 def legend(studies: Sequence[Study]) -> str:
-    """What the tables of arms show, in words; what their intervals and p-values generalise to."""
+    """What the tables of arms show, and what their intervals and p-values generalise to."""
+    if not studies:
+        return ""
     baseline = next((study.baseline for study in studies if study.baseline is not None), None)
     trained = any(arm.trained for study in studies for arm in study.arms)
     parts = ["In percent, ± half of the 95% interval over questions."]
@@ -45,40 +44,45 @@ def legend(studies: Sequence[Study]) -> str:
         parts.append(f"{ONE_RUN}: one run, its interval is over questions alone.")
     if any(study.pairs for study in studies):
         if baseline is not None:
-            parts.append(f"{DIFFERS}: differs from {baseline} at the 5% level, p Holm.")
+            parts.append(f"{DIFFERS}: differs from {baseline} at the 5% level after Holm's correction.")
         parts.append(
             "Differences in points. Detectable: the true difference that one such test finds with 80% power. Holm: "
             "corrected over the comparisons of its table."
-            + (
-                " The last column answers another question, over questions alone: whether these very models differ, "
+        )
+        if trained:
+            parts.append(
+                "The last column answers another question, over questions alone: whether these very models differ, "
                 "not the ways to train them; it is not corrected and decides nothing here."
             )
-            * trained
-        )
     return " ".join(parts)
 
 
-def arm_grids(study: Study) -> list[Grid]:
+def arm_section(study: Study) -> Section:
     """Scores, then differences by score."""
     metrics = [metric for metric in MAIN_SCORES if any(metric in arm.scores for arm in study.arms)]
     columns = ("Arm", "Seeds", *(SCORES[metric].column for metric in metrics), *study.languages)
-    keys = [*metrics, *(f"acc_{code}" for code in study.languages)]
-    different = {
+    different = significant(study)
+    rows = []
+    for arm in study.arms:
+        cells = []
+        for key in [*metrics, *(f"acc_{code}" for code in study.languages)]:
+            one = arm.scores.get(key)
+            mark = DIFFERS if (arm.name, key) in different and key in metrics else ""
+            half = "" if one is None or math.isnan(one.low) else f" ± {100 * _half(one):.1f}"
+            cells.append(DASH if one is None else f"{percent(one.mean)}{half}{mark}")
+        rows.append(Row((arm.name, seeds_of(arm), *cells)))
+    scores = Table(study_title(study), columns, tuple(rows), n_text=2)
+    return Section((scores, *_differences(study)), study.signatures)
+
+
+def significant(study: Study) -> set[tuple[str, str]]:
+    """Arm and score of each significant difference from the baseline."""
+    return {
         (pair.a, metric)
         for pair in study.pairs
         for metric, test in pair.tests.items()
         if pair.b == study.baseline and test.p_holm < ALPHA
     }
-    rows = []
-    for arm in study.arms:
-        cells = []
-        for key in keys:
-            one = arm.scores.get(key)
-            mark = DIFFERS if key in metrics and (arm.name, key) in different else ""
-            half = "" if one is None or math.isnan(one.low) else f" ± {100 * _half(one):.1f}"
-            cells.append(DASH if one is None else f"{100 * one.mean:.1f}{half}{mark}")
-        rows.append((arm.name, seeds_of(arm), *cells))
-    return [Grid(study_title(study), columns, tuple(rows), n_text=2), *_differences(study)]
 
 
 def _half(one: ArmScore) -> float:
@@ -107,8 +111,8 @@ def _over_questions(arm: ArmResult) -> bool:
     return bool(arm.scores) and arm.scores["acc"].covers == QUESTIONS
 
 
-def _differences(study: Study) -> list[Grid]:
-    grids = []
+def _differences(study: Study) -> list[Table]:
+    tables = []
     same = study.baseline is not None and all(pair.b == study.baseline for pair in study.pairs)
     for metric in _ORDER:
         rows = []
@@ -117,25 +121,17 @@ def _differences(study: Study) -> list[Grid]:
             test = pair.tests.get(metric)
             if test is None:
                 if not pair.tests:
-                    rows.append((name, "no result", *[DASH] * 5))
+                    rows.append(Row((name, "no result", *[DASH] * 5)))
                 continue
             interval = DASH if math.isnan(test.low) else f"[{points(test.low)}, {points(test.high)}]"
             least = DASH if math.isnan(test.detectable) else f"{100 * test.detectable:.1f}"
             p_values = [p_text(value) for value in (test.p_value, test.p_holm, test.p_questions)]
-            rows.append((name, points(test.difference), interval, least, *p_values))
-        if any(row[1] != "no result" for row in rows):
+            rows.append(Row((name, points(test.difference), interval, least, *p_values)))
+        if any(row.cells[1] != "no result" for row in rows):
             against = f", difference from {study.baseline}" if same else ", differences"
-            columns = (
-                "Arm" if same else "Arms",
-                "Points",
-                "95% interval",
-                "Detectable",
-                "p",
-                "p Holm",
-                "p, questions only",
-            )
-            grids.append(Grid(f"{SCORES[metric].column}{against}", columns, tuple(rows)))
-    return grids
+            names = ("Points", "95% interval", "Detectable", "p", "p Holm", "p, questions only")
+            tables.append(Table(f"{SCORES[metric].column}{against}", ("Arm" if same else "Arms", *names), tuple(rows)))
+    return tables
 
 
 def points(value: float) -> str:
@@ -151,71 +147,24 @@ def p_text(p: float) -> str:
     return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
-def cost_grid(costs: Sequence[Cost]) -> Grid | None:
-    """Efficiency: what training an arm cost, mean over its runs."""
+def cost_section(costs: Sequence[Cost]) -> Section | None:
+    """Efficiency: what training an arm cost, mean over its runs; None where nothing is known."""
     columns = [column for column in COSTS if any(column in cost.means for cost in costs)]
     if not columns:
         return None
     rows = [
-        (cost.name, str(cost.n_runs), *(_amount(cost.means.get(column), column) for column in columns))
+        Row((cost.name, str(cost.n_runs), *(_amount(cost.means.get(column), column) for column in columns)))
         for cost in costs
     ]
     titles = tuple(_COST_TITLES[column] for column in columns)
-    return Grid("Efficiency: mean over an arm's runs", ("Arm", "Runs", *titles), tuple(rows), n_text=2)
+    table = Table("Efficiency: mean over an arm's runs", ("Arm", "Runs", *titles), tuple(rows), n_text=2)
+    return Section((table,), {})
 
 
 def _amount(value: float | None, column: str) -> str:
     if value is None:
         return DASH
     return f"{value:.2f}" if column == "peak_memory_gb" else f"{value:,.0f}"
-
-
-def arms_markdown(studies: Sequence[Study], efficiency: Grid | None, missing: Sequence[str]) -> str:
-    """All grids, their legend, what is missing, and the signatures."""
-    parts = ["# Arms", "", md(legend(studies)), ""]
-    if missing:
-        parts += ["Missing:", "", *(f"- {md(one)}" for one in missing), ""]
-    for study in studies:
-        for number, grid in enumerate(arm_grids(study)):
-            parts += [f"{'##' if number == 0 else '###'} {md(grid.title)}", "", *md_rows(grid), ""]
-        parts += [*_md_signatures(study), ""]
-    if efficiency is not None:
-        parts += [f"## {md(efficiency.title)}", "", *md_rows(efficiency), ""]
-    return "\n".join(parts)
-
-
-def _md_signatures(study: Study) -> list[str]:
-    signatures = {signature.replace("`", ""): names for signature, names in study.signatures.items()}
-    if len(signatures) == 1:
-        return [f"Signature of every row: `{next(iter(signatures))}`"]
-    return ["Signatures:", "", *(f"- {md(', '.join(n))}: `{s}`" for s, n in signatures.items())]
-
-
-def arms_latex(studies: Sequence[Study], efficiency: Grid | None) -> str:
-    """The same for `\\input`; the packages booktabs and graphicx are needed."""
-    parts = ["% Needs \\usepackage{booktabs} and \\usepackage{graphicx}."]
-    grids: list[tuple[Grid, Study | None]] = [(grid, study) for study in studies for grid in arm_grids(study)]
-    grids += [] if efficiency is None else [(efficiency, None)]
-    for grid, study in grids:
-        first = study is not None and grid.n_text == 2
-        caption = tex(f"{grid.title}. {legend(studies)}" if first else f"{grid.title}.")
-        aligned = "l" * grid.n_text + "r" * (len(grid.columns) - grid.n_text)
-        parts += [
-            "\\begin{table*}[t]",
-            "\\centering",
-            "\\resizebox{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}{!}{%",
-            f"\\begin{{tabular}}{{{aligned}}}\n\\toprule",
-            " & ".join(map(tex, grid.columns)) + " \\\\\n\\midrule",
-            *(" & ".join(map(tex, row)) + " \\\\" for row in grid.rows),
-            "\\bottomrule",
-            "\\end{tabular}}",
-            f"\\caption{{{caption}}}",
-            "\\end{table*}",
-        ]
-        if first and study is not None:
-            parts += [f"% {', '.join(n)}: {' '.join(s.split())}" for s, n in study.signatures.items()]
-        parts.append("")
-    return "\n".join(parts)
 
 
 def arms_csv(studies: Sequence[Study]) -> str:
@@ -228,58 +177,40 @@ def arms_csv(studies: Sequence[Study]) -> str:
     rows: list[list[object]] = [[*head, "signature"]]
     for study in studies:
         for arm in study.arms:
-            label, found = arm.label, arm.scores.get("acc")
-            said = {None: "", True: "yes", False: "no"}[label.translation]
-            row: list[object] = [
-                study.group.benchmark,
-                _formulation(study),
-                arm.name,
-                label.base,
-                label.system,
-                label.arm,
-            ]
-            row += ["" if label.n_samples is None else label.n_samples, said, label.tag]
+            found = arm.scores.get("acc")
+            row: list[object] = [study.group.benchmark, _formulation(study), arm.name, *label_cells(arm.label)]
             row += [_joined(arm.seeds), _joined(arm.missing), "no result" if found is None else found.covers]
             for key in keys:
                 one = arm.scores.get(key)
                 if one is None:
-                    row += [""] * 6
-                    continue
-                row += [_number(x) for x in (one.mean, one.sd, one.standard_error, one.low, one.high)]
-                row.append(_joined(one.by_seed))
+                    row += [None] * 6
+                else:
+                    row += [one.mean, one.sd, one.standard_error, one.low, one.high, _joined(one.by_seed)]
             rows.append([*row, " ".join(dict.fromkeys(entry.signature for entry in arm.entries))])
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def comparisons_csv(studies: Sequence[Study]) -> str:
-    """Every declared comparison by every score, as shares; what each p-value is over is in its name."""
+    """Every declared comparison by every score, as shares; what each p-value is over is in its column's name."""
     head = ["benchmark", "formulation", "a", "b", "score", "mean_a", "mean_b", "difference", "degrees"]
     for over in ("questions_and_seeds", "questions"):
         head += [f"{what}_{over}" for what in ("se", "low", "high", "p", "p_holm")]
     rows: list[list[object]] = [[*head, "detectable", "n_comparisons"]]
     for study in studies:
         for pair in study.pairs:
-            rows += _comparison_rows(study, pair)
-    return _csv(rows)
-
-
-def _comparison_rows(study: Study, pair: Pair) -> list[list[object]]:
-    rows: list[list[object]] = []
-    for key, test in pair.tests.items():
-        values = [test.a, test.b, test.difference, test.degrees]
-        values += [test.standard_error, test.low, test.high, test.p_value, test.p_holm]
-        values += [test.standard_error_questions, test.low_questions, test.high_questions]
-        values += [test.p_questions, test.p_questions_holm, test.detectable]
-        tested = sum(key in other.tests for other in study.pairs)
-        rows.append([study.group.benchmark, _formulation(study), pair.a, pair.b, key, *map(_number, values), tested])
-    return rows
+            for key, test in pair.tests.items():
+                row: list[object] = [study.group.benchmark, _formulation(study), pair.a, pair.b, key]
+                row += [test.a, test.b, test.difference, test.degrees]
+                row += [test.standard_error, test.low, test.high, test.p_value, test.p_holm]
+                row += [test.standard_error_questions, test.low_questions, test.high_questions]
+                row += [test.p_questions, test.p_questions_holm, test.detectable]
+                rows.append([*row, sum(key in other.tests for other in study.pairs)])
+    return csv_text(rows)
 
 
 def costs_csv(costs: Sequence[Cost]) -> str:
     """What an arm cost, mean over its runs."""
-    rows: list[list[object]] = [["arm", "runs", *COSTS]]
-    rows += [[cost.name, cost.n_runs, *(cost.means.get(column, "") for column in COSTS)] for cost in costs]
-    return _csv(rows)
+    return csv_text([["arm", "runs", *COSTS], *([c.name, c.n_runs, *map(c.means.get, COSTS)] for c in costs)])
 
 
 def _formulation(study: Study) -> str:
@@ -288,13 +219,3 @@ def _formulation(study: Study) -> str:
 
 def _joined(values: Sequence[object]) -> str:
     return " ".join("" if value is None else str(value) for value in values)
-
-
-def _number(value: float) -> object:
-    return "" if math.isnan(value) else value
-
-
-def _csv(rows: list[list[object]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()

@@ -20,23 +20,14 @@ from crossin_metrics.html import render_page
 from crossin_metrics.languages import LANGUAGES
 from crossin_metrics.report.browser import QuestionSet
 from crossin_metrics.report.diagnosis import RULES, Finding
-from crossin_metrics.report.draw.grid import NOT_SIGNIFICANT, OTHER_PROMPTS, UNTESTED, Grid
 from crossin_metrics.report.draw.style import Figure
-from crossin_metrics.report.draw.tables import LEGEND, Table, baseline_rows, cell, heading, mark
+from crossin_metrics.report.draw.tables import LEGEND, Section, heading, mark
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.runs.signature import in_brief, in_words
-from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
-from crossin_metrics.text_tables import percent
+from crossin_metrics.scores.catalogue import MAIN_SCORES
+from crossin_metrics.text_tables import NOT_SIGNIFICANT, UNTESTED, percent
 
 _RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
-
-
-@dataclass(frozen=True)
-class ArmSection:
-    """The arms of one benchmark in one set-up: tables, and signature -> the arms that have it."""
-
-    grids: Sequence[Grid]
-    signatures: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,7 @@ class Content:
     title: str
     groups: Sequence[Group]
     entries: Sequence[Entry]
-    tables: Sequence[Table]
+    tables: Sequence[Section]
     findings: Mapping[int, Sequence[Finding]]
     figures: Sequence[Figure]
     question_sets: Sequence[QuestionSet]
@@ -54,9 +45,8 @@ class Content:
     notes: Sequence[str]
     mixed: bool
     n_resamples: int
-    studies: Sequence[ArmSection] = ()
+    arms: Sequence[Section] = ()
     arms_legend: str = ""
-    efficiency: Grid | None = None
     missing: Sequence[str] = ()
 
 
@@ -77,11 +67,10 @@ def render(content: Content) -> str:
         benchmarks=sorted({group.benchmark for group in content.groups}),
         formulations=sorted({entry.formulation for entry in entries}),
         setups=_setups(content.groups),
-        arms=sorted({entry.label.arm for entry in entries if entry.label.arm}),
-        tables=[_table(table) for table in content.tables],
+        data_formulations=sorted({entry.label.arm for entry in entries if entry.label.arm}),
         findings=[(entries[number], found) for number, found in content.findings.items() if found],
         rules=RULES,
-        legend=LEGEND.replace("**", ""),
+        legend=LEGEND,
         legend_marks=f"{NOT_SIGNIFICANT}: not significantly different from the best of its benchmark and set-up; "
         f"{UNTESTED}: untested, no shared prompt.",
         version=__version__,
@@ -130,24 +119,6 @@ def _leaderboard(groups: Sequence[Group], numbers: Mapping[int, int]) -> list[di
             )
     # Ranked rows first, then those without a rank; each keeps its group's order.
     return sorted(rows, key=lambda row: (row["kind"] == "published", row["kind"] == "baseline"))
-
-
-def _table(table: Table) -> dict[str, Any]:
-    rows = []
-    for row in table.rows:
-        cells = []
-        for group, entry in zip(table.groups, row.entries, strict=True):
-            for metric in MAIN_SCORES:
-                text, marked = cell(group, entry, metric)
-                cells.append((text, marked, {"same": NOT_SIGNIFICANT, "untested": UNTESTED}.get(marked, "")))
-        rows.append((row, OTHER_PROMPTS if row.other_prompts else "", cells))
-    return {
-        "title": table.title,
-        "headings": [heading(group) for group in table.groups],
-        "metrics": [SCORES[metric].column for metric in MAIN_SCORES],
-        "rows": rows,
-        "baselines": baseline_rows(table),
-    }
 
 
 def _data(content: Content, entries: Sequence[Entry]) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
 INK = "#1b1f24"
+ON_PALE = "#1b1f25"  # text on a pale cell, which stays dark in the page's dark mode
 # Okabe and Ito's colours, told apart by colour-blind readers; readable on white and on near-black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _STYLE: dict[Any, Any] = {
@@ -44,6 +46,19 @@ def drawn(name: str, make: Callable[[], Canvas | None]) -> tuple[str, bytes] | N
         warnings.filterwarnings("ignore", message=".*[lL]ayout.*")
         canvas = make()
         return None if canvas is None else (_svg(canvas, name), _png(canvas))
+
+
+def annotate(
+    axes: Any, matrix: Any, white: Callable[[float], bool] = lambda value: value > 68, marks: Any = ()
+) -> None:
+    """Write each percentage of a heat map into its cell; `marks` are cells with a star.
+
+    White text reads better than black on matplotlib's Blues above 68.
+    """
+    for i, j in np.argwhere(~np.isnan(matrix)):
+        text = f"{matrix[i, j]:.0f}{'*' if (i, j) in marks else ''}"
+        colour = "white" if white(matrix[i, j]) else ON_PALE
+        axes.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
 
 
 def short_name(name: str) -> str:
