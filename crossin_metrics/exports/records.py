@@ -11,11 +11,12 @@ from statistics import median
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run
-from crossin_metrics.runs.signature import fields_of, signature_of
+from crossin_metrics.runs.signature import signature_of
 from crossin_metrics.scores.catalogue import SCORES
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, bootstrap, percentile_intervals, standard_errors
 from crossin_metrics.sets.catalogue import SETS
+from crossin_metrics.signature import signature_fields, signature_line
 
 EXPORTED = tuple(key for key, score in SCORES.items() if score.kind == "score")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -155,8 +156,8 @@ def _check_group(runs: Sequence[Run]) -> None:
 
 
 def _without_prompt(run: Run) -> str:
-    fields = fields_of(signature_of(run))
-    return "|".join(f"{name}:{value}" for name, value in fields.items() if name != "prompt")
+    fields = signature_fields(signature_of(run))
+    return signature_line({name: value for name, value in fields.items() if name != "prompt"})
 
 
 def _record(
@@ -179,8 +180,8 @@ def _record(
     first = runs[0]
     signature = signature_of(first)
     if len(runs) > 1:
-        fields = fields_of(signature) | {"prompt": ",".join(sorted(run.prompt for run in runs))}
-        signature = "|".join(["crossin", *(f"{name}:{value}" for name, value in fields.items())])
+        fields = signature_fields(signature) | {"prompt": ",".join(sorted(run.prompt for run in runs))}
+        signature = signature_line(fields)
     place, config, revision = _data(first)
     return Record(
         benchmark=benchmark_of(first),

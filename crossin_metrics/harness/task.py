@@ -24,6 +24,7 @@ from crossin_metrics.harness.aggregate import Answer, Row, aggregate, headline_m
 from crossin_metrics.harness.documents import build_documents, ordered_by_hash
 from crossin_metrics.harness.options import TaskOptions
 from crossin_metrics.scores.catalogue import describe
+from crossin_metrics.signature import signature_line
 
 logger = logging.getLogger("lm_eval.crossin")
 
@@ -122,7 +123,7 @@ class ParallelMCQTask(ConfigurableTask):
     def signature(self, chat: bool = False) -> str:
         """Return the line that says what this task's scores may be compared with."""
         options = self.options
-        fields = {
+        fields: dict[str, object] = {
             "task": self.config.task,
             "data": self.data_hash,
             "langs": ",".join(sorted(self.languages)),
@@ -136,7 +137,7 @@ class ParallelMCQTask(ConfigurableTask):
         if options.unanswered != "none":
             fields["unanswered"] = f"{options.unanswered}-{options.score_seed}"
         fields |= {"s": min(3, len(self.languages)), "v": __version__}
-        return "|".join(["crossin", *(f"{key}:{value}" for key, value in fields.items())])
+        return signature_line(fields)
 
     # -- requests -------------------------------------------------------------------------------------------------
 

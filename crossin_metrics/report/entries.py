@@ -17,12 +17,13 @@ import numpy.typing as npt
 from crossin_metrics.report.collect import Stated, model_label
 from crossin_metrics.report.labels import Label, Labels
 from crossin_metrics.runs.run import Run
-from crossin_metrics.runs.signature import Setup, fields_of, setup_of, signature_of
+from crossin_metrics.runs.signature import Setup, setup_of, signature_of
 from crossin_metrics.scores.answer_matrix import FloatArray
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import harmonic_mean, score_questions
 from crossin_metrics.scores.per_question import layout_of, statistics_block
 from crossin_metrics.sets.catalogue import split_formulation
+from crossin_metrics.signature import signature_fields, signature_line
 
 DEFAULT_RESAMPLES = 10_000  # 100 entries corrected by Holm still can reach p < 0.05: 100 / 10,001 = 0.01
 LEVEL = 0.95
@@ -133,8 +134,7 @@ def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) 
         by_prompt = {run.prompt or "as given": score_questions(run.questions()) for run in members}
         signature = signature_of(members[0])
         if len(members) > 1:
-            prompt = fields_of(signature).get("prompt", "")
-            signature = signature.replace(f"|prompt:{prompt}|", f"|prompt:mean({','.join(by_prompt)})|")
+            signature = signature_line(signature_fields(signature) | {"prompt": f"mean({','.join(by_prompt)})"})
         entries.append(
             Entry(
                 model=shown(label, model),

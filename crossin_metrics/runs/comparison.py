@@ -24,7 +24,7 @@ from crossin_metrics.scores.uncertainty import (
     minimum_detectable_difference,
     paired_bootstrap,
 )
-from crossin_metrics.runs.signature import differences, signature_fields
+from crossin_metrics.runs.signature import differences, run_fields
 
 POWER = 0.8  # of the smallest difference that is reported; the usual choice (Card et al. 2020)
 
@@ -113,7 +113,7 @@ def match_runs(
         CrossinError: two runs of one side compete for a partner; no pair is left; a pair's signatures differ in what
             matters and it is not allowed; both are one and the same run.
     """
-    known = {name for run in (*runs_a, *runs_b) for name in signature_fields(run)} | {"all", "order", "unanswered"}
+    known = {name for run in (*runs_a, *runs_b) for name in run_fields(run)} | {"all", "order", "unanswered"}
     for name in allow:
         if name not in known:
             raise CrossinError(

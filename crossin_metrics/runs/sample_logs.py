@@ -20,6 +20,7 @@ from crossin_metrics.runs.harness_families import FAMILIES, Family, find_family,
 from crossin_metrics.languages import log_language
 from crossin_metrics.runs.tables import Row, RunKey
 from crossin_metrics.records import json_lines
+from crossin_metrics.signature import signature_fields
 
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.jsonl(\.gz)?")
 # Keys of a logged row that hold the option this project's tasks picked, and the variant of the run each stands for.
@@ -370,5 +371,5 @@ def _variant(sample: Mapping[str, Any], *own: str) -> str:
 
 def _signed_options(settings: Mapping[str, Any]) -> str:
     """What a signature of this project says of permuted options and unread answers; "" for the defaults."""
-    fields = str(settings.get("signature", "")).split("|")
-    return "+".join(field for field in fields if field.startswith(("order:", "unanswered:")))
+    fields = signature_fields(settings.get("signature"))
+    return "+".join(f"{name}:{fields[name]}" for name in ("order", "unanswered") if name in fields)

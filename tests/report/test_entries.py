@@ -22,10 +22,11 @@ from crossin_metrics.report.entries import (
 )
 from crossin_metrics.report.labels import Label, Labels, label_of_name, read_labels
 from crossin_metrics.report.published import read_published
-from crossin_metrics.runs.signature import fields_of, in_words, setup_of, signature_of
+from crossin_metrics.runs.signature import setup_of, signature_of
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import harmonic_mean
 from crossin_metrics.scores.uncertainty import bootstrap, paired_bootstrap, percentile_intervals
+from crossin_metrics.signature import signature_fields
 from tests.report.report_files import answers_of, write_run
 
 
@@ -83,7 +84,7 @@ def test_prompts_are_averaged_and_ac3_is_of_the_means(tmp_path: Path) -> None:
     assert entry.scores["ac3"] != pytest.approx(np.mean([run["ac3"] for run in runs]), abs=1e-4)
     middle, low, high = entry.spread("ac3") or (0, 0, 0)
     assert (low, middle, high) == tuple(sorted(run["ac3"] for run in runs))
-    assert fields_of(entry.signature)["prompt"] == "mean(p1,p2,p3)"
+    assert signature_fields(entry.signature)["prompt"] == "mean(p1,p2,p3)"
 
 
 def test_intervals_and_tests_agree_with_the_library(tmp_path: Path) -> None:
@@ -169,10 +170,10 @@ def test_signature_says_what_was_left_out(tmp_path: Path) -> None:
     answers, gold = answers_of(0.6)
     write_run(tmp_path, answers[:30], gold[:30], whole=120, limit=120)
     (run,) = collect([tmp_path]).runs
-    assert fields_of(signature_of(run))["questions"] == "30 of 120"
-    assert "zero-shot" in in_words(setup_of(run))
+    assert signature_fields(signature_of(run))["questions"] == "30 of 120"
+    assert "zero-shot" in setup_of(run).heading
     (half,) = collect([tmp_path], ["en", "es"]).runs
-    assert fields_of(signature_of(half))["langs"] == "en,es"
+    assert signature_fields(signature_of(half))["langs"] == "en,es"
 
 
 def test_a_table_gets_a_signature_of_what_it_tells(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_a_table_gets_a_signature_of_what_it_tells(tmp_path: Path) -> None:
     path = tmp_path / "predictions_cross_mmlu.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     (run,) = collect([path]).runs
-    fields = fields_of(signature_of(run))
+    fields = signature_fields(signature_of(run))
     assert fields["task"] == "cross_mmlu"
     assert fields["data"].startswith("ids-")
     assert fields["answers"] == fields["shots"] == "unstated"

@@ -9,7 +9,6 @@ from crossin_metrics.report.arms import ArmResult, Cost, Study
 from crossin_metrics.report.draw.tables import Section, heading, label_cells
 from crossin_metrics.report.entries import ALPHA
 from crossin_metrics.report.labels import COSTS
-from crossin_metrics.runs.signature import in_words
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.scores.training_seeds import QUESTIONS, ArmScore
 from crossin_metrics.text_tables import DASH, Row, Table, csv_text, percent
@@ -92,7 +91,7 @@ def _half(one: ArmScore) -> float:
 
 def study_title(study: Study) -> str:
     """Benchmark, questions and set-up."""
-    setup = "signatures mixed" if study.group.setup is None else in_words(study.group.setup)
+    setup = "signatures mixed" if study.group.setup is None else study.group.setup.heading
     return f"{heading(study.group)}, {setup}"
 
 

@@ -23,7 +23,6 @@ from crossin_metrics.report.diagnosis import RULES, Finding
 from crossin_metrics.report.draw.style import Figure
 from crossin_metrics.report.draw.tables import LEGEND, Section, heading, mark
 from crossin_metrics.report.entries import Entry, Group
-from crossin_metrics.runs.signature import in_brief, in_words
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.text_tables import NOT_SIGNIFICANT, UNTESTED, percent
 
@@ -83,7 +82,7 @@ def _setups(groups: Sequence[Group]) -> list[str]:
 
 def _setup_words(group: Group) -> str:
     if group.setup is not None:
-        return in_words(group.setup)
+        return group.setup.heading
     return "signatures mixed" if group.mixed else group.entries[0].kind
 
 
@@ -91,7 +90,7 @@ def _leaderboard(groups: Sequence[Group], numbers: Mapping[int, int]) -> list[di
     rows: list[dict[str, Any]] = []
     for group in groups:
         common = {"benchmark": group.benchmark, "setup": _setup_words(group), "group": heading(group)}
-        brief = in_brief(group.setup) if group.setup is not None else ""
+        brief = group.setup.brief if group.setup is not None else ""
         for name, title in (("constant", "best constant letter"), ("random", "random answers")):
             scores = group.baselines.get(name)
             if scores:
@@ -112,7 +111,7 @@ def _leaderboard(groups: Sequence[Group], numbers: Mapping[int, int]) -> list[di
                     "marks": {metric: mark(group, entry, metric) for metric in MAIN_SCORES},
                     "formulation": entry.formulation,
                     "spread": entry.spread("ac3"),
-                    "brief": in_brief(entry.setup) if entry.setup is not None else entry.kind,
+                    "brief": entry.setup.brief if entry.setup is not None else entry.kind,
                     "arm": entry.label.arm,
                     "constant": group.baselines.get("constant", {}).get("ac3"),
                 }
@@ -157,7 +156,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "model": entry.model,
         "benchmark": entry.benchmark,
         "formulation": entry.formulation,
-        "setup": "" if entry.setup is None else in_words(entry.setup),
+        "setup": "" if entry.setup is None else entry.setup.heading,
         "kind": entry.kind,
         "langs": langs,
         "acc": [_short(entry.scores.get(f"acc_{code}")) for code in langs],

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from crossin_metrics.report.diagnosis import Finding, Rule
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import Label
-from crossin_metrics.runs.signature import in_words
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.text_tables import (
     LATEX_NEEDS,
@@ -58,7 +57,7 @@ def build_tables(groups: Sequence[Group]) -> list[Section]:
     by_setup: dict[str, list[Group]] = {}
     for group in groups:
         if group.setup is not None or group.mixed:
-            title = "signatures mixed" if group.setup is None else in_words(group.setup)
+            title = "signatures mixed" if group.setup is None else group.setup.heading
             by_setup.setdefault(title, []).append(group)
     guests = [group for group in groups if group.setup is None and not group.mixed]
     sections = [_section(title, members, guests) for title, members in by_setup.items()]
