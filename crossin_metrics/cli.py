@@ -16,10 +16,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("crossin_metrics.commands.compare", "is A better than B: paired tests over questions"),
     "report": ("crossin_metrics.commands.report", "tables, plots and one page from result folders"),
     "export": ("crossin_metrics.commands.export", "scores as hub evaluation results, Every Eval Ever, model card"),
-    "artefacts": ("crossin_metrics.commands.artefacts", "what finds the answers of a set without understanding it"),
+    "artefacts": (
+        "crossin_metrics.commands.artefacts",
+        "shortcut baselines of a set: what needs no understanding",
+    ),
     "demo-model": ("crossin_metrics.commands.demo_model", "print the folder of a small real model, made on first use"),
-    "tasks-path": ("crossin_metrics.commands.tasks_path", "print the folder of the harness task files"),
 }
+
+_TASKS_PATH = "tasks-path"  # answered here: it takes no arguments
 
 # name -> (module, help). The module has main(arguments) and parses them itself: their options are another program's.
 PASS_THROUGH: dict[str, tuple[str, str]] = {
@@ -33,6 +37,7 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"crossin {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers.add_parser(_TASKS_PATH, help="print the folder of the harness task files, for lm_eval --include_path")
     for name, (module, summary) in {**COMMANDS, **PASS_THROUGH}.items():
         sub = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         if name == wanted and name in COMMANDS:  # only the command called is imported, so --help stays fast
@@ -48,6 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             module = importlib.import_module(PASS_THROUGH[arguments[0]][0])
             return int(module.main(arguments[1:]) or 0)
         args = _parser(arguments[0] if arguments else None).parse_args(arguments)
+        if args.command == _TASKS_PATH:
+            from crossin_metrics.harness import tasks_path
+
+            print(tasks_path())
+            return 0
         return int(importlib.import_module(COMMANDS[args.command][0]).run(args) or 0)
     except CrossinError as error:
         print(f"crossin: {error}", file=sys.stderr)

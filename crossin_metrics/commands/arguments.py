@@ -1,8 +1,12 @@
-"""Arguments that several sub-commands share: how predictions and logs are read."""
+"""What sub-commands share: argument types, how predictions are read, messages on standard error."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
+
+from crossin_metrics.errors import CrossinError
 
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,20 +20,28 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         "--unanswered",
         choices=("none", "random"),
         default="none",
-        help="an answer that cannot be read is none, or a random pick by --seed (default: none)",
+        help="count an unparsed answer as none, or as a random pick by --seed (default: none)",
     )
-    logs = parser.add_argument_group("sample logs of other tasks, one task a language")
-    logs.add_argument("--id-field", metavar="PATH", help="field that is the question's id, as doc.link or doc.a+doc.b")
+    logs = parser.add_argument_group("sample logs of other tasks, one task per language")
+    logs.add_argument("--id-field", metavar="PATH", help="field with the question's id, as doc.link or doc.a+doc.b")
     logs.add_argument("--language-from", metavar="REGEX", help="searched in the task's name; its group is the language")
-    logs.add_argument("--gold-field", metavar="PATH", help="field of the right option (index from 0, or letter)")
+    logs.add_argument("--gold-field", metavar="PATH", help="field with the right option (index from 0, or letter)")
 
 
-def count(text: str) -> int:
-    """Parse a whole number from 0; raises argparse's error otherwise."""
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return number
+def at_least(lowest: int, reason: str = "") -> Callable[[str], int]:
+    """An argument type: a whole number with a lower bound."""
+
+    def parse(text: str) -> int:
+        number = int(text)
+        if number < lowest:
+            raise argparse.ArgumentTypeError(f"must be {lowest} or more{reason and f': {reason}'}")
+        return number
+
+    parse.__name__ = "whole number"  # argparse: "invalid whole number value"
+    return parse
+
+
+count = at_least(0)
 
 
 def resamples(text: str) -> int:
@@ -38,3 +50,41 @@ def resamples(text: str) -> int:
     if number == 1:
         raise argparse.ArgumentTypeError("must be 0, or 2 and more")
     return number
+
+
+def names(text: str | None, flag: str) -> list[str] | None:
+    """Names separated by commas, each once; None where the flag is not given.
+
+    Raises:
+        CrossinError: it is given without a name.
+    """
+    if text is None:
+        return None
+    found = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise CrossinError(f"{flag}: names expected, separated by commas")
+    return found
+
+
+def require_matplotlib() -> None:
+    """Check that plots can be drawn.
+
+    Raises:
+        CrossinError: matplotlib is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise CrossinError("plots need matplotlib: pip install 'crossin[report]', or use --no-plots")
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error."""
+    print(f"crossin: warning: {text}", file=sys.stderr)
+
+
+def progress() -> Callable[[str], None] | None:
+    """A line on standard error that overwrites itself; None if standard error is not a terminal."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda text: print(f"\r\x1b[K{text}", end="\r", file=sys.stderr, flush=True)

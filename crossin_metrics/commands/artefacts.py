@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossin_metrics.commands.arguments import count
+from crossin_metrics.commands.arguments import at_least, count, progress, require_matplotlib
 
 if TYPE_CHECKING:
     from crossin_metrics.sets.parallel_set import ParallelMCQ
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data_dir", metavar="DIR", help="folder with the set (default: CROSSIN_DATA_DIR, package, hub)"
     )
     parser.add_argument("--model", metavar="PATH", help="checkpoint folder or hub name, asked without the passage")
-    parser.add_argument("--limit", metavar="N", type=_positive, help="questions the model is asked, drawn from all")
+    parser.add_argument("--limit", metavar="N", type=at_least(1), help="questions the model is asked, drawn from all")
     parser.add_argument(
         "--prompt", default="p1", help="the model's wording: p1 ... p5, native, FILE.yaml#id (default: p1)"
     )
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--permutations",
         metavar="N",
-        type=_draws,
+        type=at_least(99, "a p-value is at least 1 / (N + 1)"),
         default=4999,
         help="most draws in the learned rules' tests (default: 4999)",
     )
@@ -75,12 +75,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output_dir is not None and args.output_dir.exists() and not args.output_dir.is_dir():
         raise CrossinError(f"--output_dir {args.output_dir}: is a file; give another name")
     if args.output_dir is not None and not args.no_plots:
-        from importlib.util import find_spec
-
-        if find_spec("matplotlib") is None:
-            raise CrossinError(
-                "plots need matplotlib: pip install 'crossin[report]', or leave them out with --no-plots"
-            )
+        require_matplotlib()
     data = _load(args.data, args.languages, args.data_dir)
     report = analyse(
         data,
@@ -90,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         model_args={"dtype": args.dtype},
         n_permutations=args.permutations,
         seed=args.seed,
-        progress=_progress if sys.stderr.isatty() else None,
+        progress=progress(),
     )
     as_json = json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
     if args.output_dir is not None:
@@ -144,21 +139,3 @@ def _write(folder: Path, report: Report, as_json: str, *, plots: bool) -> None:
     for name, content in files.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-
-
-def _positive(text: str) -> int:
-    number = count(text)
-    if number == 0:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
-
-
-def _draws(text: str) -> int:
-    number = count(text)
-    if number < 99:
-        raise argparse.ArgumentTypeError("must be 99 or more: a p-value is at least 1 / (N + 1)")
-    return number
-
-
-def _progress(text: str) -> None:
-    print(f"\r\x1b[K{text}", end="\r", file=sys.stderr, flush=True)

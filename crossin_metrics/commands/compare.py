@@ -6,12 +6,11 @@ import argparse
 import fnmatch
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from crossin_metrics.commands.arguments import add_reading_arguments, count
+from crossin_metrics.commands.arguments import add_reading_arguments, at_least, count, names, warn
 
 if TYPE_CHECKING:
     from crossin_metrics.runs.comparison import Joined, Match, Tested
@@ -61,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alpha", type=_level, default=0.05, help="level of the tests; intervals are at 1 - alpha (default: 0.05)"
     )
     parser.add_argument(
-        "--resamples", metavar="N", type=_resamples, default=10_000, help="of either test (default: 10000)"
+        "--resamples", metavar="N", type=at_least(2), default=10_000, help="of either test (default: 10000)"
     )
     parser.add_argument("--seed", metavar="N", type=count, default=0, help="seed of the tests (default: 0)")
     parser.add_argument("--json", action="store_true", help="print a JSON object alone")
@@ -75,13 +74,6 @@ def _level(text: str) -> float:
     return value
 
 
-def _resamples(text: str) -> int:
-    number = int(text)
-    if number < 2:
-        raise argparse.ArgumentTypeError("must be 2 or more")
-    return number
-
-
 def run(args: argparse.Namespace) -> int:
     """Read, match, join, test and print; returns the exit code."""
     from crossin_metrics.runs.comparison import compare_questions, join_runs, match_runs
@@ -89,17 +81,17 @@ def run(args: argparse.Namespace) -> int:
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()
-    languages, keys = _names(args.languages, "--languages"), _names(args.keys, "--keys")
+    languages, keys = names(args.languages, "--languages"), names(args.keys, "--keys")
     sides = [
         _read(side, path, wanted, languages, fields, args)
         for side, path, wanted in (("A", args.a, args.run_a), ("B", args.b, args.run_b))
     ]
-    matches, notes = match_runs(*sides, allow=_names(args.allow or None, "--allow") or ())
+    matches, notes = match_runs(*sides, allow=names(args.allow or None, "--allow") or ())
     for note in notes:
-        _warn(note)
+        warn(note)
     for match in matches:
         for note in (*match.a.notes, *match.b.notes):
-            _warn(note)
+            warn(note)
     joined = [join_runs(match.a, match.b) for match in matches]
     tested = compare_questions(joined, keys=keys, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha)
     if args.json:
@@ -115,17 +107,6 @@ def run(args: argparse.Namespace) -> int:
 
     print(comparison_text(matches, joined, tested, alpha=args.alpha, n_resamples=args.resamples, seed=args.seed))
     return 0
-
-
-def _names(text: str | None, flag: str) -> list[str] | None:
-    from crossin_metrics.errors import CrossinError
-
-    if text is None:
-        return None
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names:
-        raise CrossinError(f"{flag} names nothing; give names separated by commas")
-    return names
 
 
 def _read(
@@ -146,14 +127,14 @@ def _read(
         skip_mismatched=args.skip_mismatched,
         unanswered=args.unanswered,
         seed=args.seed,
-        warn=_warn,
+        warn=warn,
     )
     if wanted is None:
         return runs
     chosen = [run for run in runs if fnmatch.fnmatchcase(run.name, wanted)]
     if not chosen:
-        names = ", ".join(run.name for run in runs[:6]) + (" ..." if len(runs) > 6 else "")
-        raise CrossinError(f"--run-{side.lower()} {wanted!r} fits no run of {path}; it has {names}")
+        known = ", ".join(run.name for run in runs[:6]) + (" ..." if len(runs) > 6 else "")
+        raise CrossinError(f"--run-{side.lower()} {wanted!r} fits no run of {path}; it has {known}")
     return chosen
 
 
@@ -182,7 +163,3 @@ def _record(match: Match, joined: Joined, tested: dict[str, Tested]) -> dict[str
             for key, one in tested.items()
         },
     }
-
-
-def _warn(text: str) -> None:
-    print(f"crossin: warning: {text}", file=sys.stderr)

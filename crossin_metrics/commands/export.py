@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossin_metrics.commands.arguments import count, resamples
+from crossin_metrics.commands.arguments import count, names, resamples, warn
 
 if TYPE_CHECKING:
     from crossin_metrics.exports.records import Record
@@ -103,22 +103,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _records(args: argparse.Namespace) -> list[Record]:
-    from crossin_metrics.commands.compare import _names
     from crossin_metrics.errors import CrossinError
     from crossin_metrics.exports.records import make_records
     from crossin_metrics.runs.run import read_predictions
     from crossin_metrics.scores.catalogue import MAIN_SCORES
 
-    keys = _names(args.keys, "--keys")
-    runs = read_predictions(args.results, _names(args.languages, "--languages"), warn=_warn)
+    keys = names(args.keys, "--keys")
+    runs = read_predictions(args.results, names(args.languages, "--languages"), warn=warn)
     if args.run is not None:
-        names = ", ".join(one.name for one in runs[:6])
+        known = ", ".join(one.name for one in runs[:6])
         runs = [one for one in runs if fnmatch.fnmatchcase(one.name, args.run)]
         if not runs:
-            raise CrossinError(f"--run {args.run!r} fits no run; there are {names}")
+            raise CrossinError(f"--run {args.run!r} fits no run; there are {known}")
     for one in runs:
         for note in one.notes:
-            _warn(note)
+            warn(note)
         if keys is None and args.format != "every-eval-ever" and len(one.languages) == 1:
             raise CrossinError(f"{one.name}: one language only, so there is no consistency; say --keys acc")
     everything = args.format == "every-eval-ever"
@@ -166,7 +165,3 @@ def _readme(args: argparse.Namespace) -> str:
         raise CrossinError(f"--readme {path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CrossinError(f"--readme {path}: cannot be read: {error}") from None
-
-
-def _warn(text: str) -> None:
-    print(f"crossin: warning: {text}", file=sys.stderr)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from crossin_metrics.commands.arguments import count
+from crossin_metrics.commands.arguments import at_least, count, names, progress
 
 _EPILOG = """\
 RESULTS may be folders of `lm_eval --output_path D --log_samples`, sample logs, or prediction tables (JSON Lines, .gz,
@@ -66,7 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mix-signatures", action="store_true", help="rank scores together whose signatures differ")
     parser.add_argument("--title", default="Cross-lingual consistency", help="title of the page")
     parser.add_argument(
-        "--resamples", metavar="N", type=_resamples, default=10_000, help="of questions, for intervals and tests"
+        "--resamples",
+        metavar="N",
+        type=at_least(100, "p-values go in steps of 1 / (N + 1)"),
+        default=10_000,
+        help="of questions, for intervals and tests",
     )
     parser.add_argument("--seed", metavar="N", type=count, default=0, help="seed of the resampling (default: 0)")
     parser.add_argument(
@@ -79,24 +83,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-plots", action="store_true", help="leave out the plots (matplotlib is not needed then)")
 
 
-def _resamples(text: str) -> int:
-    number = count(text)
-    if number < 100:
-        raise argparse.ArgumentTypeError("must be 100 or more: the tests' p-values go in steps of 1 / (N + 1)")
-    return number
-
-
 def run(args: argparse.Namespace) -> int:
     """Read, test, draw and write; returns the exit code."""
     from crossin_metrics.report.build import Options, build_report
     from crossin_metrics.report.folder import check_target, write_report
 
     check_target(args.out)
-    languages = None
-    if args.languages is not None:
-        languages = [name.strip() for name in args.languages.split(",") if name.strip()]
     options = Options(
-        languages=languages,
+        languages=names(args.languages, "--languages"),
         labels=args.labels,
         baseline=args.baseline,
         compare=tuple(args.compare),
@@ -109,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         max_questions=args.max_questions,
         plots=not args.no_plots,
     )
-    report = build_report(args.results, options, progress=_progress if sys.stderr.isatty() else None)
+    report = build_report(args.results, options, progress=progress())
     for path, text in report.problems:
         print(f"crossin: {path}: {text}", file=sys.stderr)
     for note in report.notes:
@@ -117,7 +111,3 @@ def run(args: argparse.Namespace) -> int:
     write_report(args.out, report.files)
     print(args.out / "index.html")
     return 0
-
-
-def _progress(text: str) -> None:
-    print(f"\r\x1b[K{text}", end="\r", file=sys.stderr, flush=True)

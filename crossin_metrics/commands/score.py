@@ -1,28 +1,31 @@
-"""`crossin score FILE...`: scores of prediction tables and harness sample logs, as a table or as JSON."""
+"""`crossin score FILE...`: scores of prediction tables and harness sample logs, as plain text or as JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
-import sys
-from collections.abc import Callable
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossin_metrics.commands.arguments import add_reading_arguments, count, resamples
+from crossin_metrics.commands.arguments import add_reading_arguments, count, names, progress, resamples, warn
+from crossin_metrics.text_tables import align, number
 
 if TYPE_CHECKING:
     from crossin_metrics.runs.run import Run
 
+_WIDEST_MATRIX = 16  # languages whose pair matrix still fits a terminal
+
 _EPILOG = """\
-what a FILE may be (told by its content):
+FILE may be (recognised by its content):
   a prediction table      columns id, language, answer, gold (+ model, mode, prompt, logprobs ...): JSON Lines,
-                          .gz, CSV, Parquet; answer and gold are option indices from 0, an empty answer is none
+                          .gz, CSV, Parquet; answer and gold are option indices from 0; an empty answer counts as none
   a harness sample log    samples_<task>_<time>.jsonl of `lm_eval --log_samples`: crossin's tasks, and belebele,
                           global_mmlu(_full), mmlu_prox(_lite), mmmlu, m_mmlu, arc_<xx>, xcopa, xstorycloze, paws:
-                          give the files of all languages, they are joined by question
-  a SeaEval log           <model>/<set>/<mode>_p<N>.json, of its parallel sets: answers are read from the words
+                          give the files of all languages; they are joined by question
+  a SeaEval log           <model>/<set>/<mode>_p<N>.json, of its parallel sets: answers are parsed from the text
   a folder                every samples_*.jsonl and every SeaEval log below it
 
 examples:
@@ -70,36 +73,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, score and print; returns the exit code."""
-    from crossin_metrics.commands.score_tables import many_runs, one_run
-    from crossin_metrics.errors import CrossinError
     from crossin_metrics.runs.run import read_predictions
     from crossin_metrics.runs.sample_logs import LogFields
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
-    fields.pattern()  # a bad expression is said before long files are read
-    languages = None
-    if args.languages is not None:
-        languages = [name.strip() for name in args.languages.split(",") if name.strip()]
-        if not languages:
-            raise CrossinError("--languages names no language; for example --languages en,zh,vi")
-    progress = _progress()
+    fields.pattern()  # reports a bad expression before long files are read
+    show = progress()
     runs = read_predictions(
         args.files,
-        languages,
+        names(args.languages, "--languages"),
         fields=fields,
         skip_mismatched=args.skip_mismatched,
         unanswered=args.unanswered,
         seed=args.seed,
-        warn=_warn,
-        progress=progress,
+        warn=warn,
+        progress=show,
     )
-    if progress is not None:
-        progress("")  # the table starts on a clean line
+    if show is not None:
+        show("")  # the table starts on a clean line
     for scored in runs:
         for note in scored.notes:
-            _warn(note)
+            warn(note)
         if len(scored.languages) == 1:
-            _warn(f"run {scored.name}: only {scored.languages[0]}, so there is no consistency")
+            warn(f"run {scored.name}: only {scored.languages[0]}, so there is no consistency")
     results = [_scores(scored, args.bootstrap, args.seed, pairs=args.full) for scored in runs]
     if args.json:
         flat = [_flat(scores, errors) for scores, errors in results]
@@ -107,10 +103,10 @@ def run(args: argparse.Namespace) -> int:
         text = json.dumps(flat[0] if len(runs) == 1 else named, indent=1, ensure_ascii=False, allow_nan=False)
     elif len(runs) == 1 or args.full:
         text = "\n\n".join(
-            one_run(scored, *result, full=args.full) for scored, result in zip(runs, results, strict=True)
+            _one_run(scored, *result, full=args.full) for scored, result in zip(runs, results, strict=True)
         )
     else:
-        text = many_runs(runs, results)
+        text = _many_runs(runs, results)
     if args.out is not None:
         from crossin_metrics.files import write_text
 
@@ -148,12 +144,96 @@ def _flat(scores: dict[str, float], errors: dict[str, float]) -> dict[str, float
     return flat
 
 
-def _warn(text: str) -> None:
-    print(f"crossin: warning: {text}", file=sys.stderr)
+def _one_run(run: Run, scores: Mapping[str, float], errors: Mapping[str, float], *, full: bool = False) -> str:
+    """Everything about one run: headline scores, languages, pairs; all keys with `full`."""
+    from crossin_metrics.scores.catalogue import HEADLINE, describe
+
+    codes = run.languages
+    signature = run.settings.get("signature")
+    blocks = ["\n".join([run.name, *([f"signature {signature}"] if signature else []), _counts(run, scores)])]
+    keys = [key for key in HEADLINE if key in scores]
+    if full:
+        keys += [key for key in scores if key not in HEADLINE and describe(key).kind != "count"]
+    table = [["score", "value", *(["SE"] if errors else [])]]
+    table += [[key, number(scores[key]), *([number(errors.get(key))] if errors else [])] for key in keys]
+    blocks.append(align(table))
+    blocks.append(align(_language_rows(codes, scores, errors)))
+    if 1 < len(codes) <= _WIDEST_MATRIX:
+        blocks.append("consistency of language pairs\n" + align(_pair_matrix(codes, scores)))
+    elif len(codes) > _WIDEST_MATRIX:
+        blocks.append(_extreme_pairs(codes, scores))
+    return "\n\n".join(blocks)
 
 
-def _progress() -> Callable[[str], None] | None:
-    """A line on standard error that overwrites itself; nothing where nobody watches."""
-    if not sys.stderr.isatty():
-        return None
-    return lambda text: print(f"\r\x1b[K{text}", end="\r", file=sys.stderr, flush=True)
+def _counts(run: Run, scores: Mapping[str, float]) -> str:
+    n_languages, n_questions = len(run.languages), int(scores["n_questions"])
+    listed = f" ({', '.join(run.languages)})" if n_languages <= _WIDEST_MATRIX else ""
+    parts = [
+        f"{n_questions} questions in {n_languages} languages{listed}",
+        f"{int(scores['n_unanswered'])} of {n_questions * n_languages} rows unanswered",
+    ]
+    if run.n_incomplete:
+        parts.append(f"{run.n_incomplete} incomplete questions left out")
+    return "; ".join(parts)
+
+
+def _language_rows(codes: Sequence[str], scores: Mapping[str, float], errors: Mapping[str, float]) -> list[list[str]]:
+    """Per language: accuracy, its mean consistency with the other languages, transfer from English."""
+    several, transfer = len(codes) > 1, any(f"transfer_{code}" in scores for code in codes)
+    head = ["language", "acc", *(["SE"] if errors else []), *(["consistency"] if several else [])]
+    rows = [head + (["transfer"] if transfer else [])]
+    for code in codes:
+        row = [code, number(scores[f"acc_{code}"])]
+        if errors:
+            row.append(number(errors.get(f"acc_{code}")))
+        if several:
+            others = [_pair_score(scores, code, other) for other in codes if other != code]
+            row.append(number(sum(others) / len(others)))
+        if transfer:
+            row.append(number(scores.get(f"transfer_{code}")))
+        rows.append(row)
+    return rows
+
+
+def _pair_score(scores: Mapping[str, float], a: str, b: str) -> float:
+    """consistency_<a>_<b>, whose languages are in alphabetical order."""
+    first, second = sorted((a, b))
+    return scores[f"consistency_{first}_{second}"]
+
+
+def _pair_matrix(codes: Sequence[str], scores: Mapping[str, float]) -> list[list[str]]:
+    rows = [["", *codes[:-1]]]
+    for i, code in enumerate(codes[1:], 1):
+        rows.append([code, *(f"{_pair_score(scores, code, other):.3f}" for other in codes[:i])])
+    return rows
+
+
+def _extreme_pairs(codes: Sequence[str], scores: Mapping[str, float], n: int = 5) -> str:
+    pairs = [(_pair_score(scores, a, b), a, b) for i, a in enumerate(codes) for b in codes[i + 1 :]]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
+    rows = [["most consistent pairs", ""], *([f"{a} {b}", number(value)] for value, a, b in pairs[:n])]
+    rows += [["least consistent pairs", ""], *([f"{a} {b}", number(value)] for value, a, b in pairs[-n:])]
+    return align(rows) + f"\n(all {len(pairs)} pairs: --full or --json)"
+
+
+def _many_runs(runs: Sequence[Run], results: Sequence[tuple[Mapping[str, float], Mapping[str, float]]]) -> str:
+    """One row per run; the standard error in brackets."""
+    columns = ("acc", "consistency", "ac3", "fleiss_kappa", "baseline_constant_ac3", "baseline_random_ac3")
+    rows = [
+        [
+            "run",
+            *(re.sub("^baseline_(constant|random)_ac3$", r"ac3:\1", name) for name in columns),
+            "langs",
+            "n",
+            "unanswered",
+        ]
+    ]
+    for run, (scores, errors) in zip(runs, results, strict=True):
+        cells = []
+        for name in columns:
+            shown = number(scores.get(name))
+            error = None if name.startswith("baseline") else errors.get(name)
+            cells.append(shown if error is None or shown == "-" else f"{shown} ({error:.3f})")
+        counts = [str(len(run.languages)), str(int(scores["n_questions"])), str(int(scores["n_unanswered"]))]
+        rows.append([run.name, *cells, *counts])
+    return align(rows)

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from crossin_metrics.sets.parallel_set import write_parallel
+from tests.helpers import cli
 from tests.helpers.planted import plain
 
-
-def crossin(*arguments: Any, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    repo = Path(__file__).resolve().parents[2]
-    known = {name: value for name, value in os.environ.items() if name != "CROSSIN_DATA_DIR"}
-    known |= {"PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "crossin_metrics.cli", "artefacts", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", env=known | environment, cwd=cwd, timeout=300
-    )
+crossin = partial(cli.crossin, "artefacts")
 
 
 @pytest.fixture
@@ -98,7 +88,7 @@ def test_mistakes(planted: Path, tmp_path: Path) -> None:
         ((half,), "line 120: not JSON"),
         ((tmp_path,), "is a folder; name the set in it"),
         (("no_such_set",), "unknown parallel set 'no_such_set'; known: crossin_mini, cross_xquad"),
-        (("../x",), "is no set's name"),
+        (("../x",), "is not a set name"),
         ((planted, "--data_dir", "."), "is a file: leave --data_dir out"),
         ((planted, "--languages", "zh"), "language zh: missing"),
         ((planted, "--languages", "xx"), "unknown language 'xx'"),

@@ -8,9 +8,8 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import pytest
 from crossin_metrics.languages import language_code
 from crossin_metrics.runs.run import read_predictions
 from tests.commands.parallel_runs import LETTERS, N_QUESTIONS, run_harness, run_tasks
+from tests.helpers import cli
 
 TABLE = [
     {"id": i, "language": code, "answer": (i * k) % 4, "gold": i % 4}
@@ -30,21 +30,8 @@ TABLE = [
 ]
 
 
-def crossin(*arguments: Any, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command from a checkout, wherever it is called from."""
-    repo = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, "-m", "crossin_metrics.cli", "score", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", env=environment, cwd=cwd, timeout=300
-    )
-
-
-def scores(*arguments: Any) -> Any:
-    """What --json prints, read strictly: no NaN, nothing beside it."""
-    done = crossin(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"bare {name} in the JSON"))
+crossin = partial(cli.crossin, "score")
+scores = partial(cli.printed_json, "score")
 
 
 def write(path: Path, table: list[dict[str, Any]]) -> Path:
@@ -178,7 +165,7 @@ MISTAKES = [
     ([TABLE[0], TABLE[1] | {"id": 9}], [], "run t: none of its 2 questions is there in all of en, zh"),
     (TABLE, ["--languages", "en,ja"], "run t: no rows in ja; it has en, sw, vi, zh"),
     (TABLE, ["--languages", "en,Elvish"], "unknown language 'Elvish'"),
-    (TABLE, ["--languages", ","], "--languages names no language"),
+    (TABLE, ["--languages", ","], "--languages: names expected"),
     ([TABLE[0] | {"answer": 4, "n_choices": 4}], [], "t.jsonl:1: id '0', language en: answer 4 is not among the 4"),
     ([TABLE[0] | {"language": "xx"}], [], "t.jsonl:1: id '0': unknown language 'xx'"),
     ([{"id": 1}], [], "t.jsonl:1: columns language, gold, answer missing"),
