@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
-from recipes.mixes.config import DEFAULT_SAMPLES, PIVOT, MixConfig, split_pair
+from recipes.mixes.config import DEFAULT_SAMPLES, MixConfig
 from recipes.mixes.draws import passes, permutation, raw, uniform, weighted
+from recipes.mixes.methods import METHODS, PIVOT
 
 PARTS = ("base", "crossin", "trans")
 BASE, CROSSIN, TRANS = range(3)
@@ -46,38 +47,29 @@ class Plan:
     def __len__(self) -> int:
         return len(self.part)
 
-    def slice(self, start: int, stop: int) -> Plan:
-        """Rows `start` to `stop`, as a plan of their own."""
+    def take(self, rows: np.ndarray | slice) -> Plan:
+        """These rows, in this order, as a plan of their own."""
         arrays = (self.part, self.item, self.in_lang, self.out_lang, self.partner, self.drop, self.key)
-        return Plan(self.languages, *(array[start:stop] for array in arrays))
+        return Plan(self.languages, *(array[rows] for array in arrays))
 
 
 def pair_weights(config: MixConfig) -> dict[tuple[str, str], float]:
     """The probability of each (instruction language, answer language) pair of a sample; sums to 1.
 
-    en2x and x2en draw one side, x2x both independently: a pair's weight is the product of the weights of its drawn
-    sides. Pairs that are held out, or in one language where that is not allowed, have weight 0 and the others share.
+    The weights are the mix method's (`recipes.mixes.methods`). Pairs that are held out, or in one language where that
+    is not allowed, have weight 0 and the others share.
 
     Raises:
         CrossinError: nothing is left to draw.
     """
-    weights = dict(zip(config.languages, config.language_weights or [1.0] * len(config.languages), strict=True))
-    if config.variant == "more_english":
-        pairs = {(PIVOT, PIVOT): 1.0}
-    elif config.variant == "en2x":
-        pairs = {(PIVOT, code): weight for code, weight in weights.items()}
-    elif config.variant == "x2en":
-        pairs = {(code, PIVOT): weight for code, weight in weights.items()}
-    elif config.variant in ("same_language", "seed_only"):
-        pairs = {(code, code): weight for code, weight in weights.items()}
-    else:  # x2x; base_only uses it for the languages of its translation pairs
-        pairs = {(a, b): weights[a] * weights[b] for a in weights for b in weights}
-    held_out = {split_pair(pair) for pair in config.held_out_pairs}
-    forced = config.variant in ("same_language", "seed_only", "more_english")
+    method = METHODS[config.variant]
+    keep_same = method.same_language is None or (
+        method.same_language if config.same_language_pairs is None else config.same_language_pairs
+    )
     kept = {
         pair: weight
-        for pair, weight in pairs.items()
-        if weight > 0 and pair not in held_out and (forced or config.allow_same_language or pair[0] != pair[1])
+        for pair, weight in method.pairs(config.weights).items()
+        if weight > 0 and pair not in config.held_out and (keep_same or pair[0] != pair[1])
     }
     total = sum(kept.values())
     if not total:
@@ -126,7 +118,7 @@ def make_plan(config: MixConfig, n_base_items: int, n_seed_items: int) -> Plan:
         key=np.arange(n_base + n_samples + n_trans, dtype=np.int64),
     )
     _add_noise(plan, config, n_seed_items)
-    return _reordered(plan, permutation(config.seed, "order", len(plan))) if config.shuffle else plan
+    return plan.take(permutation(config.seed, "order", len(plan))) if config.shuffle else plan
 
 
 def part_sizes(config: MixConfig, n_base_items: int, n_seed_items: int) -> tuple[int, int, int]:
@@ -176,8 +168,6 @@ def _translation_languages(
     if n == 0:
         return in_lang, out_lang
     english = index[PIVOT]
-    held_out = {split_pair(pair) for pair in config.held_out_pairs}
-    weights = dict(zip(config.languages, config.language_weights or [1.0] * len(config.languages), strict=True))
     into = np.full(n, config.trans_direction != "x2en")
     if config.trans_direction == "both":
         into = uniform(config.seed, "trans/direction", n) < 0.5
@@ -187,8 +177,10 @@ def _translation_languages(
         here = into == from_english
         allowed = {
             index[code]: weight
-            for code, weight in weights.items()
-            if code != PIVOT and weight > 0 and ((PIVOT, code) if from_english else (code, PIVOT)) not in held_out
+            for code, weight in config.weights.items()
+            if code != PIVOT
+            and weight > 0
+            and ((PIVOT, code) if from_english else (code, PIVOT)) not in config.held_out
         }
         if not here.any():
             continue
@@ -219,8 +211,3 @@ def _add_noise(plan: Plan, config: MixConfig, n_items: int) -> None:
         raise CrossinError("noise swap needs at least two seed items")
     step = 1 + (raw(config.seed, "noise/partner", len(plan))[chosen] % np.uint64(n_items - 1)).astype(np.int64)
     plan.partner[chosen] = (plan.item[chosen] + step) % n_items  # never the item itself
-
-
-def _reordered(plan: Plan, order: np.ndarray) -> Plan:
-    arrays = (plan.part, plan.item, plan.in_lang, plan.out_lang, plan.partner, plan.drop, plan.key)
-    return Plan(plan.languages, *(array[order] for array in arrays))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recipes.common.wording import language_tag, render_instruction, render_pivot, render_translation
-from recipes.mixes.config import PIVOT, MixConfig
+from recipes.mixes.config import MixConfig
 from recipes.mixes.draws import uniform
+from recipes.mixes.methods import PIVOT
 from recipes.mixes.plan import BASE, PARTS, TRANS, Plan
 from recipes.mixes.sources import TEXT, Store
 
@@ -58,7 +59,7 @@ def render_all(
     plan: Plan, config: MixConfig, base: Store | None, seed: Store | None, num_workers: int = 1
 ) -> Iterator[pa.RecordBatch]:
     """Batches of `ROW_GROUP_ROWS` rows in the plan's order, whatever the number of worker processes."""
-    slices = (plan.slice(k, k + ROW_GROUP_ROWS) for k in range(0, len(plan), ROW_GROUP_ROWS))
+    slices = (plan.take(slice(k, k + ROW_GROUP_ROWS)) for k in range(0, len(plan), ROW_GROUP_ROWS))
     if num_workers == 1 or len(plan) <= ROW_GROUP_ROWS:
         for part in slices:
             yield render_batch(part, config, base, seed)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
 from crossin_metrics.errors import CrossinError
 from recipes.common.options import check_types, parse
-from recipes.mixes.config import MixConfig
 
 
 @dataclass
@@ -62,56 +61,26 @@ def test_config_with_an_equals_sign(tmp_path: Path) -> None:
     ("yaml", "flags", "message"),
     [
         ("where: w\ncuont: 3\n", [], r"options.yaml: unknown option 'cuont'; did you mean 'count'\?"),
-        ("where: w\ncount: 3\ncount: 4\n", [], "key 'count' stands twice in the mapping that begins on line 1"),
-        ("where: w\ncount: 3.5\n", [], "count: 3.5 is not a whole number"),
-        ("where: w\ncount: true\n", [], "count: True is not a whole number"),
+        ("where: w\ncount: 3\ncount: 4\n", [], "line 3: duplicate key 'count'"),
+        ("where: w\ncount: 3.5\n", [], "count: 3.5 must be a whole number"),
+        ("where: w\ncount: true\n", [], "count: True must be a whole number"),
         ("where: w\ncount: many\n", [], "argument --count: invalid int value: 'many'"),
-        ("where: w\nnames: a\n", [], "names: 'a' is not a list, each text"),
-        ("where: w\nnames: [1]\n", [], r"names: \[1\] is not a list, each text"),
-        ("where: 3\n", [], "where: 3 is not text"),
-        ("where: w\nkind: z\n", [], "kind: 'z' is not one of x, y|invalid choice: 'z'"),
-        ("where: w\nflag: 3\n", [], "flag: 3 is not true or false"),
+        ("where: w\nnames: a\n", [], "names: 'a' must be a list of text"),
+        ("where: w\nnames: [1]\n", [], r"names: \[1\] must be a list of text"),
+        ("where: 3\n", [], "where: 3 must be text"),
+        ("where: w\nkind: z\n", [], "kind: 'z' must be one of x, y|invalid choice: 'z'"),
+        ("where: w\nflag: 3\n", [], "flag: 3 must be true or false"),
         ("- a list\n", [], "must be a YAML mapping"),
-        ("where: [w\n", [], "is not valid YAML"),
+        ("where: [w\n", [], "not valid YAML"),
         ("{}", [], "required: --where"),
         ("where: w\n", ["--coun", "3"], "unknown option '--coun'; did you mean '--count'"),
         ("where: w\n", ["--other=3"], "unknown option '--other'"),
         ("where: w\n", ["stray"], "unknown option 'stray'"),
         ("where: w\n", ["--count", "x"], "argument --count: invalid int value: 'x'"),
-        ("where: w\n", ["--config", "again.yaml"], "--config was given twice"),
+        ("where: w\n", ["--config", "again.yaml"], "--config given twice"),
     ],
 )
 def test_mistakes(tmp_path: Path, yaml: str, flags: list[str], message: str) -> None:
     with pytest.raises(CrossinError, match=message) as caught:
         read(tmp_path, yaml, *flags)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"languages": ["en", "English"]}, "names one language twice"),
-        ({"languages": []}, "languages"),
-        ({"language_weights": [1.0]}, "1 weights for 4 languages"),
-        ({"language_weights": [0.0, 0.0, 0.0, 0.0]}, "not all 0"),
-        ({"language_weights": [-1.0, 1.0, 1.0, 1.0]}, "not negative"),
-        ({"noise": "swap", "noise_rate": 1.5}, "noise_rate: 1.5"),
-        ({"noise_rate": 0.5}, "noise is none"),
-        ({"num_workers": 0}, "num_workers"),
-        ({"seed": -1}, "seed: -1"),
-        ({"held_out_pairs": ["zh"]}, "'zh' is not <instruction>-<answer>"),
-        ({"held_out_pairs": ["zh-xx"]}, "unknown language 'xx'"),
-        ({"variant": "base_only", "n_samples": 5}, "base_only takes no samples"),
-        ({"variant": "seed_only", "n_base": 5}, "seed_only takes no base"),
-        ({"n_base": 5, "base_seed_ratio": 1.0}, "give one of them"),
-        ({"variant": "base_only", "base_seed_ratio": 1.0}, "base_seed_ratio needs samples"),
-        ({"n_trans": 5}, "trans is false"),
-    ],
-)
-def test_contradicting_mix_options(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(CrossinError, match=message):
-        MixConfig(output_dir="unused", **options)
-
-
-def test_language_names_become_codes() -> None:
-    assert MixConfig(output_dir="x", languages=["English", "zh-CN", "Vietnamese"]).languages == ["en", "zh", "vi"]

@@ -288,7 +288,7 @@ def test_a_file_in_the_way(tmp_path: Path, sets: dict[str, Any]) -> None:
     ("arguments", "message"),
     [
         (["--n_sample", "5"], "unknown option '--n_sample'; did you mean '--n_samples'?"),
-        (["--variant", "y2y"], "invalid choice: 'y2y'"),
+        (["--variant", "y2y"], "variant: unknown 'y2y'; known: "),
         (["--n_samples", "-1"], "n_samples: -1 must not be negative"),
         (["--languages", "en", "klingon"], "unknown language 'klingon'"),
         (["--seed_set", "absent.jsonl"], "absent.jsonl: no such file"),

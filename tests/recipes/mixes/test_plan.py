@@ -177,7 +177,7 @@ def test_translation_goes_the_way_asked_for(direction: str, english_side: int) -
     for pair in pairs(plan, TRANS):
         assert pair[english_side] == "en"
         assert pair[1 - english_side] != "en"
-    sample, trans = plan.slice(0, 3000), plan.slice(3000, 6000)
+    sample, trans = plan.take(slice(0, 3000)), plan.take(slice(3000, 6000))
     assert sample.item.tolist() == trans.item.tolist()  # one pair a sample, of the same item
     own = (sample.out_lang != 0) | (sample.in_lang != 0)
     foreign = np.where(sample.out_lang != 0, sample.out_lang, sample.in_lang)
@@ -193,7 +193,7 @@ def test_translation_both_ways_and_between_the_sample_s_languages() -> None:
     into = sum(n for (a, _), n in both.items() if a == "en")
     assert abs(into - 2000) < 110  # 3.5 standard deviations
     plan = make_plan(config(n_samples=2000, n_base=0, trans=True, trans_direction="pair", shuffle=False), 0, 400)
-    sample, trans = plan.slice(0, 2000), plan.slice(2000, 4000)
+    sample, trans = plan.take(slice(0, 2000)), plan.take(slice(2000, 4000))
     different = sample.in_lang != sample.out_lang
     assert (trans.in_lang[different] == sample.in_lang[different]).all()
     assert (trans.out_lang[different] == sample.out_lang[different]).all()

@@ -151,7 +151,7 @@ def test_damaged_rows_do_not_depend_on_the_slice(stores: tuple[Store, Store]) ->
     config = MixConfig(output_dir="unused", n_samples=300, noise="drop", noise_rate=1.0)
     plan = make_plan(config, 30, 40)
     whole = render_batch(plan, config, *stores).to_pylist()
-    parts = [render_batch(plan.slice(k, k + 7), config, *stores).to_pylist() for k in range(0, len(plan), 7)]
+    parts = [render_batch(plan.take(slice(k, k + 7)), config, *stores).to_pylist() for k in range(0, len(plan), 7)]
     assert [row for part in parts for row in part] == whole
 
 
