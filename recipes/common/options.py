@@ -1,7 +1,7 @@
 """Strict configuration for every recipe: default < YAML (`--config`) < flag, and nothing unknown passes.
 
-TRL's `TrlParser` does the parsing. Added here: a misspelt key or flag, a duplicate key and a value of the wrong type are
-one clear message each, and flags cannot be abbreviated.
+TRL's `TrlParser` does the parsing. Added here: a misspelt key or flag, a duplicate key and a value of the wrong type
+are one clear message each, and flags cannot be abbreviated.
 """
 
 from __future__ import annotations

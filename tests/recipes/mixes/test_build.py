@@ -22,6 +22,7 @@ import yaml
 
 from crossin_metrics.errors import CrossinError
 from recipes.build_mix import main
+from recipes.common.options import run
 from recipes.mixes.build import FILES, build
 from recipes.mixes.config import MixConfig
 from recipes.mixes.rows import COLUMNS, ROW_GROUP_ROWS
@@ -288,20 +289,24 @@ def test_a_file_in_the_way(tmp_path: Path, sets: dict[str, Any]) -> None:
     ("arguments", "message"),
     [
         (["--n_sample", "5"], "unknown option '--n_sample'; did you mean '--n_samples'?"),
-        (["--variant", "y2y"], "variant: unknown 'y2y'; known: "),
+        (["--variant", "y2y"], "variant: unknown 'y2y'; known: x2x"),
         (["--n_samples", "-1"], "n_samples: -1 must not be negative"),
         (["--languages", "en", "klingon"], "unknown language 'klingon'"),
         (["--seed_set", "absent.jsonl"], "absent.jsonl: no such file"),
         (["--config"], "--config needs a file"),
-        (["--config", "absent.yaml"], "cannot read the configuration absent.yaml"),
+        (["--config", "absent.yaml"], "cannot read configuration absent.yaml"),
     ],
 )
-def test_mistakes_are_one_line_and_exit_code_2(repo: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = run_script(repo, "--output_dir", str(tmp_path / "mix"), *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert done.stderr.startswith("build_mix: ")
+def test_mistakes_are_one_line_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run(lambda: main(["--output_dir", str(tmp_path / "mix"), *arguments]), "build_mix")
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert error.startswith("build_mix: ")
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "mix").exists()
 
 
