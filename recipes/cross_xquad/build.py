@@ -14,8 +14,9 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import canonical, file_sha256, write_text
 from recipes.common.stages import StageRecord, sha256_of
 from recipes.cross_xquad.calls import Caller, open_calls
+from recipes.cross_xquad.checks.base import CHECKS_VERSION
 from recipes.cross_xquad.checks.by_model import build_model_checks
-from recipes.cross_xquad.checks.within import CHECKS_VERSION, Checker, gold_balance
+from recipes.cross_xquad.checks.within import Checker
 from recipes.cross_xquad.config import STAGES, CheckOptions, ModelOptions, SetOptions
 from recipes.cross_xquad.items import Item, accepted, read_items, write_items
 from recipes.cross_xquad.prompts import PROMPT_VERSION
@@ -157,15 +158,11 @@ def _parallel(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]
 
 
 def _check(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
-    items = _mender(build, caller).check(build.read("parallel"))
-    facts = _counts(items)
-    for finding in gold_balance(items):
-        facts["gold_balance"] = finding.detail
-        build.say(f"check: gold_balance: {finding.detail}")
+    items = _rewriter(build, caller).check(build.read("parallel"))
     clean = len(accepted(items))
     reasons = ", ".join(f"{code} {count}" for code, count in _reasons(items).most_common())
     build.say(f"check: {clean} of {len(items)} questions without findings; questions with: {reasons or 'none'}")
-    return items, facts
+    return items, _counts(items)
 
 
 def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
@@ -173,7 +170,7 @@ def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
     from recipes.cross_xquad.review.apply import apply_decisions, write_review
 
     shown = build.read("check")
-    mender = _mender(build, caller)
+    rewriter = _rewriter(build, caller)
     for number in range(1, MOST_REDOS + 1):
         decided, remarks = apply_decisions(shown, build.decisions)
         back = [
@@ -184,7 +181,7 @@ def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
         if not back:
             break
         notes = {item.id: item.decision.note for item in back if item.decision is not None}
-        again = {item.id: item for item in mender.redo(back, notes, number)}
+        again = {item.id: item for item in rewriter.redo(back, notes, number)}
         for item in back:
             if again[item.id].sha256() == item.sha256():
                 build.say(f"review: {item.id}: the model wrote the same again; edit it or reject it")
@@ -211,7 +208,7 @@ def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
     return decided, _counts(decided)
 
 
-def _mender(build: Build, caller: Caller) -> Rewriter:
+def _rewriter(build: Build, caller: Caller) -> Rewriter:
     checker = Checker(build.source, build.checks.off_passage)
     return Rewriter(build.source, caller, checker, build_model_checks(build.checks, caller), build.checks.regenerate)
 

@@ -1,11 +1,12 @@
-"""What the stages of a build hand to each other: one item a question, in all its languages, as JSON Lines.
+"""What the stages of a build pass on: one item per question, in all its languages, as JSON Lines.
 
 A build's folder holds `config.yaml`, `calls/` (every reply of the model, see `recipes.llm.store`), one
-`<stage>/items.jsonl` for each finished stage, `review/` (page, table), `decisions/` (what people said) and `release/`.
+`<stage>/items.jsonl` per finished stage, `review/` (page, table), `decisions/` (of the reviewers) and `release/`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -20,10 +21,10 @@ N_CHOICES = 4  # Cross-XQuAD: the answer and three wrong options (arXiv 2404.119
 
 @dataclass(frozen=True)
 class Finding:
-    """Something a check found.
+    """What a check found.
 
     Attributes:
-        code: the reason, one of `recipes.cross_xquad.checks.within.REASONS`, e.g. `not_in_passage`.
+        code: the reason, one of `recipes.cross_xquad.checks.base.REASONS`, e.g. `not_in_passage`.
         language: where it was found; None for the item as a whole.
         choice: index of the option in `Version.choices`; None for the version as a whole.
         detail: one sentence for the reviewer, naming what was compared with what.
@@ -42,6 +43,10 @@ class Version:
     context: str
     question: str
     choices: tuple[str, ...]
+
+    def wrong(self, gold: int) -> dict[int, str]:
+        """Index -> text of the wrong options, in their order."""
+        return {index: text for index, text in enumerate(self.choices) if index != gold}
 
 
 @dataclass(frozen=True)
@@ -107,21 +112,11 @@ class Item:
             edits = {lang: {int(k): str(t) for k, t in by.items()} for lang, by in decision["edits"].items()}
             decision = Decision(**{**decision, "edits": edits})
         findings = tuple(Finding(**one) for one in raw["findings"])
-        return cls(
-            id=str(raw["id"]),
-            article=int(raw["article"]),
-            passage=int(raw["passage"]),
-            gold=int(raw["gold"]),
-            versions=versions,
-            findings=findings,
-            attempts=int(raw["attempts"]),
-            decision=decision,
-        )
+        numbers = {name: int(raw[name]) for name in ("article", "passage", "gold", "attempts")}
+        return cls(id=str(raw["id"]), versions=versions, findings=findings, decision=decision, **numbers)
 
     def sha256(self) -> str:
         """Hash of what a reviewer sees: versions and gold, not findings or decisions."""
-        import hashlib
-
         seen = json.dumps([self.id, self.gold, asdict(self)["versions"]], ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(seen.encode()).hexdigest()
 
@@ -135,13 +130,13 @@ def accepted(items: Iterable[Item]) -> list[Item]:
     ]
 
 
-def write_items(path: Path, items: Iterable[Item]) -> int:
-    """Write one item a line, whole or not at all; returns how many.
+def write_items(path: Path, items: Iterable[Item]) -> None:
+    """Write one item a line; the file appears whole or not at all.
 
     Raises:
         CrossinError: the file cannot be written; an older one is then unchanged.
     """
-    return write_jsonl(path, (item.to_json() for item in items))  # languages keep their order
+    write_jsonl(path, (item.to_json() for item in items))  # languages keep their order
 
 
 def read_items(path: Path) -> list[Item]:
@@ -154,7 +149,7 @@ def read_items(path: Path) -> list[Item]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise CrossinError(f"cannot read {path}: {error}; run the stage before this one again") from error
+        raise CrossinError(f"cannot read {path}: {error}; run the previous stage again") from error
     for number, line in enumerate(lines, 1):
         if line:
             try:

@@ -1,28 +1,27 @@
-"""Stage `check`: look at every item, have the model mend what has findings, keep each language's best attempt.
+"""Stage `check`: check every item, have the model rewrite what has findings, keep each language's best attempt.
 
 Nothing is remembered but the model's replies: the same items, options and replies give the same attempts again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from recipes.cross_xquad.calls import Caller
-from recipes.cross_xquad.checks.across import check_parallel
-from recipes.cross_xquad.checks.base import CheckInput, ModelCheck
-from recipes.cross_xquad.checks.within import REASONS, Checker
+from recipes.cross_xquad.checks.base import REASONS, CheckInput, ModelCheck
+from recipes.cross_xquad.checks.within import Checker
 from recipes.cross_xquad.items import Finding, Item, Version
 from recipes.cross_xquad.prompts import WRONG, Feedback
 from recipes.cross_xquad.sources import PIVOT, Source, SourceQuestion
-from recipes.cross_xquad.writing import Order, in_order, write, wrong_options
+from recipes.cross_xquad.writing import Order, in_order, write
 
-SHOWN = 200  # characters of an option that are shown to the model again
+SHOWN = 200  # characters of an option that the model is shown again
 
 
 @dataclass(eq=False)
 class _Draft:
-    """The best so far of one item: a version and its findings per language, and how often each was asked for."""
+    """The best so far of one item: per language a version, its findings, and the number of its last attempt."""
 
     item: Item
     question: SourceQuestion
@@ -31,15 +30,19 @@ class _Draft:
     attempt: dict[str, int] = field(default_factory=dict)
     rounds: int = 0
 
+    def input(self, language: str, version: Version) -> CheckInput:
+        english = version if language == PIVOT else self.versions[PIVOT]
+        return CheckInput(self.question, language, english, version, self.item.gold)
+
 
 class Rewriter:
-    """Checks items and has them written again.
+    """Checks items and has them rewritten.
 
     Args:
         source: of the items.
         caller: of the model.
         checker: the checks on texts.
-        model_checks: further checks, which may ask a model; they see what the others have passed.
+        model_checks: checks that may ask a model; they see the versions without findings on texts.
         regenerate: further attempts at an item with findings.
     """
 
@@ -51,7 +54,8 @@ class Rewriter:
         model_checks: Sequence[ModelCheck] = (),
         regenerate: int = 2,
     ) -> None:
-        self._source = source
+        self._languages = source.languages
+        self._others = [code for code in source.languages if code != PIVOT]
         self._questions = {question.id: question for question in source.questions}
         self._caller = caller
         self._checker = checker
@@ -59,134 +63,113 @@ class Rewriter:
         self._regenerate = regenerate
 
     def check(self, items: Sequence[Item]) -> list[Item]:
-        """Check, and mend up to `regenerate` times; items in their order, with the findings that are left."""
+        """Check, and rewrite up to `regenerate` times; items in their order, with the findings that are left."""
         drafts = self._drafts(items)
         for number in range(1, self._regenerate + 1):
-            if not any(self._bad(draft) for draft in drafts):
+            if not any(any(draft.findings.values()) for draft in drafts):
                 break
             self._round(drafts, f"attempt {number + 1}", {})
         return [self._finish(draft) for draft in drafts]
 
     def redo(self, items: Sequence[Item], notes: Mapping[str, str], round_number: int) -> list[Item]:
-        """Have items written anew in every language because people asked for it; once, then checked.
+        """Rewrite items in every language because reviewers asked for it; once, then check.
 
         Args:
-            items: those to be written.
-            notes: id -> what the reviewer said about it, for the model.
-            round_number: from 1: how often an item has come back from people, part of the calls' keys.
+            items: those to rewrite.
+            notes: id -> the reviewer's note, for the model.
+            round_number: from 1: how often an item has come back from reviewers; part of the calls' keys.
         """
         drafts = self._drafts(items)
         for draft in drafts:  # attempts that no earlier round can have used
-            draft.attempt = dict.fromkeys(self._source.languages, round_number * (self._regenerate + 2))
+            draft.attempt = dict.fromkeys(self._languages, round_number * (self._regenerate + 2))
         self._round(drafts, f"written again {round_number}", notes)
         return [self._finish(draft) for draft in drafts]
 
-    # -- one round -------------------------------------------------------------------------------------------------
-
     def _round(self, drafts: Sequence[_Draft], name: str, notes: Mapping[str, str]) -> None:
+        """English first; then the other languages, all of an item with new English, else those with findings."""
         english = [(draft, PIVOT) for draft in drafts if draft.findings[PIVOT] or draft.item.id in notes]
-        before = {draft.item.id: draft.versions.get(PIVOT) for draft in drafts}
+        before = [draft.versions.get(PIVOT) for draft in drafts]
         self._attempt(english, f"{name}, {PIVOT}", notes)
-        fresh = [draft for draft in drafts if draft.versions.get(PIVOT) != before[draft.item.id]]
+        fresh = [draft for draft, old in zip(drafts, before, strict=True) if draft.versions.get(PIVOT) != old]
         for draft in fresh:  # the other languages were parallel to other English options
-            for code in self._others():
+            for code in self._others:
                 draft.versions.pop(code, None)
                 draft.findings[code] = []
                 draft.attempt[code] = -1
-        first = [(draft, code) for code in self._others() for draft in fresh]
-        again = [
-            (d, c) for c in self._others() for d in drafts if d not in fresh and d.findings[c] and PIVOT in d.versions
+        others = [(draft, code) for code in self._others for draft in fresh]
+        others += [
+            (draft, code)
+            for code in self._others
+            for draft in drafts
+            if draft not in fresh and draft.findings[code] and PIVOT in draft.versions
         ]
-        self._attempt([*first, *again], name, {})
+        self._attempt(others, name, {})
+        asked = {draft.item.id for draft, _ in [*english, *others]}
         for draft in drafts:
-            draft.rounds += any(draft is other for other, _ in [*english, *first, *again])
+            draft.rounds += draft.item.id in asked
 
     def _attempt(self, wanted: Sequence[tuple[_Draft, str]], description: str, notes: Mapping[str, str]) -> None:
-        """Ask for versions, check them, and keep those with fewer findings than what is there."""
-        orders = []
+        """Ask for versions, check them, and keep those with fewer findings than the present ones."""
         for draft, code in wanted:
             draft.attempt[code] = draft.attempt.get(code, 0) + 1
-            orders.append(self._order(draft, code, notes.get(draft.item.id)))
-        made = write(self._caller, orders, description)
-        checked = self._look([self._look_at(o, m) for o, m in zip(orders, made, strict=True) if isinstance(m, Version)])
-        for (draft, code), one in zip(wanted, made, strict=True):
+        orders = [_order(draft, code, notes.get(draft.item.id)) for draft, code in wanted]
+        made = list(zip(wanted, write(self._caller, orders, description), strict=True))
+        inputs = [draft.input(code, one) for (draft, code), one in made if isinstance(one, Version)]
+        checked = iter(self._findings(inputs))
+        for (draft, code), one in made:
             findings = [one] if isinstance(one, Finding) else next(checked)
-            worse = isinstance(one, Finding) or len(findings) >= len(draft.findings[code])
-            forced = draft.item.id in notes and isinstance(one, Version)
-            if code not in draft.versions or forced or not worse:
+            better = isinstance(one, Version) and len(findings) < len(draft.findings[code])
+            forced = isinstance(one, Version) and draft.item.id in notes
+            if code not in draft.versions or forced or better:
                 draft.findings[code] = findings
                 if isinstance(one, Version):
                     draft.versions[code] = one
 
-    def _order(self, draft: _Draft, code: str, note: str | None) -> Order:
-        version = draft.versions.get(code)
-        problems = [_problem(finding, draft.item.gold) for finding in draft.findings[code]] + ([note] if note else [])
-        feedback = None
-        if draft.attempt[code] > 0:
-            previous = None if version is None else wrong_options(version, draft.item.gold)
-            shown = None if previous is None else tuple(option[:SHOWN] for option in previous)
-            feedback = Feedback(draft.attempt[code], shown, tuple(problems) or ("A reviewer did not accept it.",))
-        english = None if code == PIVOT else draft.versions[PIVOT]
-        return Order(draft.question, draft.item.gold, code, english, draft.attempt[code], feedback)
-
-    def _look_at(self, order: Order, version: Version) -> CheckInput:
-        return CheckInput(order.question, order.language, order.english or version, version, order.gold)
-
-    def _look(self, looks: Sequence[CheckInput]) -> Iterator[list[Finding]]:
-        """Findings of each: those on texts, and where there are none of these, those of models."""
-        found = []
-        for look in looks:
-            one = self._checker.check(look.question, look.language, look.english, look.version, look.gold)
-            if look.language != PIVOT:
-                near = self._checker.same_passage(look.question)
-                one += check_parallel(near, look.language, look.english, look.version, look.gold)
-            found.append(one)
+    def _findings(self, inputs: Sequence[CheckInput]) -> list[list[Finding]]:
+        """Findings of each: those on texts; if there are none, those of models."""
+        found = [self._checker.check(one) for one in inputs]
         for check in self._model_checks:
-            open_places = [place for place, one in enumerate(found) if not one]
-            for place, more in zip(open_places, check([looks[place] for place in open_places]), strict=True):
+            clean = [place for place, one in enumerate(found) if not one]
+            for place, more in zip(clean, check([inputs[place] for place in clean]), strict=True):
                 found[place] += more
-        return iter(found)
-
-    # -- items and drafts --------------------------------------------------------------------------------------------
-
-    def _others(self) -> list[str]:
-        return [code for code in self._source.languages if code != PIVOT]
-
-    def _bad(self, draft: _Draft) -> bool:
-        return any(draft.findings.values())
+        return found
 
     def _drafts(self, items: Sequence[Item]) -> list[_Draft]:
         drafts = []
-        looks: list[tuple[_Draft, str]] = []
         for item in items:
-            versions = dict(item.versions)
-            # what the earlier stages could not read; everything else is looked at anew
+            # what earlier stages could not read; everything else is checked anew
             findings = {
-                code: [f for f in item.findings if f.language == code and code not in versions]
-                for code in self._source.languages
+                code: [f for f in item.findings if f.language == code and code not in item.versions]
+                for code in self._languages
             }
-            draft = _Draft(item, self._questions[item.id], versions, findings)
-            drafts.append(draft)
-            looks += [(draft, code) for code in self._source.languages if code in versions]
-        seen = [CheckInput(d.question, c, d.versions[PIVOT], d.versions[c], d.item.gold) for d, c in looks]
-        for (draft, code), found in zip(looks, self._look(seen), strict=True):
+            drafts.append(_Draft(item, self._questions[item.id], dict(item.versions), findings))
+        written = [(draft, code) for draft in drafts for code in self._languages if code in draft.versions]
+        inputs = [draft.input(code, draft.versions[code]) for draft, code in written]
+        for (draft, code), found in zip(written, self._findings(inputs), strict=True):
             draft.findings[code] = found
         return drafts
 
     def _finish(self, draft: _Draft) -> Item:
-        missing = [code for code in self._source.languages if code not in draft.versions and not draft.findings[code]]
-        none = [
-            Finding("malformed", code, None, "not written: there is no English version to follow") for code in missing
+        findings = [finding for code in self._languages for finding in draft.findings[code]]
+        findings += [
+            Finding("malformed", code, None, "not written: there is no English version to follow")
+            for code in self._languages
+            if code not in draft.versions and not draft.findings[code]
         ]
-        findings = [finding for code in self._source.languages for finding in draft.findings[code]]
-        item = replace(
-            draft.item,
-            versions=draft.versions,
-            findings=tuple(findings + none),
-            attempts=draft.item.attempts + draft.rounds,
-            decision=None,
-        )
-        return in_order(item, self._source.languages)
+        attempts = draft.item.attempts + draft.rounds
+        item = replace(draft.item, versions=draft.versions, findings=tuple(findings), attempts=attempts, decision=None)
+        return in_order(item, self._languages)
+
+
+def _order(draft: _Draft, code: str, note: str | None) -> Order:
+    gold, attempt, version = draft.item.gold, draft.attempt[code], draft.versions.get(code)
+    feedback = None
+    if attempt > 0:
+        problems = [_problem(finding, gold) for finding in draft.findings[code]] + ([note] if note else [])
+        shown = None if version is None else tuple(option[:SHOWN] for option in version.wrong(gold).values())
+        feedback = Feedback(attempt, shown, tuple(problems) or ("A reviewer did not accept it.",))
+    english = None if code == PIVOT else draft.versions[PIVOT]
+    return Order(draft.question, gold, code, english, attempt, feedback)
 
 
 def _problem(finding: Finding, gold: int) -> str:

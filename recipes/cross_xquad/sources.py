@@ -1,6 +1,6 @@
-"""Where questions come from: XQuAD, or any extractive set whose languages share the questions' ids (MLQA).
+"""The questions of a build: XQuAD, or any extractive set whose languages share the questions' ids (MLQA).
 
-English is the pivot and always needed: wrong options are first written in English.
+English is the pivot and always needed: wrong options are written in English first.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Source:
     Attributes:
         name: `hub:...@commit` or `file:...`.
         licence: of its texts.
-        languages: ISO codes in the order asked for, English among them.
-        questions: those the build is about.
-        neighbours: all questions of their articles, for checks that look at other human answers.
-        left_out: id -> why the question is not among them, for questions that some language lacks.
+        languages: ISO codes in the requested order, English among them.
+        questions: those of the build.
+        neighbours: all questions of their articles; checks compare with their human answers.
+        left_out: id -> reason, for questions that a language lacks.
     """
 
     name: str
@@ -91,10 +91,18 @@ def load_source(options: SetOptions) -> Source:
         ]
         name, licence = data.source, "CC-BY-SA-4.0"
     else:
-        assert options.data_dir is not None  # the options saw to it
+        assert options.data_dir is not None  # checked by the options
         assert options.source_licence is not None
         questions, left_out = _from_squad(Path(options.data_dir).expanduser(), options.file_pattern, languages)
         name, licence = f"file:{options.file_pattern}", options.source_licence
+    for question in questions:
+        for code, span in question.spans.items():
+            try:
+                f"{question.id}{question.contexts[code]}{span.question}".encode()
+            except UnicodeEncodeError as error:
+                raise CrossinError(
+                    f"{name}, id {question.id!r}, language {code}: not valid Unicode ({error})"
+                ) from error
     chosen = _subset(questions, options.passages, options.questions_per_passage)
     articles = {question.article for question in chosen}
     neighbours = tuple(question for question in questions if question.article in articles)
@@ -102,7 +110,7 @@ def load_source(options: SetOptions) -> Source:
 
 
 def _from_squad(folder: Path, pattern: str, languages: tuple[str, ...]) -> tuple[list[SourceQuestion], dict[str, str]]:
-    """Join one file a language on the questions' ids, in the order of the English file."""
+    """Join one file per language on the questions' ids, in the order of the English file."""
     read: dict[str, dict[str, tuple[int, int, str, Span]]] = {}
     for code in languages:
         path = folder / pattern.replace("{lang}", code)
@@ -112,7 +120,7 @@ def _from_squad(folder: Path, pattern: str, languages: tuple[str, ...]) -> tuple
             for context, spans in passages:
                 for identifier, span in spans:
                     if identifier in by_id:
-                        raise CrossinError(f"{path}, id {identifier}: this id stands twice; make ids unique")
+                        raise CrossinError(f"{path}, id {identifier}: duplicate id; make ids unique")
                     by_id[identifier] = article, number, context.strip(), span
                 number += 1
     questions, left_out = [], {}
@@ -127,7 +135,7 @@ def _from_squad(folder: Path, pattern: str, languages: tuple[str, ...]) -> tuple
     if not questions:
         raise CrossinError(
             f"{folder}: no question id is in all of {', '.join(languages)} ({len(left_out)} are in {PIVOT}); "
-            "take all files from one version of the set, or fewer --languages"
+            "take all files from one version of the set, or choose fewer --languages"
         )
     return questions, left_out
 
@@ -147,7 +155,7 @@ def _subset(
         for position, number in enumerate(numbers)
     )
     if passages is not None and passages > len(rank):
-        raise CrossinError(f"passages: {passages} asked for, the source has {len(rank)}; ask for fewer")
+        raise CrossinError(f"passages: {passages} requested, but the source has {len(rank)}")
     wanted = {number for _, _, number in rank[:passages]}
     count: dict[int, int] = {}
     chosen = []

@@ -23,11 +23,11 @@ class Order:
 
     Attributes:
         question: the source's.
-        gold: place of the right option.
-        language: which version.
+        gold: index of the right option.
+        language: of the version.
         english: the English version to be parallel to; None for English itself.
-        attempt: 0 for the first, part of the call's key.
-        feedback: on the attempt before.
+        attempt: 0 for the first; part of the call's key.
+        feedback: on the previous attempt.
     """
 
     question: SourceQuestion
@@ -39,9 +39,9 @@ class Order:
 
 
 def gold_places(source: Source, seed: int) -> dict[str, int]:
-    """Place of the right option per id: dealt out in drawn order, so that each holds a quarter, to within one.
+    """Index of the right option per id: a quarter of the questions each, to within one, in random order.
 
-    Drawn by SHA-256, the same on every machine and version.
+    Drawn by SHA-256: the same on every machine and version.
     """
 
     def draw(identifier: str) -> str:
@@ -52,7 +52,7 @@ def gold_places(source: Source, seed: int) -> dict[str, int]:
 
 
 def write(caller: Caller, orders: Sequence[Order], description: str) -> list[Version | Finding]:
-    """Have versions written; a finding `malformed` in the place of one that could not be read.
+    """Ask the model for versions; a finding `malformed` in place of one that could not be read.
 
     Raises:
         CrossinError: calls were not answered; see `Caller.ask`.
@@ -90,7 +90,7 @@ def write_parallel(items: Sequence[Item], source: Source, caller: Caller) -> lis
 
 
 def with_version(item: Item, language: str, made: Version | Finding) -> Item:
-    """The item with a language's version, or with what was found instead of it."""
+    """The item with a language's new version, or with the finding in its place."""
     versions = {code: version for code, version in item.versions.items() if code != language}
     findings = tuple(finding for finding in item.findings if finding.language != language)
     if isinstance(made, Finding):
@@ -106,11 +106,6 @@ def in_order(item: Item, languages: Sequence[str]) -> Item:
     return replace(item, versions=versions, findings=tuple(findings))
 
 
-def wrong_options(version: Version, gold: int) -> tuple[str, ...]:
-    """The wrong options in their order."""
-    return tuple(option for index, option in enumerate(version.choices) if index != gold)
-
-
 def _prompt(order: Order) -> prompts.Prompt:
     question, language = order.question, order.language
     span = question.spans[language]
@@ -119,7 +114,7 @@ def _prompt(order: Order) -> prompts.Prompt:
     english = {
         "question": order.english.question,
         "right": order.english.choices[order.gold],
-        "wrong": wrong_options(order.english, order.gold),
+        "wrong": list(order.english.wrong(order.gold).values()),
     }
     target = {"passage": question.contexts[language], "question": span.question, "right": span.answer}
     return prompts.parallel(language, english, target, order.feedback)
@@ -138,7 +133,7 @@ def _read(order: Order, answer: Answer) -> Version | Finding:
 
 
 def _without_labels(options: list[str]) -> list[str]:
-    """Take off `A. ` or `(1) ` where all three carry such a label, each another; "C. S. Lewis" keeps its own."""
+    """Remove `A. ` or `(1) ` if all three options have such a label, each another; "C. S. Lewis" keeps his initials."""
     found = [_LABELS.match(option) for option in options]
     if not all(found) or len({match[1] for match in found if match}) < len(options):
         return options

@@ -1,45 +1,35 @@
-"""Whether an option says in another language what the English one says, as far as texts alone can tell.
+"""Does an option say in another language what the English one says? As far as texts alone can tell.
 
-Two things are certain without a model: numbers are kept; and where an English wrong option is the human answer to
-another question on the same passage, people have said what it is in every language.
+Two things are certain without a model: numbers are kept; and if an English wrong option is the human answer to another
+question on the same passage, its human translations are known.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from recipes.common.text_checks import Pair, gate_numbers
-from recipes.cross_xquad.items import Finding, Version
+from recipes.cross_xquad.checks.base import CheckInput
+from recipes.cross_xquad.items import Finding
 from recipes.cross_xquad.sources import PIVOT, SourceQuestion
 from recipes.cross_xquad.texts import contains, same, share_in
 
 LIKE = 0.5  # share of words (pairs of signs in Chinese, Japanese, Thai) from which two texts may be the same thing
 
 
-def check_parallel(
-    neighbours: Sequence[SourceQuestion], language: str, english: Version, version: Version, gold: int
-) -> list[Finding]:
-    """Findings `options_not_parallel` of one language.
+def check_parallel(neighbours: Sequence[SourceQuestion], one: CheckInput) -> Iterator[Finding]:
+    """Findings `options_not_parallel` of a version that is not English.
 
     Args:
         neighbours: the other questions on the passage.
-        language: another one than English.
-        english: the English version, options in the same order.
-        version: what is looked at.
-        gold: index of the right option.
+        one: the version, with as many options as the English one.
     """
-    found: list[Finding] = []
-    if len(english.choices) != len(version.choices):
-        detail = f"{len(version.choices)} options where English has {len(english.choices)}"
-        return [Finding("options_not_parallel", language, None, detail)]
-    for index, (theirs, ours) in enumerate(zip(english.choices, version.choices, strict=True)):
-        if index == gold:
-            continue
-        why = _numbers(theirs, ours, language) or _human(neighbours, theirs, ours, language)
-        if why is not None:
-            found.append(Finding("options_not_parallel", language, index, why))
-    return found
+    for index, (theirs, ours) in enumerate(zip(one.english.choices, one.version.choices, strict=True)):
+        if index != one.gold:
+            why = _numbers(theirs, ours, one.language) or _human(neighbours, theirs, ours, one.language)
+            if why is not None:
+                yield one.finding("options_not_parallel", index, why)
 
 
 def _numbers(english: str, text: str, language: str) -> str | None:

@@ -1,12 +1,12 @@
-"""Checks that ask a model: a judge, back-translation, a sentence encoder. All off unless asked for.
+"""Checks that ask a model: a judge, back-translation, a sentence encoder. All are off by default.
 
-They run on versions in which the checks on texts found nothing. A threshold here is a starting point, not calibrated:
-look at what it names with your model before trusting it.
+They run on versions in which the checks on texts found nothing. Their thresholds are starting points, not calibrated:
+look at what they flag with your model before you trust them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -17,10 +17,9 @@ from recipes.cross_xquad.calls import Answer, Caller
 from recipes.cross_xquad.checks.base import CheckInput, ModelCheck
 from recipes.cross_xquad.config import CheckOptions
 from recipes.cross_xquad.items import Finding
-from recipes.cross_xquad.prompts import WRONG, Prompt
+from recipes.cross_xquad.prompts import WRONG
 from recipes.cross_xquad.sources import PIVOT
 from recipes.cross_xquad.texts import contains
-from recipes.cross_xquad.writing import wrong_options
 
 
 def build_model_checks(options: CheckOptions, caller: Caller) -> list[ModelCheck]:
@@ -45,59 +44,58 @@ class JudgeCheck:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    def __call__(self, looks: Sequence[CheckInput]) -> list[list[Finding]]:
-        wanted = [look for look in looks if look.language == PIVOT]
+    def __call__(self, inputs: Sequence[CheckInput]) -> list[list[Finding]]:
+        """Findings of each input."""
         asked = []
-        for look in wanted:
-            answer = look.version.choices[look.gold]
-            wrong = wrong_options(look.version, look.gold)
-            asked.append((prompts.judge(look.version.context, look.version.question, answer, wrong), 0))
+        for one in inputs:
+            if one.language == PIVOT:
+                version, wrong = one.version, list(one.version.wrong(one.gold).values())
+                asked.append((prompts.judge(version.context, version.question, version.choices[one.gold], wrong), 0))
         answers = iter(self._caller.ask(asked, "judge"))
-        return [self._findings(look, next(answers)) if look.language == PIVOT else [] for look in looks]
+        return [_judged(one, next(answers)) if one.language == PIVOT else [] for one in inputs]
 
-    def _findings(self, look: CheckInput, answer: Answer) -> list[Finding]:
-        if answer.fields is None:
-            return [Finding("is_right", look.language, None, f"the judge's answer cannot be read: {answer.problem}")]
-        return [
-            Finding("is_right", look.language, index, "a model judges that this is a right answer, too")
-            for index, verdict in _by_choice(answer.fields, look.gold)
-            if verdict == "yes"
-        ]
+
+def _judged(one: CheckInput, answer: Answer) -> list[Finding]:
+    if answer.fields is None:
+        return [one.finding("is_right", None, f"the judge's answer cannot be read: {answer.problem}")]
+    return [
+        one.finding("is_right", index, "a model judges that this is a right answer, too")
+        for index, name in zip(one.version.wrong(one.gold), WRONG, strict=True)
+        if answer.fields[name] == "yes"
+    ]
 
 
 class BackTranslationCheck:
-    """The options back in English, beside the English options: similarity of characters (`difflib`), 0 to 1."""
+    """The options translated back, compared with the English ones: similarity of characters (`difflib`), 0 to 1."""
 
     def __init__(self, caller: Caller, least: float) -> None:
         self._caller = caller
         self._least = least
 
-    def __call__(self, looks: Sequence[CheckInput]) -> list[list[Finding]]:
-        asked: list[tuple[Prompt, int]] = []
-        for look in looks:
-            if look.language != PIVOT:
-                wrong = wrong_options(look.version, look.gold)
-                asked.append((prompts.back_translation(look.language, look.version.question, wrong), 0))
+    def __call__(self, inputs: Sequence[CheckInput]) -> list[list[Finding]]:
+        """Findings of each input."""
+        asked = []
+        for one in inputs:
+            if one.language != PIVOT:
+                wrong = list(one.version.wrong(one.gold).values())
+                asked.append((prompts.back_translation(one.language, one.version.question, wrong), 0))
         answers = iter(self._caller.ask(asked, "back-translation"))
-        return [self._findings(look, next(answers)) if look.language != PIVOT else [] for look in looks]
+        return [list(self._compared(one, next(answers))) if one.language != PIVOT else [] for one in inputs]
 
-    def _findings(self, look: CheckInput, answer: Answer) -> list[Finding]:
-        def add(index: int | None, detail: str) -> Finding:
-            return Finding("options_not_parallel", look.language, index, detail)
-
+    def _compared(self, one: CheckInput, answer: Answer) -> Iterator[Finding]:
         if answer.fields is None:
-            return [add(None, f"the back-translation cannot be read: {answer.problem}")]
-        found = []
-        for index, back in _by_choice(answer.fields, look.gold):
-            english = look.english.choices[index]
+            yield one.finding("options_not_parallel", None, f"the back-translation cannot be read: {answer.problem}")
+            return
+        for index, name in zip(one.version.wrong(one.gold), WRONG, strict=True):
+            english, back = one.english.choices[index], answer.fields[name]
             alike = SequenceMatcher(None, normalise(english, PIVOT), normalise(back, PIVOT), autojunk=False).ratio()
             if alike < self._least and not contains(english, back, PIVOT) and not contains(back, english, PIVOT):
-                found.append(add(index, f"is {back[:80]!r} when translated back, English has {english[:80]!r}"))
-        return found
+                detail = f"is {back[:80]!r} when translated back, English has {english[:80]!r}"
+                yield one.finding("options_not_parallel", index, detail)
 
 
 class EncoderCheck:
-    """Cosine similarity with the English options: an option is nearest to its own, and near enough.
+    """Cosine similarity with the English options: an option must be nearest to its own, and near enough.
 
     Args:
         model: a sentence-transformers model id or folder, such as LaBSE (Feng et al. 2022).
@@ -115,34 +113,26 @@ class EncoderCheck:
             raise CrossinError(f"cannot load {model}: {type(error).__name__}: {error}") from error
         self._least = least
 
-    def __call__(self, looks: Sequence[CheckInput]) -> list[list[Finding]]:
-        wanted = [look for look in looks if look.language != PIVOT]
+    def __call__(self, inputs: Sequence[CheckInput]) -> list[list[Finding]]:
+        """Findings of each input."""
+        wanted = [one for one in inputs if one.language != PIVOT]
         if not wanted:
-            return [[] for _ in looks]
-        texts = [text for look in wanted for text in (*look.english.choices, *look.version.choices)]
+            return [[] for _ in inputs]
+        texts = [text for one in wanted for text in (*one.english.choices, *one.version.choices)]
         vectors = iter(self._model.encode(texts, normalize_embeddings=True, show_progress_bar=False))
-        return [self._findings(look, vectors) if look.language != PIVOT else [] for look in looks]
+        return [list(self._compared(one, vectors)) if one.language != PIVOT else [] for one in inputs]
 
-    def _findings(self, look: CheckInput, vectors: Any) -> list[Finding]:
-        english = [next(vectors) for _ in look.english.choices]
-        own = [next(vectors) for _ in look.version.choices]
-        found = []
-        for index, vector in enumerate(own):
-            if index == look.gold:
-                continue
-            scores = [float(vector @ other) for other in english]
+    def _compared(self, one: CheckInput, vectors: Any) -> Iterator[Finding]:
+        english = [next(vectors) for _ in one.english.choices]
+        own = [next(vectors) for _ in one.version.choices]
+        for index in one.version.wrong(one.gold):
+            scores = [float(own[index] @ other) for other in english]
             nearest = max(range(len(scores)), key=scores.__getitem__)
             if scores[index] < self._least:
                 detail = f"cosine {scores[index]:.2f} with the English option, least {self._least:g}"
-            elif nearest != index and scores[nearest] - scores[index] > 0.05:  # ties of names are no mistake
+            elif nearest != index and scores[nearest] - scores[index] > 0.05:  # names may tie
                 detail = f"is nearer to English option {'ABCD'[nearest]} ({scores[nearest]:.2f}) than to its own"
                 detail += f" ({scores[index]:.2f})"
             else:
                 continue
-            found.append(Finding("options_not_parallel", look.language, index, detail))
-        return found
-
-
-def _by_choice(fields: dict[str, str], gold: int) -> list[tuple[int, str]]:
-    """(index among the choices, value) of the three wrong options' fields."""
-    return [(number + (number >= gold), fields[name]) for number, name in enumerate(WRONG)]
+            yield one.finding("options_not_parallel", index, detail)

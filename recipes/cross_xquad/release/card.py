@@ -11,38 +11,31 @@ from crossin_metrics.languages import LANGUAGES
 from crossin_metrics.sets.parallel_set import ParallelMCQ
 from crossin_metrics.shortcuts.render import escape, verdict
 from crossin_metrics.shortcuts.report import Report
+from recipes.cross_xquad.checks.base import REASONS
 from recipes.cross_xquad.config import STAGES
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # SPDX names whose lower case is an id of the hub; others become `other` with their name.
 _HUB_LICENCES = (
-    "apache-2.0",
-    "mit",
-    "cc0-1.0",
-    "cc-by-3.0",
-    "cc-by-4.0",
-    "cc-by-sa-3.0",
-    "cc-by-sa-4.0",
-    "cc-by-nc-4.0",
-)
+    "apache-2.0", "mit", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
+)  # fmt: skip
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_COUNTED = {
+COUNTED = {  # keys of a release's counts
     "released": "in the set",
-    "by_people": "of these accepted by a person",
-    "edited": "of these with another wording",
-    "waiting": "with findings, nobody has decided yet: not in the set",
-    "rejected": "rejected by a person",
-    "redo": "sent back by a person: not in the set",
+    "by_people": "of these accepted by a reviewer",
+    "edited": "of these with edited wording",
+    "waiting": "with findings, not yet decided: not in the set",
+    "rejected": "rejected by a reviewer",
+    "redo": "sent back by a reviewer: not in the set",
     "incomplete": "accepted, but without a version in some language: not in the set",
 }
 
 
 def eval_yaml(languages: Sequence[str], n_questions: int) -> str:
-    """The hub's `eval.yaml`: one task a language, each a leaderboard.
+    """The hub's `eval.yaml`: one task per language, each a leaderboard.
 
-    The hub checks the file on upload and takes `evaluation_framework` from a list of its own, which has no
-    lm-evaluation-harness; `inspect-ai` is on it and can run the flat configs as they are
-    (https://huggingface.co/docs/hub/eval-results). Scores across languages are the harness's.
+    The hub checks the file on upload. Its list of evaluation frameworks has no lm-evaluation-harness; `inspect-ai` is
+    on it and can run the flat configs (https://huggingface.co/docs/hub/eval-results).
     """
     import yaml
 
@@ -69,36 +62,36 @@ def eval_yaml(languages: Sequence[str], n_questions: int) -> str:
 
 
 def card(data: ParallelMCQ, provenance: Mapping[str, Any], hashes: Mapping[str, str], report: Report) -> str:
-    """README.md: metadata that the hub reads, and what a user must know."""
+    """README.md: metadata for the hub, and what a user must know."""
     facts, counts = provenance["facts"], provenance["counts"]
     names = ", ".join(LANGUAGES[code].english for code in data.languages)
     parts = [
         f"---\n{_front_matter(data, facts)}---",
         "# Cross-XQuAD, rebuilt",
         f"{len(data)} reading-comprehension questions with a passage and four options, the same in {names}. Options "
-        "stand in the same order in every language, so that answers can be compared across languages. Made by the "
+        "have the same order in every language, so answers can be compared across languages. Made by the "
         "procedure of *CrossIn: An Efficient Instruction Tuning Approach for Cross-Lingual Knowledge Alignment* "
         "([arXiv 2404.11932](https://arxiv.org/abs/2404.11932)) with other models and checks; **not the set of that "
-        "paper**, and scores on the two are not to be compared.",
+        "paper**: do not compare scores on the two.",
         _usage(data.languages),
-        "There is a `test` split only: the set is for evaluation. Train on no article of it (`provenance.json` has "
+        "The set is for evaluation: there is only a `test` split. Do not train on its articles (`provenance.json` lists "
         "each question's article).",
         "## Licence",
         _licence(facts),
         "## How it was made",
         _made(facts),
         _stages(facts["stages"]),
-        "## What became of the questions",
+        "## Selection",
         "\n".join(
-            ["| questions | |", "|---:|---|", *(f"| {counts[key]:,} | {said} |" for key, said in _COUNTED.items())]
+            ["| questions | |", "|---:|---|", *(f"| {counts[key]:,} | {text} |" for key, text in COUNTED.items())]
         ),
         _findings(provenance["findings"]),
         _reviewers(provenance["reviewers"]),
-        "## What finds the answers without understanding",
+        "## Shortcut baselines",
         verdict(report) + " All rules, languages and intervals: [artefacts.md](artefacts.md).",
         "## Limits",
-        "Wrong options were written by a language model, translations of options too; passages, questions and right "
-        "options are the source's. Checks find some mistakes and not all. Models that were trained on the source "
+        "A language model wrote the wrong options and their translations; passages, questions and right options are "
+        "the source's. The checks find some mistakes, not all. Models that were trained on the source "
         "(SQuAD's passages are Wikipedia's) may know its answers.",
         "## Files",
         "\n".join(
@@ -108,7 +101,7 @@ def card(data: ParallelMCQ, provenance: Mapping[str, Any], hashes: Mapping[str, 
                 *(f"| {name} | `{digest}` |" for name, digest in sorted(hashes.items())),
             ]
         ),
-        f"`sha256sum -c SHA256SUMS` checks them. The content's hash, as in the harness's signatures: `{data.hash}`.",
+        f"Check them with `sha256sum -c SHA256SUMS`. Hash of the content, as in the harness's signatures: `{data.hash}`.",
         "## Citation",
         _CITATION,
     ]
@@ -116,7 +109,7 @@ def card(data: ParallelMCQ, provenance: Mapping[str, Any], hashes: Mapping[str, 
 
 
 def _usage(languages: Sequence[str]) -> str:
-    """How to load it: the harness's command (its own languages are the paper's four) and the hub's library."""
+    """How to load it: the harness's command (whose default languages are the paper's four) and the hub's library."""
     options: dict[str, Any] = {"data_dir": "THIS_FOLDER"}
     if list(languages) != ["en", "zh", "vi", "es"]:
         options["languages"] = list(languages)
@@ -125,7 +118,7 @@ def _usage(languages: Sequence[str]) -> str:
         f"lm_eval --tasks cross_xquad --model hf --model_args pretrained=MODEL --metadata '{json.dumps(options)}'\n"
         "```\n\n"
         "```python\n"
-        'datasets.load_dataset("THIS_REPOSITORY")["test"]  # a row a question, in all languages\n'
+        'datasets.load_dataset("THIS_REPOSITORY")["test"]  # one row per question, in all languages\n'
         f'datasets.load_dataset("THIS_REPOSITORY", "{languages[0]}")["test"]  # one language, flat\n'
         "```\n\n"
         "A flat row has `id`, `context`, `question`, `choices`, the right one as `answer` (text), `gold` (index from "
@@ -172,11 +165,11 @@ def _is_xquad(facts: Mapping[str, Any]) -> bool:
 
 def _licence(facts: Mapping[str, Any]) -> str:
     licence = escape(str(facts["source_licence"]))
-    said = [f"**{licence}**, inherited from the source: passages, questions and right options are its texts."]
+    text = [f"**{licence}**, inherited from the source: passages, questions and right options are its texts."]
     if "-sa-" in facts["source_licence"].lower():
-        said.append("It asks that what is built upon it is shared alike, so the whole set is under that licence.")
+        text.append("It is a share-alike licence, so the whole set is under it.")
     if _is_xquad(facts):
-        said.append(
+        text.append(
             "The source is XQuAD (Artetxe, Ruder and Yogatama 2020, "
             "[arXiv 1910.11856](https://arxiv.org/abs/1910.11856); "
             "[google-deepmind/xquad](https://github.com/google-deepmind/xquad)), human translations of SQuAD 1.1 "
@@ -184,54 +177,48 @@ def _licence(facts: Mapping[str, Any]) -> str:
             "each question."
         )
     if facts.get("model_licence"):
-        said.append(
-            f"The wrong options were written by a model under {escape(str(facts['model_licence']))}; see that licence "
-            "for terms on what the model writes."
+        text.append(
+            f"The model that wrote the wrong options is under {escape(str(facts['model_licence']))}; see that licence "
+            "for terms on its output."
         )
-    return " ".join(said)
+    return " ".join(text)
 
 
 def _made(facts: Mapping[str, Any]) -> str:
-    """Every fact that is not told elsewhere, as a table of names and values."""
+    """Every fact that is not shown elsewhere, as a table of names and values."""
     left = {key: value for key, value in facts.items() if key not in ("stages", "languages")}
     rows = [f"| {_words(key)} | {_value(value)} |" for key, value in sorted(left.items())]
     return "\n".join(["| | |", "|---|---|", *rows])
 
 
 def _stages(stages: Mapping[str, Any]) -> str:
-    """Counts at every stage: numbers and small tables of a stage's record; hashes stay in provenance.json."""
+    """Counts after every stage, from the stages' records; hashes stay in provenance.json."""
     lines = []
-    for name in [*(one for one in STAGES if one in stages), *(one for one in stages if one not in STAGES)]:
-        record = stages[name] if isinstance(stages[name], Mapping) else {"": stages[name]}
-        hidden = ("inputs", "stage", "items_sha256")
-        shown = {key: value for key, value in record.items() if key not in hidden and value not in ({}, None, "")}
-        counts = {key: f"({_value(one)})" if isinstance(one, Mapping) else _value(one) for key, one in shown.items()}
-        said = "; ".join(f"{_words(key)} {value}".strip() for key, value in counts.items())
-        lines.append(f"- **{escape(name)}**: {said or 'no counts'}")
+    for name in sorted(stages, key=lambda one: STAGES.index(one) if one in STAGES else len(STAGES)):
+        counts = []
+        for key, value in stages[name].items():
+            if key not in ("inputs", "stage", "items_sha256") and value not in ({}, None, ""):
+                shown = f"({_value(value)})" if isinstance(value, Mapping) else _value(value)
+                counts.append(f"{_words(key)} {shown}")
+        lines.append(f"- **{escape(name)}**: {'; '.join(counts) or 'no counts'}")
     return "Counts after each stage:\n\n" + "\n".join(lines) if lines else ""
 
 
 def _findings(findings: Mapping[str, Mapping[str, int]]) -> str:
     if not findings:
-        return "No question has a finding."
+        return "No question has findings."
     rows = [
-        f"| `{code}` | {', '.join(f'{fate} {n}' for fate, n in by.items())} | {_reason(code)} |"
+        f"| `{code}` | {', '.join(f'{fate} {n}' for fate, n in by.items())} | {escape(REASONS.get(code, ''))} |"
         for code, by in findings.items()
     ]
     return "\n".join(
-        ["Questions by finding of their last attempt:", "", "| finding | questions | |", "|---|---|---|", *rows]
+        ["Questions by finding in their last attempt:", "", "| finding | questions | |", "|---|---|---|", *rows]
     )
-
-
-def _reason(code: str) -> str:
-    from recipes.cross_xquad.checks.within import REASONS
-
-    return escape(REASONS.get(code, ""))
 
 
 def _reviewers(reviewers: Mapping[str, int]) -> str:
     if not reviewers:
-        return "Nobody has reviewed it yet."
+        return "Not reviewed yet."
     return "Reviewers, by initials: " + ", ".join(f"{escape(name)} ({n})" for name, n in reviewers.items()) + "."
 
 

@@ -1,10 +1,10 @@
-"""The last stage: the accepted questions as a data set that the harness, `datasets` and the hub can load.
+"""Stage `release`: the accepted questions as a data set that the harness, `datasets` and the hub can load.
 
-    cross_xquad.jsonl          the parallel set, as `lm_eval --tasks cross_xquad` finds it in `data_dir`
-    data/all/test.parquet      the same, the hub's default config
-    data/<language>/test.parquet   one language, a row a question: for the hub's viewer and other frameworks
-    README.md, eval.yaml       dataset card, and what the hub asks of a benchmark
-    artefacts.md               what finds the answers without understanding
+    cross_xquad.jsonl              the parallel set, as `lm_eval --tasks cross_xquad` finds it in `data_dir`
+    data/all/test.parquet          the same, the hub's default config
+    data/<language>/test.parquet   one language, a row per question: for the hub's viewer and other frameworks
+    README.md, eval.yaml           dataset card; the hub's benchmark file
+    artefacts.md                   shortcut baselines
     provenance.json, SHA256SUMS
 
 The same items and facts give the same bytes (Parquet: with the same pyarrow).
@@ -12,11 +12,9 @@ The same items and facts give the same bytes (Parquet: with the same pyarrow).
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,45 +23,14 @@ from crossin_metrics.files import atomic_folder, check_replaceable, file_sha256,
 from crossin_metrics.sets.loading import load_file
 from crossin_metrics.sets.parallel_set import ParallelMCQ, write_parallel
 from crossin_metrics.sets.schema import Item as Row
-from crossin_metrics.sets.schema import unique_codes
 from recipes.cross_xquad.items import Item, accepted
 from recipes.cross_xquad.release.card import LETTERS, card, eval_yaml
 
 NAME = "cross_xquad"
 FORMAT = "cross_xquad_release/1"
 SUMS, PROVENANCE = "SHA256SUMS", "provenance.json"
-# What `facts` must hold; anything else in it goes into provenance.json as it is.
-REQUIRED = (
-    "source",
-    "source_licence",
-    "source_sha256",
-    "model",
-    "model_settings",
-    "prompt_version",
-    "stages",
-)
-# Two releases that agree in these are of one build; the later may take the place of the earlier.
+# Releases that agree in these are of one build; a later one may replace an earlier one.
 _SAME_BUILD = ("source", "source_sha256", "model", "prompt_version", "languages")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Where the questions of a build went; all but `edited` add up to the items given.
-
-    Attributes:
-        released: in the set, of which `by_people` were accepted by a person and `edited` with another wording.
-        rejected, redo: as people decided.
-        waiting: with findings, and no decision.
-        incomplete: accepted, but without a version in some language.
-    """
-
-    released: int
-    by_people: int
-    edited: int
-    rejected: int
-    redo: int
-    waiting: int
-    incomplete: int
 
 
 def release(
@@ -74,49 +41,45 @@ def release(
     push_to_hub: str | None = None,
     dry_run: bool = True,
 ) -> dict[str, Any]:
-    """Write the accepted items as a data set, and propose it to the hub where asked.
+    """Write the accepted items as a data set; on request, open a pull request with it on the hub.
 
     Args:
-        items: all items of the build. Accepted are those that a person accepted, and those without findings that
-            nobody decided against (`recipes.cross_xquad.items.accepted`); edits stand in their versions already.
-        folder: appears whole or not at all. A release of the same build (source, model, prompts, languages) in it is
-            replaced; anything else there is an error.
-        facts: how the set was made, JSON types without times and paths: at least `REQUIRED`. `languages` orders the
-            set's languages, otherwise they are those of the items. `model_licence` goes into the card.
-        push_to_hub: data set repository, `owner/name`, that exists: a pull request is opened there with every file.
-            The token is that of the environment variable HF_TOKEN.
-        dry_run: print on standard output, as JSON, what would be sent; nothing is.
+        items: all items of the build, reviewers' edits applied; `recipes.cross_xquad.items.accepted` picks from them.
+        folder: appears whole or not at all. A release of the same build (source, model, prompts, languages) is
+            replaced; anything else in it is an error.
+        facts: how the set was made, see `recipes.cross_xquad.build.release_facts`: JSON types, no times, no paths.
+        push_to_hub: an existing data set repository, `owner/name`. The token comes from HF_TOKEN.
+        dry_run: print what would be sent as JSON on standard output; send nothing.
 
     Returns:
-        `folder`, `n_questions`, `n_languages`, `data_hash` (as in the harness's signatures), `counts` (see `Counts`),
-        `sha256` (file -> hash); with `push_to_hub` also `payload`, and `pull_request` where it was opened.
+        `folder`, `n_questions`, `n_languages`, `data_hash` (as in the harness's signatures), `counts` (see
+        `recipes.cross_xquad.release.card.COUNTED`), `sha256` (file -> hash); with `push_to_hub` also `payload`, and
+        `pull_request` if one was opened.
 
     Raises:
-        CrossinError: no accepted item, a fact that is missing or no JSON, a text that no file can hold, a folder that
-            holds something else or cannot be written, a repository's name that is none, no token, a hub that refuses.
+        CrossinError: no accepted item, options that do not load back, a folder that holds something else or cannot be
+            written, a bad repository name, no token, or a hub that refuses.
     """
     from recipes.cross_xquad.publish import check_repository, payload, push
 
     token = check_repository(push_to_hub, needs_token=not dry_run) if push_to_hub is not None else None
-    facts = _checked_facts(facts)
-    kept, counts, languages = _choose(items, facts)
-    facts["languages"] = list(languages)
-    data = _parallel(kept, languages)
-    folder = Path(folder)
-    check_target(folder, facts)
+    facts = json.loads(json.dumps(facts, sort_keys=True))  # one order, whatever the caller's
+    kept, counts = _choose(items, facts["languages"])
+    data = _parallel(kept, facts["languages"])
+    _check_target(folder, facts)
     with atomic_folder(folder) as made:
         hashes = _write(made, items, kept, data, counts, facts)
     out: dict[str, Any] = {
         "folder": str(folder),
-        "n_questions": counts.released,
-        "n_languages": len(languages),
+        "n_questions": len(kept),
+        "n_languages": len(data.languages),
         "data_hash": data.hash,
-        "counts": vars(counts),
+        "counts": counts,
         "sha256": hashes,
     }
     if push_to_hub is not None:
         files = {name: (folder / name).read_bytes() for name in sorted([*hashes, SUMS])}
-        title = f"Cross-XQuAD: {counts.released} questions in {len(languages)} languages ({data.hash})"
+        title = f"Cross-XQuAD: {len(kept)} questions in {len(data.languages)} languages ({data.hash})"
         out["payload"] = payload(files, push_to_hub, title)
         if dry_run:
             print(json.dumps(out["payload"], ensure_ascii=False, indent=1))
@@ -126,80 +89,40 @@ def release(
     return out
 
 
-def _checked_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    missing = [name for name in REQUIRED if facts.get(name) in (None, "")]
-    if missing:
-        raise CrossinError(f"release: facts without {', '.join(missing)}; a card without provenance is not written")
-    try:
-        copied: dict[str, Any] = json.loads(
-            json.dumps(dict(facts), ensure_ascii=False, sort_keys=True, allow_nan=False)
-        )
-    except (TypeError, ValueError) as error:
-        raise CrossinError(f"release: facts are not JSON ({error})") from error
-    return copied
-
-
-def _choose(items: Sequence[Item], facts: Mapping[str, Any]) -> tuple[list[Item], Counts, tuple[str, ...]]:
-    """The accepted and complete items in the order of the source, what became of the others, and the languages."""
+def _choose(items: Sequence[Item], languages: Sequence[str]) -> tuple[list[Item], dict[str, int]]:
+    """The accepted and complete items in the order of the source, and where the questions went."""
     wanted = accepted(items)
-    for item in wanted:
-        _check_decision(item)
-    said = facts.get("languages") or dict.fromkeys(code for item in wanted for code in item.versions)
-    languages = unique_codes(tuple(said)) if said else ()
-    kept = [item for item in wanted if set(languages) <= set(item.versions)]
+    kept = sorted(
+        (item for item in wanted if set(languages) <= set(item.versions)),
+        key=lambda item: (item.article, item.passage, item.id),
+    )
     if not kept:
         raise CrossinError(
-            f"release: none of {len(items)} questions is accepted in all of {', '.join(languages) or 'its languages'}; "
-            "a question needs no finding, or a person's accept"
+            f"release: none of {len(items)} questions is accepted in all of {', '.join(languages)}; "
+            "a question must have no findings, or be accepted by a reviewer"
         )
-    kept.sort(key=lambda item: (item.article, item.passage, item.id))
     verdicts = Counter(item.decision.verdict if item.decision is not None else "" for item in items)
     people = [item.decision for item in kept if item.decision is not None]
-    counts = Counts(
-        released=len(kept),
-        by_people=len(people),
-        edited=sum(bool(decision.edits) for decision in people),
-        rejected=verdicts["reject"],
-        redo=verdicts["redo"],
-        waiting=sum(item.decision is None and bool(item.findings) for item in items),
-        incomplete=len(wanted) - len(kept),
-    )
-    return kept, counts, languages
-
-
-def _check_decision(item: Item) -> None:
-    """A person's accept holds for what the person saw, and with the wording that the person gave."""
-    decision = item.decision
-    if decision is None:
-        return
-    for code, by in decision.edits.items():
-        choices = item.versions[code].choices if code in item.versions else ()
-        if any(not 0 <= index < len(choices) or choices[index] != text for index, text in by.items()):
-            raise CrossinError(f"release: id {item.id}, language {code}: an edit by {decision.reviewer} is not applied")
-    if not any(decision.edits.values()) and decision.sha256 and decision.sha256 != item.sha256():
-        raise CrossinError(
-            f"release: id {item.id}: {decision.reviewer} accepted another content than it has now; "
-            "run the review stage again"
-        )
+    counts = {
+        "released": len(kept),
+        "by_people": len(people),
+        "edited": sum(bool(decision.edits) for decision in people),
+        "rejected": verdicts["reject"],
+        "redo": verdicts["redo"],
+        "waiting": sum(item.decision is None and bool(item.findings) for item in items),
+        "incomplete": len(wanted) - len(kept),
+    }
+    return kept, counts
 
 
 def _parallel(kept: Sequence[Item], languages: Sequence[str]) -> ParallelMCQ:
     columns: dict[str, tuple[Row, ...]] = {}
     for code in languages:
-        rows = []
-        for item in kept:
-            version = item.versions[code]
-            texts = [version.context, version.question, *version.choices]
-            for text in texts:
-                try:
-                    text.encode("utf-8")
-                except UnicodeEncodeError:
-                    raise CrossinError(
-                        f"release: id {item.id}, language {code}: half of a surrogate pair, which no file can hold"
-                    ) from None
-            context, question, *choices = (text.strip() for text in texts)
-            rows.append(Row(context, question, tuple(choices)))
-        columns[code] = tuple(rows)
+        versions = [item.versions[code] for item in kept]
+        columns[code] = tuple(
+            Row(one.context.strip(), one.question.strip(), tuple(choice.strip() for choice in one.choices))
+            for one in versions
+        )
     ids = tuple(item.id for item in kept)
     groups = tuple(f"{item.article}.{item.passage}" for item in kept)
     return ParallelMCQ(NAME, tuple(languages), ids, columns, tuple(item.gold for item in kept), groups, "release")
@@ -209,26 +132,28 @@ def _parallel(kept: Sequence[Item], languages: Sequence[str]) -> ParallelMCQ:
 
 
 def _write(
-    made: Path, items: Sequence[Item], kept: Sequence[Item], data: ParallelMCQ, counts: Counts, facts: dict[str, Any]
+    made: Path, items: Sequence[Item], kept: Sequence[Item], data: ParallelMCQ, counts: Mapping[str, int], facts: Any
 ) -> dict[str, str]:
     """Write every file into an empty folder; returns file -> SHA-256, without that of SHA256SUMS itself."""
     from crossin_metrics.shortcuts.render import markdown, verdict
     from crossin_metrics.shortcuts.report import analyse
 
+    def write(name: str, text: str) -> None:
+        (made / name).write_text(text, encoding="utf-8", newline="\n")
+
     write_parallel(data, made / f"{NAME}.jsonl")
     _read_back(made, data)
     write_parallel(data, made / "data" / "all" / "test.parquet")
     for code in data.languages:
-        (made / "data" / code).mkdir(parents=True)
-        (made / "data" / code / "test.parquet").write_bytes(_one_language(data, code))
+        _write_language(data, code, made / "data" / code)
     report = analyse(data)
-    (made / "artefacts.md").write_text(markdown(report), encoding="utf-8", newline="\n")
+    write("artefacts.md", markdown(report))
     provenance = {
         "format": FORMAT,
         "name": NAME,
         "data_hash": data.hash,
         "facts": facts,
-        "counts": vars(counts),
+        "counts": counts,
         "findings": _findings(items),
         "reviewers": _reviewers(items),
         "artefacts": {
@@ -239,21 +164,18 @@ def _write(
         },
         "questions": [_history(item) for item in kept],
     }
-    text = json.dumps(provenance, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    (made / PROVENANCE).write_text(text, encoding="utf-8", newline="\n")
-    (made / "eval.yaml").write_text(eval_yaml(data.languages, len(data)), encoding="utf-8", newline="\n")
+    write(PROVENANCE, json.dumps(provenance, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    write("eval.yaml", eval_yaml(data.languages, len(data)))
     files = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
     hashes = {name: file_sha256(made / name) for name in files}
-    readme = card(data, provenance, hashes, report)
-    (made / "README.md").write_text(readme, encoding="utf-8", newline="\n")
-    hashes["README.md"] = file_sha256(made / "README.md")
-    lines = "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))
-    (made / SUMS).write_text(lines, encoding="utf-8", newline="\n")
-    return dict(sorted(hashes.items()))
+    write("README.md", card(data, provenance, hashes, report))
+    hashes = dict(sorted({**hashes, "README.md": file_sha256(made / "README.md")}.items()))
+    write(SUMS, "".join(f"{digest}  {name}\n" for name, digest in hashes.items()))
+    return hashes
 
 
 def _read_back(made: Path, data: ParallelMCQ) -> None:
-    """The written set must load as what it was; an option that looks like a label, say, would not."""
+    """The written set must load unchanged; an option that looks like a label, for example, would not."""
     back = load_file(made / f"{NAME}.jsonl", name=NAME)
     if back.hash == data.hash:
         return
@@ -261,13 +183,13 @@ def _read_back(made: Path, data: ParallelMCQ) -> None:
         for code in data.languages:
             if back.items[code][number] != data.items[code][number]:
                 raise CrossinError(
-                    f"release: id {identifier}, language {code}: its options read back as "
-                    f"{' | '.join(back.items[code][number].choices)}; take labels such as '(A)' out of them"
+                    f"release: id {identifier}, language {code}: its options load back as "
+                    f"{' | '.join(back.items[code][number].choices)}; remove labels such as '(A)' from them"
                 )
-    raise CrossinError("release: the set does not read back as it was written")
+    raise CrossinError("release: the set does not load back as it was written")
 
 
-def _one_language(data: ParallelMCQ, code: str) -> bytes:
+def _write_language(data: ParallelMCQ, code: str, folder: Path) -> None:
     """Flat rows as Parquet: texts, options, the right one as text, index and letter, passage and question as one."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -285,16 +207,14 @@ def _one_language(data: ParallelMCQ, code: str) -> bytes:
         }
         for identifier, gold, row in zip(data.ids, data.gold, data.items[code], strict=True)
     ]
-    fields = [(name, pa.string()) for name in ("id", "context", "question")]
-    fields += [("choices", pa.list_(pa.string())), ("answer", pa.string()), ("gold", pa.int64())]
-    fields += [("target", pa.string()), ("input", pa.string())]
-    stream = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(fields)), stream)
-    return stream.getvalue()
+    types = {"choices": pa.list_(pa.string()), "gold": pa.int64()}
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in rows[0]])
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "test.parquet")
 
 
 def _findings(items: Sequence[Item]) -> dict[str, dict[str, int]]:
-    """Reason -> what became of the questions that have it -> how many."""
+    """Reason -> outcome of the questions that have it -> how many."""
     inside = {item.id for item in accepted(items)}
     out: dict[str, Counter[str]] = {}
     for item in items:
@@ -308,7 +228,7 @@ def _findings(items: Sequence[Item]) -> dict[str, dict[str, int]]:
 
 
 def _reviewers(items: Sequence[Item]) -> dict[str, int]:
-    """Initials -> questions decided on. Several people on one question are each counted."""
+    """Initials -> questions decided on; each of several reviewers of one question counts."""
     names = Counter(
         name.strip() for item in items if item.decision is not None for name in item.decision.reviewer.split(",")
     )
@@ -331,11 +251,11 @@ def _history(item: Item) -> dict[str, Any]:
 # -- the folder -------------------------------------------------------------------------------------------------------
 
 
-def check_target(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds anything but a release of the same build, untouched.
+def _check_target(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds anything but an unchanged release of the same build.
 
     Raises:
-        CrossinError: a file, foreign or changed files, or another build's release; says which.
+        CrossinError: not a folder, foreign or changed files, or another build's release; says which.
     """
     if not check_replaceable(folder, SUMS, "release", lambda: _sums(folder)):
         return

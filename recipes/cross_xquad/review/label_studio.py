@@ -10,13 +10,14 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
 from recipes.cross_xquad.items import Item
-from recipes.cross_xquad.review.decisions import VERDICTS, ReviewEntry, decided_before, initials, verdict, wrong_options
+from recipes.cross_xquad.review.decisions import VERDICTS, ReviewEntry, decided_before, initials, verdict
 from recipes.cross_xquad.review.table import findings_text
 
 _NOTHING = "–"  # Label Studio shows an empty field as "undefined"
@@ -43,9 +44,9 @@ def tasks(items: Sequence[Item]) -> list[dict[str, Any]]:
             data[f"{name}_question"] = version.question if version else _NOTHING
             data[f"{name}_passage"] = version.context if version else _NOTHING
             data[f"{name}_right"] = version.choices[item.gold] if version else _NOTHING
-            wrong = [version.choices[k] for k in wrong_options(len(version.choices), item.gold)] if version else []
-            for number in range(1, n_wrong + 1):
-                data[f"{name}_wrong_{number}"] = wrong[number - 1] if number <= len(wrong) else _NOTHING
+            wrong = list(version.wrong(item.gold).values()) if version else []
+            for number, text in zip_longest(range(1, n_wrong + 1), wrong, fillvalue=_NOTHING):
+                data[f"{name}_wrong_{number}"] = text
         out.append({"data": data})
     return out
 
@@ -177,7 +178,7 @@ def _value(result: Mapping[str, Any]) -> str:
 def _edits(values: Mapping[str, str], item: Item) -> dict[str, dict[int, str]]:
     edits: dict[str, dict[int, str]] = {}
     for language, version in item.versions.items():
-        for number, index in enumerate(wrong_options(len(version.choices), item.gold), 1):
+        for number, index in enumerate(version.wrong(item.gold), 1):
             text = values.get(f"{_name(language)}_new_{number}")
             if text:
                 edits.setdefault(language, {})[index] = text

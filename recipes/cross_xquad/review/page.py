@@ -34,7 +34,7 @@ def page_data(items: Sequence[Item]) -> dict[str, Any]:
 
     `review` names these very contents, so that what a browser kept for another review is not mixed in.
     """
-    from recipes.cross_xquad.checks.within import REASONS
+    from recipes.cross_xquad.checks.base import REASONS
 
     languages = _languages(items)
     numbers: dict[str, dict[str, int]] = {code: {} for code in languages}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
 from recipes.cross_xquad.items import Finding, Item
-from recipes.cross_xquad.review.decisions import ReviewEntry, decided_before, initials, verdict, wrong_options
+from recipes.cross_xquad.review.decisions import ReviewEntry, decided_before, initials, verdict
 
 _ASKED = ("verdict", "reviewer", "note")  # filled in on any one row of a question
 _NEEDED = ("id", "language", *_ASKED, "sha256")
@@ -63,11 +63,6 @@ def findings_text(findings: Sequence[Finding], language: str | None, gold: int) 
     return "\n".join(lines)
 
 
-def is_table(path: Path) -> bool:
-    """Whether the name is a table's."""
-    return path.suffix.lower() == ".csv"
-
-
 def read_table(path: Path, known: Mapping[str, Item]) -> list[ReviewEntry]:
     """Read a filled-in table: comma, semicolon or tab between cells; UTF-8, or UTF-16 with its mark.
 
@@ -97,8 +92,8 @@ def _rows(item: Item) -> Iterator[dict[str, str]]:
     on_item = "\n".join(filter(None, [decided_before(item), on_set, *on_absent]))
     for position, (language, version) in enumerate(item.versions.items()):
         row = {"id": item.id, "language": language, "question": version.question, "right": version.choices[item.gold]}
-        for number, index in enumerate(wrong_options(len(version.choices), item.gold), 1):
-            row[f"wrong_{number}"] = version.choices[index]
+        for number, text in enumerate(version.wrong(item.gold).values(), 1):
+            row[f"wrong_{number}"] = text
         own = findings_text(item.findings, language, item.gold)
         row["findings"] = own if position else "\n".join(filter(None, [on_item, own]))
         row |= {"passage": version.context, "sha256": item.sha256()}
@@ -164,7 +159,7 @@ def _said(path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], i
             raise CrossinError(f"{path}, row {number}, id {row['id']}: new options without a verdict; write accept")
         if item is None or language not in item.versions:
             continue
-        wrong = wrong_options(len(item.versions[language].choices), item.gold)
+        wrong = list(item.versions[language].wrong(item.gold))
         for name, text in new.items():
             position = int(name.rpartition("_")[2])
             if text and not 1 <= position <= len(wrong):

@@ -11,7 +11,7 @@ import pytest
 
 from crossin_metrics.errors import CrossinError
 from recipes import build_cross_xquad
-from recipes.cross_xquad.checks.within import REASONS
+from recipes.cross_xquad.checks.base import REASONS
 from recipes.cross_xquad.items import Item, accepted, read_items
 from tests.helpers.scripted_server import ScriptedServer, Seen, serve
 from tests.recipes.cross_xquad.world import EVIL, LANGUAGES, N_QUESTIONS, answers, server, write_world

@@ -15,12 +15,11 @@ import pytest
 
 from crossin_metrics.sets.spans import cross_xquad_spans
 from crossin_metrics.sets.xquad import Span
-from recipes.cross_xquad.checks.across import check_parallel
-from recipes.cross_xquad.checks.base import CheckInput
+from recipes.cross_xquad.checks.base import REASONS, CheckInput
 from recipes.cross_xquad.checks.by_model import EncoderCheck
-from recipes.cross_xquad.checks.within import REASONS, Checker, gold_balance
+from recipes.cross_xquad.checks.within import Checker
 from recipes.cross_xquad.config import SetOptions
-from recipes.cross_xquad.items import Finding, Item, Version
+from recipes.cross_xquad.items import Version
 from recipes.cross_xquad.sources import Source, SourceQuestion, load_source
 from recipes.cross_xquad.texts import contains, kind, number_value, same, share_in, words
 
@@ -82,11 +81,8 @@ def check(source: Source, key: str, language: str, wrong: list[str], english: li
     def version(code: str, options: list[str]) -> Version:
         return Version(PASSAGES[code], question.spans[code].question, (question.spans[code].answer, *options))
 
-    checker = Checker(source)
     pivot = version("en", english or wrong)
-    found = checker.check(question, language, pivot, version(language, wrong), 0)
-    if language != "en":
-        found += check_parallel(checker.same_passage(question), language, pivot, version(language, wrong), 0)
+    found = Checker(source).check(CheckInput(question, language, pivot, version(language, wrong), 0))
     assert all(finding.code in REASONS and finding.language == language and finding.detail for finding in found)
     return {finding.code for finding in found}
 
@@ -155,16 +151,6 @@ def test_other_languages(
 ) -> None:
     found = check(source, key, language, wrong, english)
     assert found >= codes if codes else found == set()
-
-
-def test_gold_balance() -> None:
-    def items(*golds: int) -> list[Item]:
-        return [Item(str(n), 0, 0, gold, {}) for n, gold in enumerate(golds)]
-
-    assert gold_balance(items(0, 1, 2, 3, 0)) == []
-    (finding,) = gold_balance(items(0, 0, 1, 2))
-    assert isinstance(finding, Finding)
-    assert (finding.code, finding.language) == ("gold_balance", None)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +258,6 @@ def test_human_texts_pass(shared: Path) -> None:
     shuffle = random.Random(0)
     for number, identifier in enumerate(built.ids):
         question, gold = questions[identifier], built.gold[number]
-        near = checker.same_passage(question)
         versions = {}
         for code in LANGUAGES:
             item = built.items[code][number]
@@ -280,13 +265,13 @@ def test_human_texts_pass(shared: Path) -> None:
         wrong = [index for index in range(4) if index != gold]
         a, b = shuffle.sample(wrong, 2)
         for code, version in versions.items():
-            found = checker.check(question, code, versions["en"], version, gold)
+            found = checker.check(CheckInput(question, code, versions["en"], version, gold))
             if code != "en":
-                found += check_parallel(near, code, versions["en"], version, gold)
                 choices = list(version.choices)
                 choices[a], choices[b] = choices[b], choices[a]
                 moved = replace(version, choices=tuple(choices))
-                shuffled_named[code] += bool(check_parallel(near, code, versions["en"], moved, gold))
+                found_moved = checker.check(CheckInput(question, code, versions["en"], moved, gold))
+                shuffled_named[code] += any(finding.code == "options_not_parallel" for finding in found_moved)
             named[code] += any(finding.code in ABOUT_TEXT for finding in found)
     assert named["en"] == 0
     assert max(named.values()) <= 0.03 * len(built)
