@@ -74,8 +74,8 @@ def card(data: ParallelMCQ, provenance: Mapping[str, Any], hashes: Mapping[str, 
         "([arXiv 2404.11932](https://arxiv.org/abs/2404.11932)) with other models and checks; **not the set of that "
         "paper**: do not compare scores on the two.",
         _usage(data.languages),
-        "The set is for evaluation: there is only a `test` split. Do not train on its articles (`provenance.json` lists "
-        "each question's article).",
+        "The set is for evaluation: there is only a `test` split. Do not train on its articles; `provenance.json` "
+        "lists each question's article.",
         "## Licence",
         _licence(facts),
         "## How it was made",
@@ -101,7 +101,8 @@ def card(data: ParallelMCQ, provenance: Mapping[str, Any], hashes: Mapping[str, 
                 *(f"| {name} | `{digest}` |" for name, digest in sorted(hashes.items())),
             ]
         ),
-        f"Check them with `sha256sum -c SHA256SUMS`. Hash of the content, as in the harness's signatures: `{data.hash}`.",
+        "Check them with `sha256sum -c SHA256SUMS`. "
+        f"Hash of the content, as in the harness's signatures: `{data.hash}`.",
         "## Citation",
         _CITATION,
     ]

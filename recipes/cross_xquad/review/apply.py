@@ -41,7 +41,6 @@ def write_review(items: Sequence[Item], folder: Path, *, title: str) -> None:
         "label_studio.json": json.dumps(tasks(items), ensure_ascii=False, indent=1) + "\n",
         "label_studio.xml": labelling_config(items),
     }
-    folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         write_text(folder / name, content)
 

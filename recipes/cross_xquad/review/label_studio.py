@@ -1,7 +1,7 @@
 """The review in Label Studio: tasks to import, the labelling interface, and reading its JSON export back.
 
-Formats: https://labelstud.io/guide/task_format and https://labelstud.io/guide/export (the export named "JSON", not
-"JSON-MIN"). Tried with Label Studio 1.23.2. Tasks carry no predictions: a verdict shown beforehand would sway people.
+Formats: https://labelstud.io/guide/task_format and https://labelstud.io/guide/export (the export "JSON", not
+"JSON-MIN"). Tested with Label Studio 1.23.2. Tasks have no predictions: a verdict shown beforehand would sway people.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
 _HINTS = {
     "accept": "right in every language, with the new options if any",
     "reject": "the question leaves the set",
-    "redo": "the model writes it again",
+    "redo": "the model rewrites it",
 }
 
 
 def tasks(items: Sequence[Item]) -> list[dict[str, Any]]:
-    """One task a question, to be imported as JSON: every field that `labelling_config` names, as plain text."""
+    """One task per question, to import as JSON: every field that `labelling_config` names, as plain text."""
     languages, n_wrong = _shape(items)
     out = []
     for item in items:
@@ -59,19 +59,12 @@ def labelling_config(items: Sequence[Item]) -> str:
     _text(view, "findings")
     if languages:
         first = f"{_name(languages[0])}_question"
-        choices = _add(view, "Choices", "verdict", first, choice="single-radio", required="true", showInLine="true")
+        attributes = {"name": "verdict", "toName": first, "choice": "single-radio", "required": "true"}
+        choices = ET.SubElement(view, "Choices", {**attributes, "showInLine": "true"})
         for word in VERDICTS:
             ET.SubElement(choices, "Choice", value=word, hint=_HINTS[word])
-        _add(
-            view,
-            "TextArea",
-            "reviewer",
-            first,
-            maxSubmissions="1",
-            rows="1",
-            placeholder="your initials (once is enough)",
-        )
-        _add(view, "TextArea", "note", first, maxSubmissions="1", rows="2", placeholder="note")
+        _text_area(view, "reviewer", first, "1", "your initials (once is enough)")
+        _text_area(view, "note", first, "2", "note")
     side = ET.SubElement(view, "View", style="display: flex; flex-wrap: wrap; gap: 1em")
     for language in languages:
         name, row = _name(language), LANGUAGES.get(language)
@@ -85,7 +78,7 @@ def labelling_config(items: Sequence[Item]) -> str:
             ET.SubElement(column, "Header", value=f"Wrong {number}", size="5")
             wrong = f"{name}_wrong_{number}"
             _text(column, wrong)
-            _add(column, "TextArea", f"{name}_new_{number}", wrong, maxSubmissions="1", rows="1", placeholder="instead")
+            _text_area(column, f"{name}_new_{number}", wrong, "1", "instead")
         ET.SubElement(column, "Header", value="Findings", size="5")
         _text(column, f"{name}_findings")
         ET.SubElement(column, "Header", value="Passage", size="5")
@@ -97,40 +90,40 @@ def labelling_config(items: Sequence[Item]) -> str:
 def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> list[ReviewEntry]:
     """Read Label Studio's JSON export; skipped (cancelled) annotations count as none.
 
-    Initials come from the field of that name; where it is empty, from the same user's other annotations, else from the
-    user's name or e-mail address, else they are `LS<user>`.
+    Initials come from the field of that name; if it is empty, from the user's other annotations, else from the user's
+    name or e-mail address, else they are `LS<user>`.
 
     Args:
         path: for messages.
         raw: the list that the file holds.
-        known: hash of the content -> question; edits on other contents cannot be placed and are left out.
+        known: hash of the content -> question; edits of other contents are left out.
 
     Raises:
-        CrossinError: another export format, a task that is not ours, a bad verdict.
+        CrossinError: another export format, a foreign task, or a bad verdict.
     """
-    found: list[tuple[Any, str | None, ReviewEntry]] = []  # user, initials as typed, what was said
+    found: list[tuple[Any, str | None, ReviewEntry]] = []  # user, typed initials, entry
     for number, task in enumerate(raw, 1):
         where = f"{path}, task {number}"
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise CrossinError(f"{where}: not Label Studio's JSON export; export the project as “JSON” (not JSON-MIN)")
         data = task["data"]
         if not isinstance(data.get("id"), str) or not isinstance(data.get("sha256"), str):
-            raise CrossinError(f"{where}: no id and sha256 in its data; this is not a task of review/label_studio.json")
+            raise CrossinError(f"{where}: no id and sha256 in its data; not a task of review/label_studio.json")
         place = f"task {number}, id {data['id']}"
         where = f"{path}, {place}"
         annotations = task.get("annotations", [])
         if not isinstance(annotations, list):
-            raise CrossinError(f"{where}: annotations are no list; export the project as “JSON” again")
+            raise CrossinError(f"{where}: annotations must be a list; export the project as “JSON” again")
         for annotation in annotations:
             try:
                 if annotation.get("was_cancelled"):
                     continue
                 values = {one["from_name"]: _value(one) for one in annotation["result"]}
             except (AttributeError, KeyError, TypeError) as error:
-                raise CrossinError(f"{where}: a broken annotation ({type(error).__name__}: {error})") from error
+                raise CrossinError(f"{where}: broken annotation ({type(error).__name__}: {error})") from error
             item = known.get(data["sha256"])
             typed = initials(values["reviewer"], where) if values.get("reviewer") else None
-            said = ReviewEntry(
+            entry = ReviewEntry(
                 id=data["id"],
                 sha256=data["sha256"],
                 verdict=verdict(values["verdict"], where) if values.get("verdict") else None,
@@ -141,8 +134,8 @@ def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> li
                 edits=_edits(values, item) if item else {},
                 at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
             )
-            found.append((annotation.get("completed_by"), typed, said))
-    return [replace(said, reviewer=typed or _once(user, found) or said.reviewer) for user, typed, said in found]
+            found.append((annotation.get("completed_by"), typed, entry))
+    return [replace(one, reviewer=typed or _once(user, found) or one.reviewer) for user, typed, one in found]
 
 
 def _shape(items: Iterable[Item]) -> tuple[list[str], int]:
@@ -157,19 +150,19 @@ def _shape(items: Iterable[Item]) -> tuple[list[str], int]:
 
 
 def _name(language: str) -> str:
-    return re.sub(r"\W", "_", language)  # what a variable of the interface may be made of
+    return re.sub(r"\W", "_", language)  # the characters of a variable in the interface
 
 
 def _text(parent: ET.Element, name: str) -> None:
     ET.SubElement(parent, "Text", name=name, value=f"${name}", valueType="text", selectionEnabled="false")
 
 
-def _add(parent: ET.Element, tag: str, name: str, to: str, **attributes: str) -> ET.Element:
-    return ET.SubElement(parent, tag, {"name": name, "toName": to, **attributes})
+def _text_area(parent: ET.Element, name: str, to: str, rows: str, placeholder: str) -> None:
+    ET.SubElement(parent, "TextArea", name=name, toName=to, maxSubmissions="1", rows=rows, placeholder=placeholder)
 
 
 def _value(result: Mapping[str, Any]) -> str:
-    """The words of one control: a choice's, or a text area's lines."""
+    """The value of one control: a choice, or a text area's lines."""
     value = result["value"]
     words = value.get("choices", value.get("text", ""))
     return (words if isinstance(words, str) else "\n".join(map(str, words))).strip()
@@ -186,13 +179,13 @@ def _edits(values: Mapping[str, str], item: Item) -> dict[str, dict[int, str]]:
 
 
 def _once(user: Any, found: Sequence[tuple[Any, str | None, ReviewEntry]]) -> str | None:
-    """The initials that a user gave on other tasks, if always the same."""
+    """The initials that a user gave on other tasks, if they are always the same."""
     names = {typed for other, typed, _ in found if typed and other == user}
     return names.pop() if len(names) == 1 else None
 
 
 def _user(user: Any) -> str:
-    """Initials of who completed an annotation: Label Studio gives a number or a record."""
+    """Initials of an annotation's user, which Label Studio gives as a number or a record."""
     if isinstance(user, dict):
         names = [str(user.get(key) or "") for key in ("first_name", "last_name")]
         short = "".join(name[:1] for name in names) or str(user.get("email") or "").partition("@")[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 from crossin_metrics import html
 from crossin_metrics.languages import LANGUAGES
+from recipes.cross_xquad.checks.base import REASONS
 from recipes.cross_xquad.items import Decision, Item
 from recipes.cross_xquad.review.decisions import FORMAT, VERSION
 
@@ -30,12 +31,10 @@ def render_page(items: Sequence[Item], *, title: str) -> str:
 
 
 def page_data(items: Sequence[Item]) -> dict[str, Any]:
-    """What the script needs; each passage stands once a language, questions point to it.
+    """What the script needs; each passage appears once per language, and questions point to it.
 
-    `review` names these very contents, so that what a browser kept for another review is not mixed in.
+    `review` is a hash of the contents, so that what a browser stored for another review is not mixed in.
     """
-    from recipes.cross_xquad.checks.base import REASONS
-
     languages = _languages(items)
     numbers: dict[str, dict[str, int]] = {code: {} for code in languages}
     rows = []
@@ -45,8 +44,8 @@ def page_data(items: Sequence[Item]) -> dict[str, Any]:
             for code, v in item.versions.items()
         }
         findings = [[one.code, one.language, one.choice, one.detail] for one in item.findings]
-        row = {"id": item.id, "sha": item.sha256(), "gold": item.gold, "v": versions, "f": findings}
-        row["attempts"] = item.attempts
+        row: dict[str, Any] = {"id": item.id, "sha": item.sha256(), "gold": item.gold, "attempts": item.attempts}
+        row |= {"v": versions, "f": findings}
         if item.decision is not None:
             row["before"] = _before(item, item.decision)
         rows.append(row)
@@ -63,14 +62,14 @@ def page_data(items: Sequence[Item]) -> dict[str, Any]:
 
 
 def _languages(items: Sequence[Item]) -> list[str]:
-    """English first, which most reviewers read; then as the items have them, absent versions included."""
+    """English first; then in the items' order, with languages whose version is missing."""
     found = dict.fromkeys(code for item in items for code in item.versions)
     found |= dict.fromkeys(one.language for item in items for one in item.findings if one.language is not None)
     return sorted(found, key=lambda code: code != "en")
 
 
 def _before(item: Item, made: Decision) -> dict[str, Any]:
-    """What an earlier round decided; `current` where it was on this very content."""
+    """The decision of an earlier round; `current` if it was on this very content."""
     before = {"verdict": made.verdict, "reviewer": made.reviewer, "note": made.note, "edits": made.edits}
     return {**before, "current": made.sha256 == item.sha256()}
 

@@ -1,7 +1,7 @@
-"""The review as a table for spreadsheets: `items.csv`, one row a question and language, and reading it back.
+"""The review as a spreadsheet: `items.csv`, one row per question and language, and reading it back.
 
-UTF-8 with a byte order mark, without which Excel takes the file for the machine's own code page; Python reads it with
-`utf-8-sig`. Every cell that a spreadsheet would take for a formula gets an apostrophe before it.
+UTF-8 with a byte order mark, without which Excel assumes the machine's code page. Every cell that a spreadsheet would
+evaluate as a formula gets an apostrophe before it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from crossin_metrics.errors import CrossinError
 from recipes.cross_xquad.items import Finding, Item
 from recipes.cross_xquad.review.decisions import ReviewEntry, decided_before, initials, verdict
 
-_ASKED = ("verdict", "reviewer", "note")  # filled in on any one row of a question
+_ASKED = ("verdict", "reviewer", "note")  # filled in on any row of a question
 _NEEDED = ("id", "language", *_ASKED, "sha256")
-# Excel keeps 32,767 characters of a cell and moves the rest into the next ones. Nothing cut here is read back.
+# Excel keeps 32,767 characters of a cell and moves the rest into the next ones. What is cut is not read back.
 _LONGEST = 32_000
 # The characters that start a formula, in the full-width forms that CJK spreadsheets take, too, after any blanks
 # (OWASP, "CSV Injection"). Each line of a cell, as some readers split cells at line breaks.
 _FORMULA = re.compile(r"^(?=[^\S\n]*[\u200b\ufeff]*[=+\-@＝＋－＠]|\t)", re.MULTILINE)
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_Rows = list[tuple[int, dict[str, str]]]  # row number, column -> cell
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -43,7 +44,7 @@ def table(items: Sequence[Item]) -> str:
 
 
 def safe_cell(text: str) -> str:
-    """The text as a cell that no spreadsheet computes: formulas made words, control characters and excess removed.
+    """The text as a cell that no spreadsheet evaluates: formulas escaped, control characters and excess removed.
 
     >>> safe_cell("=1+1"), safe_cell("-5 degrees"), safe_cell("1990")
     ("'=1+1", "'-5 degrees", '1990')
@@ -54,7 +55,7 @@ def safe_cell(text: str) -> str:
 
 
 def findings_text(findings: Sequence[Finding], language: str | None, gold: int) -> str:
-    """The findings on one language (None: on the whole question) as lines, options named as in the table."""
+    """The findings on one language (None: on the whole question), one a line, options named as in the table."""
     lines = []
     for one in findings:
         if one.language == language:
@@ -68,21 +69,17 @@ def read_table(path: Path, known: Mapping[str, Item]) -> list[ReviewEntry]:
 
     Args:
         path: the file.
-        known: hash of the content -> question; edits on other contents cannot be placed and are left out.
+        known: hash of the content -> question; edits of other contents are left out.
 
     Raises:
-        CrossinError: not such a table, a bad verdict, no initials, contradicting rows; the row is named as a
-            spreadsheet numbers it (the heading is row 1).
+        CrossinError: not such a table, a bad verdict, no initials, or contradicting rows; names the row as a
+            spreadsheet numbers it (the header is row 1).
     """
-    found: dict[str, list[tuple[int, dict[str, str]]]] = {}
+    found: dict[str, _Rows] = {}
     for number, row in _read_rows(path):
         found.setdefault(row["sha256"].strip(), []).append((number, row))
-    out = []
-    for sha256, rows in found.items():
-        said = _said(path, sha256, rows, known.get(sha256))
-        if said is not None:
-            out.append(said)
-    return out
+    entries = [_entry(path, sha256, rows, known.get(sha256)) for sha256, rows in found.items()]
+    return [entry for entry in entries if entry is not None]
 
 
 def _rows(item: Item) -> Iterator[dict[str, str]]:
@@ -125,47 +122,46 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             raise CrossinError(f"{path}, line 1: no column {', '.join(missing)}; fill in a copy of review/items.csv")
         for number, cells in enumerate(reader, 2):
             if any(cell.strip() for cell in cells):
-                if len(cells) < len(names):
-                    cells += [""] * (len(names) - len(cells))
-                yield number, dict(zip(names, cells, strict=False))  # cells right of the table are the reviewer's own
+                padded = cells + [""] * len(names)
+                yield number, dict(zip(names, padded, strict=False))  # cells right of the table are ignored
     except csv.Error as error:
         raise CrossinError(
             f"{path}, row {number + 1}, line {reader.line_num}: broken table ({error}); save it again as CSV"
         ) from error
 
 
-def _said(path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], item: Item | None) -> ReviewEntry | None:
-    """What one reviewer said in the rows of one question; None where they are not filled in."""
+def _entry(
+    path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], item: Item | None
+) -> ReviewEntry | None:
+    """The decision in the rows of one question; None if they are not filled in."""
     given: dict[str, str] = {}
-    place = f"row {rows[0][0]}, id {rows[0][1]['id']}"
-    notes: list[str] = []
+    notes: dict[str, None] = {}
+    edits: dict[str, dict[int, str]] = {}
+    edited, place = "", f"row {rows[0][0]}, id {rows[0][1]['id']}"
     for number, row in rows:
-        if (note := _typed(row["note"])) and note not in notes:
-            notes.append(note)
+        where, language = f"row {number}, id {row['id']}", row["language"].strip()
+        notes |= dict.fromkeys(filter(None, [_typed(row["note"])]))
         for name in ("verdict", "reviewer"):
             value = _typed(row[name]).lower()
             if value and given.setdefault(name, value) != value:
                 raise CrossinError(
-                    f"{path}, row {number}, id {row['id']}: {name} {value!r}, but {given[name]!r} in another row of "
-                    "this question; give one (a second reviewer fills in a copy of the file)"
+                    f"{path}, {where}: {name} {value!r}, but {given[name]!r} in another row of this question; "
+                    "keep one (a second reviewer fills in a copy of the file)"
                 )
             if value:
-                place = f"row {number}, id {row['id']}"
-    edits: dict[str, dict[int, str]] = {}
-    for number, row in rows:
-        language = row["language"].strip()
-        new = {name: _typed(cell) for name, cell in row.items() if re.fullmatch(r"new_wrong_\d+", name)}
-        if any(new.values()) and not given.get("verdict"):
-            raise CrossinError(f"{path}, row {number}, id {row['id']}: new options without a verdict; write accept")
+                place = where
+        new = {n: _typed(row.get(f"new_wrong_{n}", "")) for n in range(1, len(row))}
+        new = {n: text for n, text in new.items() if text}
+        edited = edited or (where if new else "")
         if item is None or language not in item.versions:
             continue
         wrong = list(item.versions[language].wrong(item.gold))
-        for name, text in new.items():
-            position = int(name.rpartition("_")[2])
-            if text and not 1 <= position <= len(wrong):
-                raise CrossinError(f"{path}, row {number}, id {row['id']}: {name}, but there are {len(wrong)} of them")
-            if text:
-                edits.setdefault(language, {})[wrong[position - 1]] = text
+        for n, text in new.items():
+            if n > len(wrong):
+                raise CrossinError(f"{path}, {where}: new_wrong_{n}, but the question has {len(wrong)} wrong options")
+            edits.setdefault(language, {})[wrong[n - 1]] = text
+    if edited and "verdict" not in given:
+        raise CrossinError(f"{path}, {edited}: new options without a verdict; write accept")
     if not given and not notes:
         return None
     return ReviewEntry(
@@ -181,6 +177,6 @@ def _said(path: Path, sha256: str, rows: Sequence[tuple[int, dict[str, str]]], i
 
 
 def _typed(cell: str) -> str:
-    """A reviewer's words, without the apostrophe that keeps a spreadsheet from computing them."""
+    """A cell without the apostrophe that keeps a spreadsheet from evaluating it."""
     text = cell.strip()
     return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
