@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
 
 from tests.commands.parallel_runs import run_harness
-
-TOKEN = "hf_ThisMustNeverBeSeenAnywhere"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+from tests.helpers.commit_hub import TOKEN, CommitHub, commit_hub
 
 
 def crossin(*arguments: Any, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -45,75 +39,10 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-class CommitHub:
-    """The addresses that a pull request with small files touches: README, metadata check, preupload, commit."""
-
-    def __init__(self, readme: str | None = None, status: int = 200) -> None:
-        self.readme, self.status = readme, status
-        self.commits: list[dict[str, Any]] = []
-        self.tokens: set[str | None] = set()
-        self.reads: list[str] = []
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def answer(self, status: int, body: Any, **headers: str) -> None:
-                data = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(data)), **headers}.items():
-                    self.send_header(name.replace("_", "-"), value)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(data)
-
-            def do_GET(self) -> None:
-                hub.reads.append(self.path)
-                if not self.path.endswith("/resolve/main/README.md") or hub.readme is None:
-                    self.answer(404, b"", X_Error_Code="EntryNotFound", X_Repo_Commit=COMMIT)
-                else:
-                    self.answer(200, hub.readme.encode(), ETag='"abc"', X_Repo_Commit=COMMIT)
-
-            do_HEAD = do_GET
-
-            def do_POST(self) -> None:
-                hub.tokens.add(self.headers.get("Authorization"))
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                url = urlsplit(self.path)
-                if hub.status != 200:
-                    self.answer(hub.status, {"error": f"refused {self.headers.get('Authorization')}"})
-                elif url.path == "/api/validate-yaml":
-                    self.answer(200, {"errors": [], "warnings": []})
-                elif "/preupload/" in url.path:
-                    files = [
-                        {**file, "uploadMode": "regular", "shouldIgnore": False} for file in json.loads(body)["files"]
-                    ]
-                    self.answer(200, {"files": files})
-                else:
-                    lines = [json.loads(line) for line in body.splitlines()]
-                    hub.commits.append({"path": url.path, "query": parse_qs(url.query), "lines": lines})
-                    made = {"commitUrl": f"{hub.url}/lab/lion/commit/{COMMIT}", "commitOid": COMMIT}
-                    self.answer(200, {**made, "pullRequestUrl": f"{hub.url}/lab/lion/discussions/7"})
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def files(self) -> dict[str, str]:
-        """What the one pull request holds."""
-        (commit,) = self.commits
-        values = [line["value"] for line in commit["lines"] if line["key"] == "file"]
-        assert all(value["encoding"] == "base64" for value in values)
-        return {value["path"]: base64.b64decode(value["content"]).decode() for value in values}
-
-
 @pytest.fixture
 def hub() -> Iterator[CommitHub]:
-    made = CommitHub("---\nlicense: mit\n---\n# Lion\n")
-    threading.Thread(target=made.server.serve_forever, daemon=True).start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with commit_hub("---\nlicense: mit\n---\n# Lion\n") as made:
+        yield made
 
 
 def written(folder: Path) -> dict[str, str]:
@@ -171,12 +100,13 @@ def test_push_opens_a_pull_request(table: Path, tmp_path: Path, hub: CommitHub, 
     assert commit["query"] == {"create_pr": ["1"]}
     repository = "datasets/evaleval/EEE_datastore" if kind == "every-eval-ever" else "models/lab/lion"
     assert commit["path"] == f"/api/{repository}/commit/main"
-    assert hub.files() == written(out)
+    sent = {name: content.decode() for name, content in hub.files().items()}
+    assert sent == written(out)
     assert hub.tokens == {f"Bearer {TOKEN}"}
     assert TOKEN not in done.stdout + done.stderr + "".join(written(out).values()) + str(commit)
     if kind == "model-card":  # merged into the README that the hub has
-        assert hub.files()["README.md"].startswith("---\nlicense: mit\nmodel-index:\n")
-        assert "# Lion\n" in hub.files()["README.md"]
+        assert sent["README.md"].startswith("---\nlicense: mit\nmodel-index:\n")
+        assert "# Lion\n" in sent["README.md"]
 
 
 def test_push_that_fails_says_why_and_not_the_token(table: Path, tmp_path: Path, hub: CommitHub) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from recipes.cross_xquad.items import Decision, Finding, Item, Version
@@ -67,3 +68,19 @@ def decided(item: Item, verdict: str, reviewer: str = "AB", edit: str | None = N
     choices = tuple(edit if n == index else text for n, text in enumerate(english.choices))
     versions = {**item.versions, "en": replace(english, choices=choices)}
     return replace(item, versions=versions, decision=Decision(verdict, reviewer, "", {"en": {index: edit}}, seen))
+
+
+def mixed() -> list[Item]:
+    """24 items: one accepted with an edit, one accepted by two people, one rejected, one undecided, one sent back."""
+    out = items()
+    out[0] = decided(out[0], "accept", edit="<b>Eve</b> | *Ada*")
+    out[1] = decided(out[1], "reject")
+    out[2] = replace(out[2], findings=(finding("is_right"),))
+    out[3] = decided(out[3], "redo", "CD")
+    out[4] = decided(out[4], "accept", "CD, EF")
+    return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """File -> bytes."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
