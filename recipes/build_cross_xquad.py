@@ -1,11 +1,11 @@
-"""Build a parallel four-option reading set out of XQuAD, or of a set of its shape, by the paper's own procedure.
+"""Build a parallel four-option reading set from XQuAD, or from a set of its shape, by the paper's procedure.
 
     python recipes/build_cross_xquad.py --config recipes/configs/cross_xquad/endpoint.yaml --output_dir out/cross_xquad
 
 Five stages (arXiv 2404.11932): `distractors` (a model writes wrong options in English), `parallel` (the same in the
-other languages, with the passage in view), `check` (what has findings is written again), `review` (people decide on
-what still has), `release` (files, card). Writes into `output_dir`: calls/ (every reply of the model), a folder a stage,
-config.yaml. The same command goes on where a stopped one was, and does again only what changed.
+other languages, with the passage in view), `check` (questions with findings are rewritten), `review` (people decide on
+the rest), `release` (files, card). Writes into `output_dir`: calls/ (every reply of the model), a folder per stage,
+config.yaml. Rerun the same command to resume; only what changed is done again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-if __package__ in (None, ""):  # run as a script: the checkout's root, not this folder, is where imports start
+if __package__ in (None, ""):  # run as a script: import from the checkout's root, not from this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from recipes.common.options import parse, run
@@ -23,7 +23,7 @@ PROG = "build_cross_xquad.py"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the recipe; 0 when the stages asked for are done, 130 when the user stopped it."""
+    """Run the recipe; returns 0 when the requested stages are done."""
     from recipes.cross_xquad.config import CheckOptions, ModelOptions, SetOptions
 
     chosen, model, checks = parse(

@@ -1,4 +1,4 @@
-"""The five stages in their order, each run only when what it is made from has changed."""
+"""The five stages in order; each runs only if its inputs have changed."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from recipes.cross_xquad.rewriting import Rewriter
 from recipes.cross_xquad.sources import Source, load_source
 from recipes.cross_xquad.writing import write_distractors, write_parallel
 
-MOST_REDOS = 20  # how often an item may come back from people; a guard, not a limit anybody should meet
+MOST_REDOS = 20  # of one item by reviewers, as a guard
 _SETTINGS = (
     "temperature", "retry_temperature", "seed", "max_tokens", "max_characters", "api", "answer_format", "extra_body",
 )  # fmt: skip
-_PLACES = ("output_dir", "calls_dir", "stages", "push_to_hub", "dry_run")  # not part of what is built
+_PLACES = ("output_dir", "calls_dir", "stages", "push_to_hub", "dry_run")  # do not change what is built
 
 
 @dataclass
 class Build:
-    """One build: its options, its source, and its stages' folders."""
+    """One build: its options, its source, and its folder."""
 
     options: SetOptions
     model: ModelOptions
@@ -109,22 +109,22 @@ class Build:
 
 
 def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, say: Callable[[str], None]) -> int:
-    """Run the stages asked for.
+    """Run the requested stages.
 
     Args:
-        options, model, checks: what, by whom, how strictly.
+        options, model, checks: what to build, with which model, how strictly.
         say: shows one line to the user.
 
     Returns:
-        0; the set may be empty or small when everything waits for people, which is said.
+        0, also if every question still waits for reviewers.
 
     Raises:
-        CrossinError: unreadable source, unreachable model, an earlier stage that is missing, or a failing write.
-            Replies stored so far stay, and finished stages stay finished.
+        CrossinError: unreadable source, unreachable model, missing earlier stage, or failing write. Stored replies and
+            finished stages are kept.
     """
     build = Build(options, model, checks, load_source(options), say)
     n_passages = len({question.passage for question in build.source.questions})
-    left_out = f", {len(build.source.left_out)} left out for want of a language" if build.source.left_out else ""
+    left_out = f", {len(build.source.left_out)} left out, as a language lacks them" if build.source.left_out else ""
     languages = " ".join(build.source.languages)
     say(f"{len(build.source.questions)} questions on {n_passages} passages, {languages}{left_out}")
     for name in options.stages:
@@ -166,7 +166,7 @@ def _check(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
 
 
 def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
-    """Write what people look at, apply what they decided, and have written again what they sent back."""
+    """Write the review page, apply the reviewers' decisions, and have rewritten what they sent back."""
     from recipes.cross_xquad.review.apply import apply_decisions, write_review
 
     shown = build.read("check")
@@ -184,8 +184,8 @@ def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
         again = {item.id: item for item in rewriter.redo(back, notes, number)}
         for item in back:
             if again[item.id].sha256() == item.sha256():
-                build.say(f"review: {item.id}: the model wrote the same again; edit it or reject it")
-        # the old decision stays on the new content, which it does not fit: people must look at it once more
+                build.say(f"review: {item.id}: the model wrote the same again; edit or reject it")
+        # the old decision stays, but is on another content: reviewers must look at the new one
         kept = {item.id: item.decision for item in back if again[item.id].sha256() != item.sha256()}
         if not kept:
             break
@@ -203,7 +203,7 @@ def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
     waiting = sum(item.decision is None or item.decision.verdict == "redo" for item in wanted)
     if waiting:
         build.say(
-            f"review: {waiting} questions wait for people: open {page / 'index.html'}, save into {build.decisions}"
+            f"review: {waiting} questions wait for review: open {page / 'index.html'}, save into {build.decisions}"
         )
     return decided, _counts(decided)
 
@@ -220,7 +220,7 @@ def _release(build: Build) -> None:
     items = build.read("review")
     if not accepted(items):
         raise CrossinError(
-            f"release: none of {len(items)} questions is without findings or accepted by a person; decide on them in "
+            f"release: none of {len(items)} questions is without findings or accepted by a reviewer; review them in "
             f"{build.folder / 'review' / 'index.html'}, save into {build.decisions}, and run --stages review release"
         )
     options = build.options
@@ -234,7 +234,7 @@ def _release(build: Build) -> None:
 
 
 def release_facts(build: Build) -> dict[str, Any]:
-    """What the card and the manifest of a release say about how it was made; JSON types, no paths, no times."""
+    """How a release was made, for its card and provenance: JSON types, no paths, no times."""
     from crossin_metrics import __version__
 
     stages = {name: build.record(name).read() or {} for name in STAGES[:-1]}
@@ -275,7 +275,7 @@ def _counts(items: Sequence[Item]) -> dict[str, Any]:
 
 
 def _reasons(items: Sequence[Item]) -> Counter[str]:
-    """Reason -> number of items that have it."""
+    """Reason -> number of items with it."""
     return Counter(code for item in items for code in {finding.code for finding in item.findings})
 
 

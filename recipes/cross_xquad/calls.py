@@ -1,11 +1,10 @@
-"""Calls of the model: each has a content address, each reply is stored the moment it arrives, none is asked twice."""
+"""Calls of the model: each has a content address; a reply is stored when it arrives, and no call is made twice."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,13 +26,21 @@ class Call:
 
     key: str
     prompt: Prompt
-    messages: tuple[dict[str, str], ...]
     settings: Mapping[str, Any]
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The prompt for a chat interface."""
+        return [{"role": "user", "content": self.prompt.text}]
+
+    def sampling(self) -> dict[str, Any]:
+        """The settings of sampling."""
+        return {name: self.settings[name] for name in ("max_tokens", "temperature", "seed")}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a call: field name -> text, or why there is none."""
+    """The reply to a call: field name -> text, or why there is none."""
 
     fields: dict[str, str] | None
     problem: str | None = None
@@ -41,7 +48,6 @@ class Answer:
 
 def make_call(options: ModelOptions, prompt: Prompt, attempt: int) -> Call:
     """Build a call; equal arguments give an equal key on every machine."""
-    messages = ({"role": "user", "content": prompt.text},)
     settings = {
         "max_tokens": options.max_tokens,
         "temperature": options.temperature if attempt == 0 else options.retry_temperature,
@@ -53,23 +59,23 @@ def make_call(options: ModelOptions, prompt: Prompt, attempt: int) -> Call:
     address = {
         "model": options.model,
         "prompt_version": PROMPT_VERSION,
-        "messages": messages,
+        "messages": [{"role": "user", "content": prompt.text}],
         "schema": prompt.schema(options.max_characters),
         "settings": settings,
         "attempt": attempt,
     }
     key = hashlib.sha256(canonical(address).encode("utf-8", "surrogatepass")).hexdigest()
-    return Call(key, prompt, messages, settings)
+    return Call(key, prompt, settings)
 
 
 class Engine(Protocol):
-    """What answers calls."""
+    """Answers calls."""
 
     def check(self) -> None:
         """Raise CrossinError if calls cannot be answered."""
 
     def answer(self, calls: Iterable[Call], accept: Callable[[Call, Reply], None]) -> None:
-        """Answer calls, in any order, with `accept` called once for each as soon as its reply is there."""
+        """Answer calls, in any order, calling `accept` once for each as soon as its reply arrives."""
 
 
 class EndpointEngine:
@@ -80,7 +86,7 @@ class EndpointEngine:
         self._client = OpenAIClient(options, usage)
 
     def check(self) -> None:
-        """Raise CrossinError unless the server is there and has the model."""
+        """Raise CrossinError unless the server answers and has the model."""
         self._client.check()
 
     def answer(self, calls: Iterable[Call], accept: Callable[[Call, Reply], None]) -> None:
@@ -90,12 +96,8 @@ class EndpointEngine:
     def body(self, call: Call) -> dict[str, Any]:
         """The JSON body of a request."""
         options = self._options
-        body: dict[str, Any] = {"model": options.model}
-        body |= {name: call.settings[name] for name in ("max_tokens", "temperature", "seed")}
-        if options.api == "chat":
-            body["messages"] = list(call.messages)
-        else:
-            body["prompt"] = call.prompt.text + "\n\n"
+        body: dict[str, Any] = {"model": options.model, **call.sampling()}
+        body |= {"messages": call.messages} if options.api == "chat" else {"prompt": call.prompt.text + "\n\n"}
         if options.answer_format == "json_schema":
             schema = {"name": call.prompt.task, "strict": True, "schema": call.prompt.schema(options.max_characters)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -104,7 +106,7 @@ class EndpointEngine:
 
 
 class VLLMEngine:
-    """The model in this process. It is loaded by `check`, which a build calls only when something is to be asked."""
+    """The model in this process. `check` loads it, which a build calls only when a call has no stored reply."""
 
     def __init__(self, options: ModelOptions) -> None:
         from importlib.util import find_spec
@@ -146,12 +148,12 @@ class VLLMEngine:
         sampling = [self._sampling(call) for call in batch]
         try:
             if self._options.api == "chat":
-                messages = [list(call.messages) for call in batch]
+                messages = [call.messages for call in batch]
                 outputs = self._model.chat(messages, sampling, use_tqdm=False, **self._options.extra())
             else:
                 outputs = self._model.generate([f"{c.prompt.text}\n\n" for c in batch], sampling, use_tqdm=False)
         except ValueError as error:
-            if len(batch) > 1:  # one prompt that is too long fails all of them: find it
+            if len(batch) > 1:  # one prompt that is too long fails all of them
                 return [self._run([call])[0] for call in batch]
             return [Reply("", error=f"refused: {error}")]
         except TypeError as error:
@@ -167,7 +169,7 @@ class VLLMEngine:
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
-        settings = {name: call.settings[name] for name in ("max_tokens", "temperature", "seed")}
+        settings = call.sampling()
         if self._options.answer_format == "json_schema":
             settings["structured_outputs"] = StructuredOutputsParams(
                 json=call.prompt.schema(self._options.max_characters)
@@ -176,12 +178,12 @@ class VLLMEngine:
 
 
 class Caller:
-    """Answers prompts out of the store, and asks the engine for what is not in it.
+    """Answers prompts from the store, and asks the engine for the rest.
 
     Args:
         options: the model.
         store: open for writing.
-        proven: whether this model, so asked, has answered before (an earlier stage is finished).
+        proven: whether this model has answered before with these settings (an earlier stage is finished).
 
     Attributes:
         usage: totals of this run.
@@ -193,13 +195,13 @@ class Caller:
         self.usage = Usage()
         self._store = store
         self._engine: Engine | None = None
-        self._answered = 0  # calls answered out of the store
+        self._answered = 0  # calls answered from the store
 
     def ask(self, prompts: Sequence[tuple[Prompt, int]], description: str) -> list[Answer]:
         """Answer (prompt, attempt) pairs, in their order.
 
         Raises:
-            CrossinError: the engine cannot be reached, is gone, or left calls unanswered. What was answered is stored.
+            CrossinError: the engine cannot be reached, went away, or left calls unanswered. Replies so far are stored.
         """
         calls = [make_call(self.options, prompt, attempt) for prompt, attempt in prompts]
         missing = {call.key: call for call in calls if call.key not in self._store}
@@ -209,6 +211,8 @@ class Caller:
         return [self._read(call) for call in calls]
 
     def _fetch(self, calls: list[Call], total: int, description: str) -> None:
+        from tqdm import tqdm
+
         if self._engine is None:
             endpoint = self.options.engine == "endpoint"
             self._engine = EndpointEngine(self.options, self.usage) if endpoint else VLLMEngine(self.options)
@@ -224,10 +228,10 @@ class Caller:
                 (refused if reply.error.startswith("refused") else given_up)[call.key] = reply.error
             bar.update(1)
 
-        with _progress(description, total, total - len(calls)) as bar:
+        with tqdm(desc=description, total=total, initial=total - len(calls), mininterval=1.0, unit="call") as bar:
             self._engine.answer(calls, accept)
-        # Where other calls were answered, a refusal is about its own text (too long, or unwanted), and asking again is
-        # no use: it is stored as an answer. Where most are refused, the set-up is wrong and nothing must be kept of it.
+        # If other calls were answered, a refusal is about its own text (too long, or unwanted) and asking again is
+        # useless: it is stored as a reply. If most are refused, the set-up is wrong and nothing of it is kept.
         if not self._proven and len(refused) > self._answered + self.usage.replies:
             given_up |= refused
             refused = {}
@@ -236,7 +240,7 @@ class Caller:
         if given_up:
             raise CrossinError(
                 f"{description}: {len(given_up)} of {len(calls)} calls were not answered, for instance: "
-                f"{next(iter(given_up.values()))}. What was answered is stored; run the same command again"
+                f"{next(iter(given_up.values()))}. Replies so far are stored; rerun the same command to resume"
             )
 
     def _read(self, call: Call) -> Answer:
@@ -251,31 +255,23 @@ class Caller:
         try:
             fields = read_reply(request, text, joint=True)
         except FormatError as error:
-            return Answer(None, f"the reply is not what was asked for: {error}")
+            return Answer(None, f"the reply has the wrong format: {error}")
         empty = [name for name, value in fields.items() if not value]
         if empty:
             return Answer(None, f"empty: {', '.join(empty)}")
         values = call.prompt.values
         if values is not None and any(value not in values for value in fields.values()):
-            return Answer(None, f"the reply holds other values than {', '.join(values)}")
+            return Answer(None, f"the reply has values other than {', '.join(values)}")
         return Answer(fields)
-
-
-@contextlib.contextmanager
-def _progress(description: str, total: int, done: int) -> Iterator[Any]:
-    from tqdm import tqdm
-
-    with tqdm(desc=description, total=total, initial=done, dynamic_ncols=True, mininterval=1.0, unit="call") as bar:
-        yield bar
 
 
 def open_calls(folder: Path) -> ReplyStore:
     """The store of the model's replies.
 
     Raises:
-        CrossinError: the folder cannot be made, another process writes there, or a stored line is damaged.
+        CrossinError: the folder cannot be created, another process writes there, or a stored line is damaged.
     """
     try:
         return ReplyStore(folder)
     except OSError as error:
-        raise CrossinError(f"{folder}: cannot be used ({error.strerror or error})") from error
+        raise CrossinError(f"cannot use {folder} ({error.strerror or error})") from error

@@ -11,7 +11,7 @@ import regex  # knows Unicode's letters and marks, without which Hindi and Thai 
 
 from crossin_metrics.languages import LANGUAGES
 
-# Scripts without spaces between words: a sign stands for a word here, a run of digits or Latin letters for one too.
+# Scripts without spaces between words: each character counts as a word, as does a run of digits or Latin letters.
 _UNSPACED = ("Han", "Thai")
 _NUMBER = r"\p{N}+(?:[.,]\p{N}+)*"
 _SIGNS = regex.compile(rf"{_NUMBER}|[\p{{Latin}}\p{{M}}]+|\p{{L}}\p{{M}}*")
@@ -33,7 +33,7 @@ _NUMBER_WORDS = {
 _SMALL = {"of", "the", "and", "de", "la", "le", "van", "von", "der", "den", "al", "bin", "a", "an", "in", "on", "at"}
 
 
-@functools.lru_cache(maxsize=8192)  # the same passage is asked about many times
+@functools.lru_cache(maxsize=8192)  # the same passage is needed many times
 def words(text: str, language: str) -> tuple[str, ...]:
     """Words, case and width folded, without punctuation; English articles left out (as SQuAD's own scorer does)."""
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -49,13 +49,13 @@ def spaced(language: str) -> bool:
 
 
 def contains(text: str, part: str, language: str) -> bool:
-    """Whether `part`'s words stand in `text` one after another; "3" does not stand in "1338"."""
+    """Whether `text` has `part`'s words in sequence; "1338" does not contain "3"."""
     inner = words(part, language)
     return bool(inner) and _joined(inner) in _joined(words(text, language))
 
 
 def same(a: str, b: str, language: str) -> bool:
-    """Whether two texts have the same words; texts without any are compared sign by sign."""
+    """Whether two texts have the same words; texts without words are compared by their characters."""
     left, right = words(a, language), words(b, language)
     return left == right if left or right else a.split() == b.split()
 
@@ -67,7 +67,7 @@ def _joined(parts: tuple[str, ...]) -> str:
 def share_in(text: str, part: str, language: str) -> float:
     """Share of `part`'s words that `text` has, 0 to 1, allowing for endings (five first letters, or all but two).
 
-    Where words are not spaced, pairs of neighbouring signs are counted instead.
+    Without spaces between words, pairs of neighbouring characters are counted instead.
     """
     own, there = words(part, language), words(text, language)
     if not own:
@@ -83,7 +83,7 @@ def share_in(text: str, part: str, language: str) -> float:
 
 
 def number_value(text: str) -> str | None:
-    """The number an English text is, as digits: "three", "3" and "3.0" alike; None if it is more than one number."""
+    """An English number in digits: "3" for "three", "3" and "3.0"; None if the text is not one number."""
     found = words(text, "en")
     if len(found) != 1:
         return None
@@ -94,7 +94,7 @@ def number_value(text: str) -> str | None:
 
 
 def kind(text: str) -> str:
-    """What an English option is at first sight: `date`, `number`, `name` or `phrase`."""
+    """Kind of an English option: `date`, `number`, `name` or `phrase`."""
     found = _WORDS.findall(unicodedata.normalize("NFKC", text))
     lower = [word.casefold() for word in found]
     if not found:

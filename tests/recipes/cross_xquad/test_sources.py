@@ -58,7 +58,7 @@ def test_a_subset_takes_passages_of_many_articles(tmp_path: Path) -> None:
     assert sorted({question.passage for question in three.questions}) == [0, 1, 2]
     assert two.sha256() != three.sha256()
     assert len(two.neighbours) == N_QUESTIONS  # the answers of whole articles are known to the checks
-    with pytest.raises(CrossinError, match="9 asked for, the source has 4"):
+    with pytest.raises(CrossinError, match="9 requested, but the source has 4"):
         load_source(options(folder, passages=9))
 
 
@@ -120,7 +120,16 @@ def test_an_id_twice(tmp_path: Path) -> None:
         if language == "zh":
             paragraphs(raw)[0]["qas"] *= 2
 
-    with pytest.raises(CrossinError, match=r"question-zh\.json, id q.*stands twice"):
+    with pytest.raises(CrossinError, match=r"question-zh\.json, id q.*duplicate id"):
+        load_source(mlqa(tmp_path, change))
+
+
+def test_half_of_a_surrogate_pair(tmp_path: Path) -> None:
+    def change(language: str, raw: dict[str, Any]) -> None:
+        if language == "vi":
+            paragraphs(raw)[0]["qas"][0]["question"] = "Ai \ud83d?"
+
+    with pytest.raises(CrossinError, match="id 'q0-person', language vi: not valid Unicode"):
         load_source(mlqa(tmp_path, change))
 
 
@@ -176,16 +185,16 @@ def test_broken_files(tmp_path: Path, text: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"languages": ["zh", "vi"]}, "English .* is needed"),
-        ({"languages": ["en"]}, "English and one more"),
+        ({"languages": ["zh", "vi"]}, "must include English"),
+        ({"languages": ["en"]}, "one language besides English"),
         ({"languages": ["en", "klingon"]}, "unknown language 'klingon'"),
         ({"languages": ["en", "es", "Spanish"]}, "asked for twice"),
         ({"stages": ["parallel", "publish"]}, "unknown 'publish'"),
         ({"stages": []}, "name at least one"),
-        ({"passages": 0}, "must be 1 or more"),
+        ({"passages": 0}, "must be at least 1"),
         ({"source": "squad"}, "needs data_dir and source_licence"),
         ({"source": "squad", "source_licence": "MIT", "file_pattern": "a.json"}, "has no {lang}"),
-        ({"source": "squad", "source_licence": "MIT", "articles": "test"}, "of XQuAD only"),
+        ({"source": "squad", "source_licence": "MIT", "articles": "test"}, "halves of XQuAD"),
     ],
 )
 def test_wrong_options(tmp_path: Path, more: dict[str, Any], words: str) -> None:
