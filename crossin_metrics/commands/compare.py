@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from crossin_metrics.commands.arguments import add_reading_arguments, at_least, count, names, warn
 
 if TYPE_CHECKING:
-    from crossin_metrics.runs.comparison import Joined, Match, Tested
+    from crossin_metrics.runs.comparison import Joined, Match
     from crossin_metrics.runs.run import Run
     from crossin_metrics.runs.sample_logs import LogFields
+    from crossin_metrics.scores.significance import Tested
 
 _EPILOG = """\
 A and B are what `crossin score` reads: prediction tables, sample logs, or folders of the harness's output. Runs are
@@ -76,8 +77,9 @@ def _level(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Read, match, join, test and print; returns the exit code."""
-    from crossin_metrics.runs.comparison import compare_questions, join_runs, match_runs
+    from crossin_metrics.runs.comparison import join_runs, match_runs
     from crossin_metrics.runs.sample_logs import LogFields
+    from crossin_metrics.scores.significance import compare_systems
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()
@@ -93,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
         for note in (*match.a.notes, *match.b.notes):
             warn(note)
     joined = [join_runs(match.a, match.b) for match in matches]
-    tested = compare_questions(joined, keys=keys, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha)
+    pairs = [(pair.a, pair.b) for pair in joined]
+    tested = compare_systems(pairs, keys=keys, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha)
     if args.json:
         comparisons = [_record(*one) for one in zip(matches, joined, tested, strict=True)]
         settings = {"alpha": args.alpha, "n_resamples": args.resamples, "seed": args.seed}

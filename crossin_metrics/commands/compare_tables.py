@@ -10,7 +10,8 @@ from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.text_tables import align, number
 
 if TYPE_CHECKING:
-    from crossin_metrics.runs.comparison import Joined, Match, Tested
+    from crossin_metrics.runs.comparison import Joined, Match
+    from crossin_metrics.scores.significance import Tested
 
 
 def comparison_text(

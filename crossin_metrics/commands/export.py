@@ -26,7 +26,8 @@ are written below --out and nothing leaves this machine, unless --push.
   model-card        README.md: a section between <!-- crossin:begin --> and <!-- crossin:end -->, and model-index
                     merged into the metadata of --readme (default: OUT/README.md, where there is one)
 
-Several prompts of one set-up become their median (hf-eval-results, model-card). Runs of a part of their questions
+Several prompts of one set-up become their mean, and AC3 the harmonic mean of mean accuracy and mean consistency
+(hf-eval-results, model-card). Runs of a part of their questions
 (--limit) are refused, unless --allow-partial.
 
 --push opens a pull request: at the model's repository (--model-id), for every-eval-ever at its datastore. The token is

@@ -41,7 +41,7 @@ def eval_records(
     """The files of the datastore: path -> JSON text.
 
     Args:
-        records: one a run; the median of several prompts is no run and refused.
+        records: one a run; a mean over several prompts is refused.
         organization: who evaluated.
         relationship: of the evaluator to the model's makers, one of `RELATIONSHIPS`.
         now: seconds since the epoch at which the record is made; None: the clock's.
@@ -55,7 +55,7 @@ def eval_records(
     files = {}
     for record in records:
         if len(record.runs) > 1:
-            raise CrossinError(f"{record.benchmark}: a median of prompts is no single evaluation; export its runs")
+            raise CrossinError(f"{record.benchmark}: a mean over prompts is not a single evaluation; export its runs")
         content = _content(record, organization, relationship, made)
         problems = check_record(content)
         if problems:

@@ -54,7 +54,7 @@ def section(records: Sequence[Record]) -> str:
         lines.append(_row([*cells, str(record.n_questions), ", ".join(record.runs[0].languages)]))
     errors = "± is the bootstrap standard error over questions. " if any(record.errors for record in records) else ""
     lines += ["", errors + _meanings(keys), ""]
-    lines += [f"- `{record.signature}`{_median(record)}" for record in records]
+    lines += [f"- `{record.signature}`{_prompts(record)}" for record in records]
     return "\n".join([*lines, END])
 
 
@@ -66,8 +66,8 @@ def _meanings(keys: Sequence[str]) -> str:
     return " ".join(f"{SCORES[key].title}: {SCORES[key].description}." for key in keys)
 
 
-def _median(record: Record) -> str:
-    return f" (median of {len(record.runs)} prompts)" if len(record.runs) > 1 else ""
+def _prompts(record: Record) -> str:
+    return f" (mean of {len(record.runs)} prompts)" if len(record.runs) > 1 else ""
 
 
 def _split(readme: str) -> tuple[str, str]:

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.signature import signature_of
 from crossin_metrics.scores.catalogue import SCORES
 from crossin_metrics.scores.definitions import score_questions
+from crossin_metrics.scores.over_prompts import over_prompts
 from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, bootstrap, percentile_intervals, standard_errors
 from crossin_metrics.sets.catalogue import SETS
 from crossin_metrics.signature import signature_fields, signature_line
@@ -30,10 +30,10 @@ class Record:
     Attributes:
         benchmark: stable name: the task, with `_norm` or the filter where the run has one; `[a-z0-9_]+`.
         model: hub id, `owner/name`.
-        runs: the runs behind it: one, or one a prompt whose median is taken.
-        signature: what makes the scores comparable; of several prompts `prompt:p1,p2,...`.
+        runs: the runs behind it: one, or one a prompt (see :mod:`crossin_metrics.scores.over_prompts`).
+        signature: what makes the scores comparable; of several prompts `prompt:mean(p1,p2,...)`, as in the report.
         scores: key -> score; errors: bootstrap standard errors; intervals: percentile intervals. The latter two are
-            empty for the median of several prompts.
+            empty for several prompts.
         n_questions, n_languages, s: of the runs; s is the subset size of consistency and ac3.
         n_resamples: of the bootstrap.
         date: ISO 8601 date of the run or None.
@@ -64,7 +64,7 @@ class Record:
         """One line on how a score came about: signature, error, number of questions."""
         parts = [self.signature, f"{self.n_questions} questions x {self.n_languages} languages"]
         if len(self.runs) > 1:
-            parts.append(f"median of {len(self.runs)} prompts")
+            parts.append(f"mean of {len(self.runs)} prompts")
         if math.isfinite(self.errors.get(key, math.nan)):
             parts.append(f"bootstrap SE over questions {self.errors[key]:.4f}")
         return "; ".join(parts)
@@ -102,7 +102,7 @@ def make_records(
         model: hub id of the model; None: as the runs say.
         dataset: hub id of the data; None: as the runs say, or the known hub set of that name.
         keys: scores wanted; None: all of `EXPORTED` that are defined.
-        merge_prompts: whether runs that differ in nothing but the prompt become one record, the median.
+        merge_prompts: whether runs that differ in nothing but the prompt become one record, the mean over prompts.
         allow_partial: whether runs of a part of their set (`--limit`) are let through.
         n_resamples, seed: of the bootstrap.
 
@@ -164,7 +164,8 @@ def _record(
     runs: Sequence[Run], model: str, dataset: str | None, keys: Sequence[str] | None, n_resamples: int, seed: int | None
 ) -> Record:
     tables = [score_questions(run.questions()) for run in runs]
-    defined = [key for key in EXPORTED if all(key in table for table in tables)]
+    scores = over_prompts(tables)
+    defined = [key for key in EXPORTED if key in scores]
     missing = [key for key in keys or () if key not in defined]
     if missing:
         raise CrossinError(f"{runs[0].name}: {', '.join(missing)} is not defined for this run; leave it out of --keys")
@@ -180,15 +181,15 @@ def _record(
     first = runs[0]
     signature = signature_of(first)
     if len(runs) > 1:
-        fields = signature_fields(signature) | {"prompt": ",".join(sorted(run.prompt for run in runs))}
-        signature = signature_line(fields)
+        prompts = ",".join(sorted(run.prompt for run in runs))
+        signature = signature_line(signature_fields(signature) | {"prompt": f"mean({prompts})"})
     place, config, revision = _data(first)
     return Record(
         benchmark=benchmark_of(first),
         model=model,
         runs=tuple(runs),
         signature=signature,
-        scores={key: median(table[key] for table in tables) for key in wanted},
+        scores={key: scores[key] for key in wanted},
         errors=errors,
         intervals=intervals,
         n_questions=len(first.ids),

@@ -170,16 +170,12 @@ def _trained(rows: Sequence[Label]) -> bool:
 
 def _score(study: Study, pairs: Sequence[tuple[str, str]], n_resamples: int, seed: int) -> None:
     found = {arm.name: arm for arm in study.arms if arm.entries}
-    keys = ["acc", *(f"acc_{code}" for code in study.languages)]
-    if len(study.languages) > 1:
-        keys[1:1] = ["consistency", "ac3"]
     resampled = resample_arms(
         {
             name: [[run.questions() for run in _wordings(arm, entry)] for entry in arm.entries]
             for name, arm in found.items()
         },
         untrained=[name for name, arm in found.items() if not arm.trained and len(arm.entries) == 1],
-        keys=keys,
         n_resamples=n_resamples,
         seed=seed,
     )

@@ -32,9 +32,10 @@ from crossin_metrics.report.draw.tables import (
     scores_csv,
     text_of_findings,
 )
-from crossin_metrics.report.entries import DEFAULT_RESAMPLES, Entry, group_entries, make_entries, rank_and_test
+from crossin_metrics.report.entries import Entry, group_entries, make_entries, rank_and_test
 from crossin_metrics.report.labels import Labels, read_labels
 from crossin_metrics.report.published import read_published
+from crossin_metrics.scores.significance import TEST_RESAMPLES
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Options:
     questions: Sequence[str] = ()
     mix: bool = False
     title: str = "Cross-lingual consistency"
-    n_resamples: int = DEFAULT_RESAMPLES
+    n_resamples: int = TEST_RESAMPLES
     seed: int = 0
     max_questions: int = MAX_QUESTIONS
     max_bytes: int = MAX_BYTES

@@ -8,47 +8,22 @@ and tests resample questions, the same ones for every prompt and every entry.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
-import numpy.typing as npt
 
 from crossin_metrics.report.collect import Stated, model_label
 from crossin_metrics.report.labels import Label, Labels
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.signature import Setup, setup_of, signature_of
-from crossin_metrics.scores.answer_matrix import FloatArray
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import harmonic_mean, score_questions
-from crossin_metrics.scores.per_question import layout_of, statistics_block
+from crossin_metrics.scores.over_prompts import over_prompts
+from crossin_metrics.scores.significance import TEST_RESAMPLES, AgainstBest, compare_with_best
+from crossin_metrics.scores.uncertainty import joint_bootstrap, percentile_interval
 from crossin_metrics.sets.catalogue import split_formulation
 from crossin_metrics.signature import signature_fields, signature_line
-
-DEFAULT_RESAMPLES = 10_000  # 100 entries corrected by Holm still can reach p < 0.05: 100 / 10,001 = 0.01
-LEVEL = 0.95
-ALPHA = 0.05
-_CHUNK_VALUES = 2**23  # resampling counts held at once: 64 MB
-
-
-@dataclass(frozen=True)
-class Test:
-    """One entry against the best of its group by one metric.
-
-    Attributes:
-        difference: entry - best, on the prompts that both have; 0 for the best itself.
-        p_value: two-sided paired bootstrap, corrected by Holm over the group; NaN where nothing can be paired.
-        prompts: the prompts that both have.
-    """
-
-    difference: float
-    p_value: float
-    prompts: tuple[str, ...]
-
-    @property
-    def significant(self) -> bool:
-        """Whether the difference is told from none at the 5% level."""
-        return self.p_value < ALPHA
 
 
 @dataclass
@@ -78,7 +53,7 @@ class Entry:
     kind: str = "measured"
     source: str = ""
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    tests: dict[str, Test] = field(default_factory=dict)
+    tests: dict[str, AgainstBest] = field(default_factory=dict)
     by_prompt: dict[str, dict[str, float]] = field(default_factory=dict)
     rank: int | None = None
 
@@ -141,7 +116,7 @@ def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) 
                 benchmark=split_formulation(members[0].task)[0],
                 setup=setup,
                 runs=tuple(members),
-                scores=_mean_scores(list(by_prompt.values())),
+                scores=over_prompts(list(by_prompt.values())),
                 signature=signature,
                 label=label,
                 source=str(members[0].source_files[0]),
@@ -170,16 +145,6 @@ def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) 
             )
         )
     return entries
-
-
-def _mean_scores(runs: Sequence[dict[str, float]]) -> dict[str, float]:
-    scores = {key: float(np.mean([one[key] for one in runs])) for key in runs[0] if all(key in one for one in runs)}
-    for key in list(scores):
-        if key == "ac3" or key.startswith("ac3_"):
-            scores[key] = float(
-                harmonic_mean(np.float64(scores["acc"]), np.float64(scores[key.replace("ac3", "consistency")]))  # type: ignore[arg-type]
-            )
-    return scores
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -216,7 +181,7 @@ def group_entries(entries: Sequence[Entry], *, mix: bool = False) -> list[Group]
 def rank_and_test(
     groups: Sequence[Group],
     *,
-    n_resamples: int = DEFAULT_RESAMPLES,
+    n_resamples: int = TEST_RESAMPLES,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> None:
@@ -234,9 +199,7 @@ def rank_and_test(
             assert entry.setup is not None
             by_questions.setdefault(f"{entry.setup.questions} {entry.setup.langs}", []).append(entry)
         for members in by_questions.values():
-            replicates = _replicates([run for entry in members for run in entry.runs], n_resamples, seed)
-            _fill(group, members, replicates)
-        _correct(group)
+            _fill(group, members, n_resamples, seed)
 
 
 def _rank(group: Group, ranked: list[Entry]) -> None:
@@ -269,77 +232,16 @@ def _baselines(scores: dict[str, float]) -> dict[str, dict[str, float]]:
     return {name: {k: v for k, v in row.items() if v is not None} for name, row in found.items()}
 
 
-def _replicates(runs: Sequence[Run], n_resamples: int, seed: int) -> FloatArray:
-    """Accuracy and consistency of resampled questions, `[n_resamples, n_runs, 2]`, the same questions for all runs."""
-    columns = []
-    for run in runs:
-        questions = run.questions()
-        layout = layout_of(questions)
-        block = statistics_block(questions, layout, 0, questions.n_questions)
-        columns.append(block[layout.slices["right"]].mean(axis=0))
-        has_pairs = "agree" in layout.slices
-        columns.append(block[layout.slices["agree"]][layout.subset - 2] if has_pairs else np.zeros(len(run.ids)))
-    matrix = np.stack(columns, axis=1)
-    n, rng = matrix.shape[0], np.random.default_rng(seed)
-    out = np.empty((n_resamples, matrix.shape[1]), dtype=np.float64)
-    step = max(1, _CHUNK_VALUES // n)
-    for start in range(0, n_resamples, step):
-        size = min(step, n_resamples - start)
-        drawn = rng.integers(0, n, size=(size, n), dtype=np.int32)
-        drawn += np.arange(size, dtype=np.int32)[:, None] * n
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        out[start : start + size] = counts @ matrix / n
-    return out.reshape(n_resamples, len(runs), 2)
-
-
-def _fill(group: Group, members: list[Entry], replicates: FloatArray) -> None:
-    """Intervals of the members, and p-values (uncorrected yet) against the group's best where it is among them."""
-    places: dict[int, dict[str, int]] = {}
-    at = 0
-    for entry in members:
-        places[id(entry)] = {prompt: at + i for i, prompt in enumerate(entry.by_prompt)}
-        at += len(entry.runs)
-    tail = 100 * (1 - LEVEL) / 2
-    for entry in members:
-        values = _metrics(replicates, list(places[id(entry)].values()))
-        for metric in MAIN_SCORES:
-            if metric in entry.scores:
-                low, high = np.percentile(values[metric], [tail, 100 - tail])
-                entry.intervals[metric] = (float(low), float(high))
-    for metric, best in group.best.items():
-        for entry in members:
-            if entry is best:
-                entry.tests[metric] = Test(0.0, 1.0, entry.prompts)
-            if entry is best or id(best) not in places or metric not in entry.scores:
-                continue
-            shared = [prompt for prompt in entry.by_prompt if prompt in best.by_prompt]
-            if not shared:
-                continue
-            a = _metrics(replicates, [places[id(entry)][p] for p in shared])[metric]
-            b = _metrics(replicates, [places[id(best)][p] for p in shared])[metric]
-            scores_a = _mean_scores([entry.by_prompt[p] for p in shared])[metric]
-            scores_b = _mean_scores([best.by_prompt[p] for p in shared])[metric]
-            difference = scores_a - scores_b
-            entry.tests[metric] = Test(difference, _p_value(a - b, difference), tuple(shared))
-
-
-def _metrics(replicates: FloatArray, runs: list[int]) -> dict[str, FloatArray]:
-    mean = replicates[:, runs].mean(axis=1)
-    return {"acc": mean[:, 0], "consistency": mean[:, 1], "ac3": harmonic_mean(mean[:, 0], mean[:, 1])}
-
-
-def _p_value(differences: npt.NDArray[np.float64], difference: float) -> float:
-    """(1 + #{|d* - d| >= |d|}) / (R + 1), as :func:`crossin_metrics.scores.uncertainty.paired_bootstrap` has it."""
-    extreme = np.abs(differences - difference) >= abs(difference) - 1e-12
-    return float((1 + extreme.sum()) / (1 + differences.size))
-
-
-def _correct(group: Group) -> None:
-    """Holm's step-down correction (1979) over the entries compared with one best."""
-    for metric, best in group.best.items():
-        tested = [entry for entry in group.entries if entry is not best and metric in entry.tests]
-        tested.sort(key=lambda entry: entry.tests[metric].p_value)
-        highest = 0.0
-        for i, entry in enumerate(tested):
-            highest = max(highest, min(1.0, (len(tested) - i) * entry.tests[metric].p_value))
-            entry.tests[metric] = replace(entry.tests[metric], p_value=highest)
+def _fill(group: Group, members: list[Entry], n_resamples: int, seed: int) -> None:
+    """Intervals of entries on the same questions, and tests against the group's best where it is among them."""
+    runs = [run.questions() for entry in members for run in entry.runs]
+    replicates = joint_bootstrap(runs, n_resamples=n_resamples, seed=seed)
+    columns = iter(range(len(runs)))
+    systems = [{run.prompt or "as given": next(columns) for run in entry.runs} for entry in members]
+    for entry, system in zip(members, systems, strict=True):
+        _, values = replicates.over_prompts(list(system.values()))
+        entry.intervals = {key: percentile_interval(values[key]) for key in MAIN_SCORES if key in entry.scores}
+    for key, best in group.best.items():
+        for place in (i for i, entry in enumerate(members) if entry is best):
+            for i, test in compare_with_best(replicates, systems, place, key).items():
+                members[i].tests[key] = test

@@ -15,9 +15,10 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
 from crossin_metrics.records import open_text
-from crossin_metrics.report.entries import Entry, _mean_scores
+from crossin_metrics.report.entries import Entry
 from crossin_metrics.report.labels import label_of_name
 from crossin_metrics.scores.catalogue import MAIN_SCORES
+from crossin_metrics.scores.over_prompts import over_prompts
 
 _COLUMNS = ("base", "system", "benchmark", *MAIN_SCORES)
 
@@ -77,7 +78,7 @@ def _json(path: Path, benchmark: str) -> list[Entry]:
     entries = []
     for (model, mode), by_prompt in runs.items():
         system = mode.replace("_", "-")
-        entry = _entry(f"{model} {system}".strip(), benchmark, _mean_scores(list(by_prompt.values())), path, "", "")
+        entry = _entry(f"{model} {system}".strip(), benchmark, over_prompts(list(by_prompt.values())), path, "", "")
         entry.by_prompt = by_prompt
         entries.append(entry)
     return entries

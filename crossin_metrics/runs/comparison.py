@@ -1,13 +1,10 @@
-"""Is A better than B: runs of two systems matched by task, joined on the question's id, and tested.
+"""Two systems to compare: their runs matched by task and joined on the question's id.
 
-The unit is the question, in all languages together. Two tests of no difference are made, the paired bootstrap and
-approximate randomisation (:mod:`crossin_metrics.scores.uncertainty`); conclusions are drawn from the second, whose level
-holds for any number of questions if the systems' answers are exchangeable under the null hypothesis.
+The tests are in :mod:`crossin_metrics.scores.significance`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -15,18 +12,8 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run
-from crossin_metrics.scores.catalogue import MAIN_SCORES
-from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
-from crossin_metrics.scores.significance import holm
-from crossin_metrics.scores.uncertainty import (
-    Comparison,
-    approximate_randomization,
-    minimum_detectable_difference,
-    paired_bootstrap,
-)
 from crossin_metrics.runs.signature import differences, run_fields
-
-POWER = 0.8  # of the smallest difference that is reported; the usual choice (Card et al. 2020)
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 
 
 @dataclass(frozen=True)
@@ -65,36 +52,6 @@ class Joined:
     only_b: int
     languages_only_a: tuple[str, ...]
     languages_only_b: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Tested:
-    """One score of A and B on one benchmark.
-
-    Attributes:
-        a, b: the scores.
-        difference: a - b.
-        standard_error: bootstrap standard error of the difference, NaN where undefined.
-        low, high: percentile interval of the difference, from the paired bootstrap.
-        p_bootstrap, p_randomization: two-sided, in (0, 1].
-        p_bootstrap_holm, p_randomization_holm: corrected over the benchmarks (Holm 1979).
-        detectable: smallest true difference that one test at the level finds with 80% power; NaN where no two
-            answers differ.
-        significant: whether p_randomization_holm is at or below the level.
-    """
-
-    a: float
-    b: float
-    difference: float
-    standard_error: float
-    low: float
-    high: float
-    p_bootstrap: float
-    p_randomization: float
-    p_bootstrap_holm: float
-    p_randomization_holm: float
-    detectable: float
-    significant: bool
 
 
 def match_runs(
@@ -232,62 +189,3 @@ def _cut(run: Run, rows: list[int], languages: Sequence[str]) -> AnswerMatrix:
         orders=None if run.orders is None else run.orders[at],
         logprobs=None if run.logprobs is None else run.logprobs[at],
     )
-
-
-
-
-def compare_questions(
-    pairs: Sequence[Joined],
-    *,
-    keys: Sequence[str] | None = None,
-    n_resamples: int = 10_000,
-    seed: int | None = 0,
-    alpha: float = 0.05,
-) -> list[dict[str, Tested]]:
-    """Test the differences of two systems on several benchmarks.
-
-    Args:
-        pairs: one a benchmark, from :func:`join_runs`.
-        keys: scores; None for acc, consistency and ac3 (of one language acc alone).
-        n_resamples: of either test, at least 2.
-        seed: of both tests; None for a fresh one.
-        alpha: level of the tests; intervals are at 1 - alpha.
-
-    Returns:
-        For each pair key -> Tested, without the keys that are undefined there. The p-values of a key are corrected
-        over the pairs that have it.
-
-    Raises:
-        CrossinError: an unknown key, or one that no pair defines.
-    """
-    raw: list[dict[str, tuple[Comparison, Comparison]]] = []
-    for pair in pairs:
-        wanted = list(keys) if keys is not None else list(MAIN_SCORES if len(pair.languages) > 1 else ("acc",))
-        shaken = paired_bootstrap(pair.a, pair.b, n_resamples=n_resamples, seed=seed, keys=wanted, level=1.0 - alpha)
-        swapped = approximate_randomization(pair.a, pair.b, n_resamples=n_resamples, seed=seed, keys=wanted)
-        raw.append({key: (shaken[key], swapped[key]) for key in wanted if key in shaken})
-    missing = [key for key in keys or () if not any(key in tests for tests in raw)]
-    if missing:
-        raise CrossinError(f"{', '.join(missing)}: undefined for these runs, so there is nothing to compare")
-    results: list[dict[str, Tested]] = [{} for _ in pairs]
-    for key in dict.fromkeys(key for tests in raw for key in tests):
-        having = [i for i, tests in enumerate(raw) if key in tests]
-        corrected = [holm([raw[i][key][which].p_value for i in having]) for which in (0, 1)]
-        for i, p_bootstrap, p_randomization in zip(having, *corrected, strict=True):
-            shaken_one, swapped_one = raw[i][key]
-            error = shaken_one.standard_error
-            results[i][key] = Tested(
-                shaken_one.a,
-                shaken_one.b,
-                shaken_one.difference,
-                error,
-                shaken_one.low,
-                shaken_one.high,
-                shaken_one.p_value,
-                swapped_one.p_value,
-                p_bootstrap,
-                p_randomization,
-                minimum_detectable_difference(error, alpha=alpha, power=POWER) if error > 0.0 else math.nan,
-                p_randomization <= alpha,
-            )
-    return [{key: result[key] for key in tests} for tests, result in zip(raw, results, strict=True)]

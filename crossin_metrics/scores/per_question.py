@@ -176,6 +176,20 @@ def _fill_probabilities(questions: AnswerMatrix, block: slice, into: dict[str, F
     into["rank"][0] = rank_consistency(logprobs, questions.n_choices[block], answered)
 
 
+def plain_statistics(questions: AnswerMatrix, start: int, stop: int) -> dict[str, FloatArray]:
+    """Return `[stop - start]` values of the main scores that are plain means of them: acc, acc_<l>, consistency.
+
+    The cheap part of :func:`statistics_block`, for comparing many runs; AC3 follows from the means.
+    """
+    answers = questions.answers[:, start:stop]
+    right = answers == questions.gold[start:stop]
+    values: dict[str, FloatArray] = {"acc": right.mean(axis=0)}
+    if questions.n_languages > 1:
+        shares = subset_shares(questions.n_languages)[min(DEFAULT_SUBSET, questions.n_languages) - 2]
+        values["consistency"] = shares[count_values(answers, questions.max_choices)].sum(axis=0)
+    return values | {f"acc_{name}": right[i].astype(np.float64) for i, name in enumerate(questions.languages)}
+
+
 def blocks(questions: AnswerMatrix, layout: Layout) -> Iterator[slice]:
     """Yield slices of questions whose statistics fit into a core's cache."""
     size = max(64, min(16384, _BLOCK_VALUES // len(layout.columns)))

@@ -1,37 +1,31 @@
-"""Replicated training runs: what an arm scores on average over its seeds, and whether two arms differ.
+"""Several training seeds: what an arm scores on average over its seeds, and whether two arms differ.
 
-An *arm* is one way to train (a mix, a base model); each of its R *seeds* draws the data and trains anew, and every
-trained model answers the same N questions. Two things vary: which questions were asked, and which seeds were drawn.
-With Y_r the score of seed r (any function of means over questions) and Y its mean over seeds,
+An *arm* is one way to train (a mix, a base model). Each of its R *seeds* draws the data and trains anew, and every
+trained model answers the same N questions. The score Y_r of seed r varies with the questions asked and with the seed:
 
-    Var(Y) = s_seed^2 / R  +  s_question^2 / N  +  s_both^2 / (R N)
+    Var(mean Y) = s_seed^2 / R  +  s_question^2 / N  +  s_both^2 / (R N)
 
-and the two terms that are estimated are
+Two terms are estimated; the standard error is sqrt(Q + S) and intervals are Student's t:
 
-    Q = variance of Y over resamples of the questions, the R models as they are   -> (s_question^2 + s_both^2 / R) / N
-    S = sample variance of Y_1 ... Y_R, divided by R                              -> s_seed^2 / R + s_both^2 / (R N).
+    Q = variance of mean Y over resamples of the questions  -> (s_question^2 + s_both^2 / R) / N
+    S = sample variance of Y_1 ... Y_R, divided by R        -> s_seed^2 / R + s_both^2 / (R N)
 
-The standard error is sqrt(Q + S), the interval that of Student's t. Q + S counts s_both^2 / (R N) twice. That is on
-purpose: with R = 3 an S that comes out too small by chance would make the interval too short, and the surplus holds it
-at its level. Of the degrees of freedom, N - 1 of Q and R - 1 of S, an arm's interval takes the mean weighted by the
-variances, harmonically: (Q + S) / (Q / (N - 1) + S / (R - 1)); with Satterthwaite's (1946), which weight by squares, it
-covers 92% with R = 3 where seeds matter most. A difference of two arms has twice the seeds; there Satterthwaite's hold
-(Welch 1947), and those of an arm would make the test deaf. `tests/scores/simulate_replicates.py` shows both, beside
-the alternatives. Resampling seeds and questions alike ("crossed", pigeonhole bootstrap: Owen 2007) was tried and not
-taken: three seeds resampled have 2 / 3 of the variance of three seeds drawn, so its intervals are too short where seeds
-matter most.
+Q + S counts s_both^2 / (R N) twice on purpose: with R = 3 an S that is too small by chance would make intervals too
+short. Q has N - 1 degrees of freedom and S has R - 1. An arm's interval uses (Q + S) / (Q / (N - 1) + S / (R - 1));
+Satterthwaite's (1946) covers only 92% with R = 3 where seeds matter most. A difference of two arms has twice the seeds
+and uses Satterthwaite's (Welch 1947), because the arm's rule would have too little power.
+`tests/scores/simulate_training_seeds.py` simulates both, and what was rejected: resampling seeds and questions alike
+(pigeonhole bootstrap, Owen 2007), since three seeds resampled have only 2 / 3 of the variance of three seeds drawn.
 
-Two arms are compared on the same questions, so Q is taken of the difference, resample by resample; their seeds are
-taken as independent: S is the sum of both arms' S. Where arms share draws (the same base rows for the same seed) their
-scores are alike beyond that, and the test errs on the side of finding nothing. Where one arm's seeds spread far more
-than the other's, it finds a difference that is none in up to 7% of cases instead of 5% with three seeds each, 12% with
-two in one of them.
+Two arms are compared on the same questions: Q is taken of the difference, resample by resample. Their seeds count as
+independent, S being the sum of both. Where arms share draws (the same base rows for the same seed) the test is
+conservative. Where one arm's seeds spread far more than the other's, its type I error reaches 7% instead of 5% with
+three seeds each, and 12% with two seeds in one of them.
 
-What a p-value or interval generalises to is said by name everywhere: *questions and seeds* (this way to train, on
-questions like these), or *questions* alone (these very models). The second drops S; it never tells of a way to train.
+Each p-value and interval says what it generalises to: *questions and seeds* (this way to train, on questions like
+these) or *questions* (these very models). The second drops S and says nothing about a way to train.
 
-Legend of shapes: `n_seeds` training runs of an arm, R; `n_resamples` resamples of the questions. Scores are those of
-`crossin_metrics.scores`, their resamples those of `crossin_metrics.scores.uncertainty.bootstrap`. Numpy only.
+Legend of shapes: `n_seeds` training runs of an arm, R; `n_resamples` resamples of the questions.
 """
 
 from __future__ import annotations
@@ -44,12 +38,10 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
-from crossin_metrics.scores.definitions import harmonic_mean
-from crossin_metrics.scores.significance import holm
-from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, bootstrap
-from crossin_metrics.students_t import critical_value, two_sided_p
+from crossin_metrics.scores.significance import holm, minimum_detectable_difference, t_p_value, t_quantile
+from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, check_level, joint_bootstrap
 
-DEFAULT_RESAMPLES = 2000  # a variance of 2,000 resamples is within 3% of that of endless many: sqrt(2 / 2000)
+DEFAULT_RESAMPLES = 2000  # a variance of 2,000 resamples is known to 3%: sqrt(2 / 2000)
 BOTH, QUESTIONS = "questions and seeds", "questions"  # what an interval or a p-value generalises to
 
 
@@ -129,69 +121,44 @@ class ArmComparison:
 
     @property
     def detectable(self) -> float:
-        """The true difference that a test like this one at 5% finds with 80% power, before any correction; >= 0.
-
-        (t_0.975 + t_0.8) times the standard error, t having `degrees`: Card et al. 2020 (arXiv 2010.06595), there with
-        the normal distribution. NaN where the standard error is unknown or no question differs from another.
-        """
-        if not self.standard_error > 0.0:
-            return math.nan
-        return self.standard_error * (critical_value(0.95, self.degrees) + critical_value(0.6, self.degrees))
+        """The true difference that this test at 5%, uncorrected, finds with 80% power; NaN where unknown."""
+        return minimum_detectable_difference(self.standard_error, degrees=self.degrees)
 
 
 def resample_arms(
-    arms: Mapping[str, Sequence[AnswerMatrix | Sequence[AnswerMatrix]]],
+    arms: Mapping[str, Sequence[Sequence[AnswerMatrix]]],
     *,
     untrained: Sequence[str] = (),
-    keys: Sequence[str] | None = None,
     n_resamples: int = DEFAULT_RESAMPLES,
     seed: int | None = 0,
 ) -> dict[str, Arm]:
     """Score every run of every arm, on all questions and on the same resamples of them.
 
     Args:
-        arms: name -> its runs, one a training seed; a run is one set of answers or, of several wordings of the prompt,
-            one a wording: scores are then means over wordings, and AC3 the harmonic mean of the two means
-            (arXiv 2404.11932, Table 3). All with the same questions in the same rows, and the same languages.
+        arms: name -> its training seeds -> the answers to each prompt (see
+            :mod:`crossin_metrics.scores.over_prompts`). All have the same questions in the same rows, and the same
+            languages.
         untrained: the names that are models as they are, each of one run.
-        keys: scores wanted; None for acc, acc_<lang>, consistency and ac3.
         n_resamples: at least 2.
         seed: of the resampling; 0 is a seed, None takes a fresh one.
 
     Returns:
-        name -> Arm, in the given order.
+        name -> Arm with acc, acc_<l> and, with several languages, consistency and ac3.
 
     Raises:
-        CrossinError: no run; runs whose questions or languages differ; an untrained arm of several runs; an unknown or
-            undefined key.
+        CrossinError: no run; runs whose questions or languages differ; an untrained arm of several runs.
     """
-    nested = {
-        name: [[run] if isinstance(run, AnswerMatrix) else list(run) for run in runs] for name, runs in arms.items()
-    }
-    flat = [(name, questions) for name, runs in nested.items() for run in runs for questions in run]
-    _check(nested, flat, untrained)
-    if seed is None:
-        seed = int(np.random.default_rng().integers(2**63))  # fresh, and yet one for all runs
-    first = flat[0][1]
-    wanted = list(keys) if keys is not None else _default_keys(first)
-    needed = list(dict.fromkeys(part for key in wanted for part in _parts(key)))
-    # Of the same layout, or resamples of the same seed would not be of the same questions.
-    most = np.max([questions.n_choices for _, questions in flat], axis=0)
+    runs = [(name, run) for name, seeds in arms.items() for prompts in seeds for run in prompts]
+    _check(arms, runs, untrained)
+    replicates = joint_bootstrap([run for _, run in runs], n_resamples=n_resamples, seed=seed)
+    columns = iter(range(len(runs)))
     result = {}
-    for name, runs in nested.items():
-        scores: dict[str, list[float]] = {key: [] for key in wanted}
-        values: dict[str, list[FloatArray]] = {key: [] for key in wanted}
-        for run in runs:
-            made = [
-                bootstrap(_plain(questions, most), n_resamples=n_resamples, seed=seed, keys=needed) for questions in run
-            ]
-            for key in wanted:
-                scores[key].append(float(_over_wordings([one.estimate for one in made], key)))
-                values[key].append(np.asarray(_over_wordings([one.values for one in made], key)))
+    for name, seeds in arms.items():
+        made = [replicates.over_prompts([next(columns) for _ in prompts]) for prompts in seeds]
         result[name] = Arm(
-            {key: np.array(of_seeds) for key, of_seeds in scores.items()},
-            {key: np.stack(of_seeds, axis=1) for key, of_seeds in values.items()},
-            first.n_questions,
+            {key: np.array([scores[key] for scores, _ in made]) for key in replicates.estimate},
+            {key: np.stack([values[key] for _, values in made], axis=1) for key in replicates.estimate},
+            replicates.n_questions,
             trained=name not in untrained,
         )
     return result
@@ -210,7 +177,7 @@ def arm_scores(arm: Arm, *, level: float = DEFAULT_LEVEL) -> dict[str, ArmScore]
     Raises:
         CrossinError: the level is not between 0 and 1.
     """
-    _check_level(level)
+    check_level(level)
     result = {}
     for key, by_seed in arm.scores.items():
         over_seeds = arm.trained and arm.n_seeds > 1
@@ -219,7 +186,7 @@ def arm_scores(arm: Arm, *, level: float = DEFAULT_LEVEL) -> dict[str, ArmScore]
         if over_seeds:
             parts.append((_seed_part(arm, key), arm.n_seeds - 1))
         error, degrees = _error_and_degrees(parts, power=1)
-        half = error * critical_value(level, degrees) if error > 0.0 else error
+        half = error * t_quantile((1.0 + level) / 2.0, degrees) if error > 0.0 else error
         within = bool((values >= 0.0).all() and (values <= 1.0).all())
         result[key] = ArmScore(
             mean=mean,
@@ -250,7 +217,7 @@ def compare_arms(a: Arm, b: Arm, *, level: float = DEFAULT_LEVEL) -> dict[str, A
     Raises:
         CrossinError: the arms were not resampled together; the level is not between 0 and 1.
     """
-    _check_level(level)
+    check_level(level)
     if a.n_questions != b.n_questions or _n_resamples(a) != _n_resamples(b):
         raise CrossinError("the arms were not resampled together: give both to one call of resample_arms")
     result = {}
@@ -323,8 +290,8 @@ def _test(
     error, degrees = _error_and_degrees(parts, power=2)
     if error == 0.0:  # no question differs from another: the exact sign test's p-value, if there is a difference
         return 0.0, difference, difference, 1.0 if abs(difference) < 1e-12 else 2.0 ** (1 - n_questions), degrees
-    half = error * critical_value(level, degrees)
-    return error, difference - half, difference + half, two_sided_p(difference / error, degrees), degrees
+    half = error * t_quantile((1.0 + level) / 2.0, degrees)
+    return error, difference - half, difference + half, t_p_value(difference / error, degrees), degrees
 
 
 def _seed_part(arm: Arm, key: str) -> float:
@@ -335,54 +302,23 @@ def _n_resamples(arm: Arm) -> int:
     return len(next(iter(arm.values.values())))
 
 
-def _default_keys(questions: AnswerMatrix) -> list[str]:
-    across = ["consistency", "ac3"] if questions.n_languages > 1 else []
-    return ["acc", *across, *(f"acc_{code}" for code in questions.languages)]
-
-
-def _parts(key: str) -> tuple[str, ...]:
-    """The scores whose means over wordings a score is made of."""
-    return ("acc", key.replace("ac3", "consistency")) if key == "ac3" or key.startswith("ac3_") else (key,)
-
-
-def _over_wordings(runs: Sequence[Mapping[str, float | FloatArray]], key: str) -> float | FloatArray:
-    means: list[FloatArray] = []
-    for part in _parts(key):
-        if any(part not in run for run in runs):
-            raise CrossinError(f"{part} is undefined for one of the runs, and cannot be averaged over them")
-        means.append(np.array([run[part] for run in runs], dtype=np.float64).mean(axis=0))
-    return means[0] if len(means) == 1 else harmonic_mean(means[0], means[1])
-
-
-def _plain(questions: AnswerMatrix, n_choices: np.ndarray) -> AnswerMatrix:
-    """Without what the headline scores do not need, and with a number of choices that all runs share."""
-    return replace(
-        questions, n_choices=n_choices, max_choices=int(n_choices.max()), logprobs=None, orders=None, one_order=False
-    )
-
-
 def _check(
-    nested: Mapping[str, Sequence[Sequence[AnswerMatrix]]],
-    flat: Sequence[tuple[str, AnswerMatrix]],
+    arms: Mapping[str, Sequence[Sequence[AnswerMatrix]]],
+    runs: Sequence[tuple[str, AnswerMatrix]],
     untrained: Sequence[str],
 ) -> None:
-    for name, runs in nested.items():
-        if not runs or any(not run for run in runs):
+    for name, seeds in arms.items():
+        if not seeds or not all(seeds):
             raise CrossinError(f"arm {name}: no run to score")
-        if name in untrained and len(runs) > 1:
-            raise CrossinError(f"arm {name}: {len(runs)} runs of a model that was not trained")
-    if not flat:
+        if name in untrained and len(seeds) > 1:
+            raise CrossinError(f"arm {name}: {len(seeds)} runs of a model that was not trained")
+    if not runs:
         raise CrossinError("no arm to score")
-    first_name, first = flat[0]
-    for name, other in flat[1:]:
+    first_name, first = runs[0]
+    for name, other in runs[1:]:
         if other.languages != first.languages:
             raise CrossinError(
                 f"the languages of {first_name} and {name} differ: {list(first.languages)} and {list(other.languages)}"
             )
         if other.n_questions != first.n_questions or (other.gold != first.gold).any():
             raise CrossinError(f"{first_name} and {name} did not answer the same questions; join them by id first")
-
-
-def _check_level(level: float) -> None:
-    if not 0.0 < level < 1.0:
-        raise CrossinError(f"level must be between 0 and 1, e.g. 0.95, got {level}")

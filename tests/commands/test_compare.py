@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from crossin_metrics.commands.compare_tables import sentence
+from crossin_metrics.scores.answer_matrix import answer_matrix
+from crossin_metrics.scores.significance import Tested, compare_systems
 from tests.commands.parallel_runs import run_harness
+from tests.helpers.simulated import two_systems
 
 LANGUAGES = ("en", "zh", "vi", "sw")
 
@@ -201,3 +205,24 @@ def test_mistakes(tmp_path: Path, arguments: list[str], message: str) -> None:
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
+
+
+def test_conclusions_say_what_the_figures_say() -> None:
+    def tested(*pair: Any) -> dict[str, Tested]:
+        return compare_systems([pair], n_resamples=500)[0]
+
+    a, b = two_systems(1, 60, 2.0)
+    better, worse = tested(a, b), tested(b, a)
+    said = sentence("t", "acc", better["acc"], 60, 0.05)
+    assert said.startswith(f"t: A is higher in acc, by {better['acc'].difference:.4f} (")
+    assert sentence("t", "acc", worse["acc"], 60, 0.05).startswith("t: B is higher in acc, by 0.")
+    assert "better only where the answers are right" in sentence("t", "consistency", worse["consistency"], 60, 0.05)
+    said = sentence("t", "acc", tested(a, a)["acc"], 60, 0.05)
+    assert said == "t: A and B do not differ in acc: the same on every question"
+    alike = tested(*two_systems(3, 60))["acc"]
+    said = sentence("t", "acc", alike, 60, 0.05)
+    assert said.startswith("t: no difference in acc is shown (p = ")
+    assert said.endswith(f"60 questions reliably show differences of {alike.detectable:.4f} and more")
+    right, wrong = (answer_matrix([[k] * 4], [0], ["en", "es", "vi", "zh"], n_choices=4) for k in (0, 1))
+    said = sentence("t", "acc", tested(right, wrong)["acc"], 1, 0.05)
+    assert said == "t: no difference in acc is shown (p = 1.0000); 1 question cannot show one"

@@ -77,15 +77,17 @@ def test_scores_errors_and_provenance() -> None:
     assert record.signature == SIGNATURE.format("p1")
 
 
-def test_prompts_become_their_median() -> None:
+def test_prompts_become_their_mean_and_ac3_fits_the_exported_pair() -> None:
     runs = [make_run(i, prompt=f"p{i}") for i in (1, 2, 3)]
     runs = [replace(run, gold=runs[0].gold) for run in runs]
     (record,) = records(*runs)
-    for key, value in record.scores.items():
-        assert value == np.median([score_questions(run.questions())[key] for run in runs])
+    for key in ("acc", "consistency"):
+        assert record.scores[key] == np.mean([score_questions(run.questions())[key] for run in runs])
+    acc, consistency = record.scores["acc"], record.scores["consistency"]
+    assert record.scores["ac3"] == pytest.approx(2 * acc * consistency / (acc + consistency))
     assert record.errors == {}
-    assert "prompt:p1,p2,p3" in record.signature
-    assert "median of 3 prompts" in record.note("acc")
+    assert "prompt:mean(p1,p2,p3)" in record.signature
+    assert "mean of 3 prompts" in record.note("acc")
     assert len(records(*runs, merge_prompts=False)) == 3
 
 
@@ -241,7 +243,7 @@ def test_eval_records_refused() -> None:
     with pytest.raises(CrossinError, match="--relationship 'friend': it can be first_party"):
         eee(relationship="friend")
     runs = [make_run(i, prompt=f"p{i}") for i in (1, 2)]
-    with pytest.raises(CrossinError, match="a median of prompts is no single evaluation"):
+    with pytest.raises(CrossinError, match="a mean over prompts is not a single evaluation"):
         eval_records(records(*runs), organization="x")
 
 
@@ -299,10 +301,10 @@ def test_a_model_card_from_nothing() -> None:
     assert f"`{record.signature}`" in card.text
 
 
-def test_a_card_of_medians_states_no_errors() -> None:
+def test_a_card_of_several_prompts_states_no_errors() -> None:
     text = model_card(records(*(make_run(i, prompt=f"p{i}") for i in (1, 2, 3))))
     assert "±" not in text
-    assert "(median of 3 prompts)" in text
+    assert "(mean of 3 prompts)" in text
 
 
 def test_merging_leaves_the_rest_of_the_readme_alone() -> None:

@@ -95,7 +95,7 @@ def test_comparisons_are_those_of_replicates(runs: Path, report: Report) -> None
     pairs = list(dict.fromkeys((a, b) for a, b, _ in tests))
     assert pairs == [("untuned", "base"), ("x2x (tag)", "base"), ("x2x (no tag)", "base"), ("x2x (tag)", "untuned")]
     arms = resample_arms(
-        {name: questions_of(runs, name) for name in ("untuned", "base", "x2x_untagged")},
+        {name: [[run] for run in questions_of(runs, name)] for name in ("untuned", "base", "x2x_untagged")},
         untrained=["untuned"],
         n_resamples=200,
     )

@@ -25,7 +25,8 @@ from crossin_metrics.report.published import read_published
 from crossin_metrics.runs.signature import setup_of, signature_of
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import harmonic_mean
-from crossin_metrics.scores.uncertainty import bootstrap, paired_bootstrap, percentile_intervals
+from crossin_metrics.scores.significance import paired_bootstrap
+from crossin_metrics.scores.uncertainty import bootstrap, percentile_intervals
 from crossin_metrics.signature import signature_fields
 from tests.report.report_files import answers_of, write_run
 

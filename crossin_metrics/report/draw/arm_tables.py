@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from crossin_metrics.report.arms import ArmResult, Cost, Study
 from crossin_metrics.report.draw.tables import Section, heading, label_cells
-from crossin_metrics.report.entries import ALPHA
 from crossin_metrics.report.labels import COSTS
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
+from crossin_metrics.scores.significance import ALPHA
 from crossin_metrics.scores.training_seeds import QUESTIONS, ArmScore
 from crossin_metrics.text_tables import DASH, Row, Table, csv_text, percent
 
@@ -80,7 +80,7 @@ def significant(study: Study) -> set[tuple[str, str]]:
         (pair.a, metric)
         for pair in study.pairs
         for metric, test in pair.tests.items()
-        if pair.b == study.baseline and test.p_holm < ALPHA
+        if pair.b == study.baseline and test.p_holm <= ALPHA
     }
 
 

@@ -1,6 +1,6 @@
 """Do the intervals over questions and seeds cover, do the tests keep their level? Made-up models whose truth is known.
 
-    python tests/scores/simulate_replicates.py --datasets 2000
+    python tests/scores/simulate_training_seeds.py --datasets 2000
 
 A model answers a question in each of four languages right with a chance whose log-odds are a level, plus the seed's
 effect, plus the question's (the same for all models), plus the model's own on the question; a wrong answer is often the
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from crossin_metrics.scores import score
 from crossin_metrics.scores.definitions import harmonic_mean
 from crossin_metrics.scores.per_question import question_statistics
+from crossin_metrics.scores.significance import t_quantile
 from crossin_metrics.scores.training_seeds import Arm, arm_scores, compare_arms
-from crossin_metrics.students_t import critical_value
 
 LANGUAGES = ("en", "es", "vi", "zh")
 KEYS = ("acc", "consistency", "ac3")
@@ -135,7 +135,7 @@ def unbiased_half_width(arms: Sequence[Arm], key: str) -> float:
     over_questions = max(0.0, over_questions)
     variance = over_questions + sum(part for part, _ in seeds)
     below = over_questions**2 / (arms[0].n_questions - 1) + sum(part**2 / degrees for part, degrees in seeds)
-    return critical_value(0.95, variance**2 / below) * float(np.sqrt(variance)) if variance > 0.0 else 0.0
+    return t_quantile(0.975, variance**2 / below) * float(np.sqrt(variance)) if variance > 0.0 else 0.0
 
 
 def simulate(
@@ -166,7 +166,7 @@ def simulate(
         found, compared = arm_scores(a), compare_arms(a, b)
         for i, key in enumerate(KEYS):
             one, two = found[key], compared[key]
-            alone = critical_value(0.95, n - 1) * float(a.values[key].mean(axis=1).std(ddof=1))
+            alone = t_quantile(0.975, n - 1) * float(a.values[key].mean(axis=1).std(ddof=1))
             low, high = crossed_interval(a, key, rng)
             ends = {"chosen": (one.low, one.high), "questions": (one.mean - alone, one.mean + alone)}
             ends |= {"crossed": (low, high)}
