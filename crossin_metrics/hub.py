@@ -1,8 +1,14 @@
-"""Reading from the Hugging Face hub, or its local cache, and pushing to it."""
+"""Reading from the Hugging Face hub, or its local cache, and pushing to it.
+
+A push always opens a pull request, never commits directly. The token comes from HF_TOKEN or `hf auth login` and is
+never printed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,6 +16,7 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.records import Located
 
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _REFUSED = (401, 403, 404)  # the hub knows no such repository or revision, or gives no access: the next place is asked
 
 
@@ -90,3 +97,96 @@ def _hub_offline() -> Iterator[None]:
         yield
     finally:
         datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE = before
+
+
+def check_repository(repository: str) -> None:
+    """Raise a CrossinError for what is not a repository's name on the hub."""
+    if not HUB_ID.fullmatch(repository):
+        raise CrossinError(f"{repository!r} is not a hub repository; write owner/name")
+
+
+def hub_token() -> str:
+    """Return the token of the hub.
+
+    Raises:
+        CrossinError: there is none.
+    """
+    from huggingface_hub import get_token
+    from huggingface_hub.utils import logging
+
+    logging.set_verbosity_error()  # no line for each retry: the final error is reported
+    token = get_token()
+    if not token:
+        raise CrossinError("pushing to the hub needs a token with write access: set HF_TOKEN or run `hf auth login`")
+    return str(token)
+
+
+def hub_text(repository: str, path: str) -> str:
+    """Return a text file of a model repository, "" where the repository has none.
+
+    Raises:
+        CrossinError: no token, no such repository, or the hub cannot be reached.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import EntryNotFoundError
+
+    token = hub_token()
+    try:
+        local = HfApi(token=token).hf_hub_download(repository, path)
+    except EntryNotFoundError:
+        return ""
+    except Exception as error:  # any error of the network or the client
+        raise _push_error(error, repository, token) from None
+    return Path(local).read_text(encoding="utf-8")
+
+
+def push_payload(files: Mapping[str, bytes], repository: str, *, repo_type: str, title: str) -> dict[str, Any]:
+    """Return what :func:`push` would send: repository, title, and each file's path, size and SHA-256."""
+    return {
+        "repository": repository,
+        "repo_type": repo_type,
+        "create_pr": True,
+        "commit_message": title,
+        "files": [
+            {"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in sorted(files.items())
+        ],
+    }
+
+
+def push(
+    files: Mapping[str, bytes], repository: str, *, repo_type: str, title: str, description: str | None = None
+) -> str:
+    """Open a pull request with the files and return its address.
+
+    Args:
+        files: path in the repository -> content.
+        repository: owner/name.
+        repo_type: model or dataset.
+        title, description: of the pull request.
+
+    Raises:
+        CrossinError: no token, no such repository, the hub refuses or cannot be reached, or it has these very files.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    token = hub_token()
+    try:
+        done = HfApi(token=token).create_commit(
+            repo_id=repository,
+            repo_type=repo_type,
+            operations=[CommitOperationAdd(name, content) for name, content in sorted(files.items())],
+            commit_message=title,
+            commit_description=description,
+            create_pr=True,
+        )
+    except Exception as error:  # any error of the network or the client
+        raise _push_error(error, repository, token) from None
+    if done.pr_url is None:
+        raise CrossinError(f"{repository} has these very files already; nothing to push")
+    return str(done.pr_url)
+
+
+def _push_error(error: Exception, repository: str, token: str) -> CrossinError:
+    lines = [line.strip() for line in str(error).replace(token, "***").splitlines() if line.strip()]
+    return CrossinError(f"cannot push to {repository}: {(' '.join(lines[:2]) or type(error).__name__)[:400]}")

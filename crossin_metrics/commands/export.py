@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("hf-eval-results", "every-eval-ever", "model-card")
 _EEE_REPOSITORY = "evaleval/EEE_datastore"
+_PUSHED = "Scores of https://arxiv.org/abs/2404.11932's kind, with signatures, made by crossin."
 _EPILOG = """\
 RESULTS are what `crossin score` reads. Everything is computed from the samples, with bootstrap standard errors; files
 are written below --out and nothing leaves this machine, unless --push.
@@ -91,14 +92,15 @@ def run(args: argparse.Namespace) -> int:
         write_text(args.out / path, text)
         print(args.out / path)
     if args.push:
-        from crossin_metrics.exports.push import push
+        from crossin_metrics.hub import push
 
         benchmarks = ", ".join(dict.fromkeys(record.benchmark for record in records))
         title = f"Cross-lingual consistency: {benchmarks}"
+        repository, repo_type = args.model_id, "model"
         if args.format == "every-eval-ever":
-            address = push(files, _EEE_REPOSITORY, repo_type="dataset", title=f"[Submission] {title}")
-        else:
-            address = push(files, args.model_id, title=title)
+            repository, repo_type, title = _EEE_REPOSITORY, "dataset", f"[Submission] {title}"
+        content = {path: text.encode("utf-8") for path, text in files.items()}
+        address = push(content, repository, repo_type=repo_type, title=title, description=_PUSHED)
         print(f"pull request: {address}", file=sys.stderr)
     return 0
 
@@ -154,9 +156,9 @@ def _readme(args: argparse.Namespace) -> str:
     from crossin_metrics.errors import CrossinError
 
     if args.push:
-        from crossin_metrics.exports.push import hub_readme
+        from crossin_metrics.hub import hub_text
 
-        return hub_readme(args.model_id)
+        return hub_text(args.model_id, "README.md")
     path = args.readme if args.readme is not None else args.out / "README.md"
     try:
         return str(path.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.hub import HUB_ID
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.signature import signature_of
 from crossin_metrics.scores.catalogue import SCORES
@@ -19,7 +20,6 @@ from crossin_metrics.sets.catalogue import SETS
 from crossin_metrics.signature import signature_fields, signature_line
 
 EXPORTED = tuple(key for key, score in SCORES.items() if score.kind == "score")
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DATE = re.compile(r"_(\d{4}-\d\d-\d\d)T[\d.:-]+\.jsonl")
 
 
@@ -80,8 +80,8 @@ def model_of(run: Run, given: str | None) -> str:
     if HUB_ID.fullmatch(name) and (given is not None or not Path(name).exists()):
         return name
     if given is not None:
-        raise CrossinError(f"--model-id {given!r} is no hub id; it must be owner/name")
-    raise CrossinError(f"{run.name}: its model is called {name!r}, which is no hub id; say --model-id owner/name")
+        raise CrossinError(f"--model-id {given!r} is not a hub id; write owner/name")
+    raise CrossinError(f"{run.name}: its model is called {name!r}, which is not a hub id; give --model-id owner/name")
 
 
 def make_records(

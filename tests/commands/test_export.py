@@ -112,14 +112,14 @@ def test_push_opens_a_pull_request(table: Path, tmp_path: Path, hub: CommitHub, 
 def test_push_that_fails_says_why_and_not_the_token(table: Path, tmp_path: Path, hub: CommitHub) -> None:
     push = ("hf-eval-results", table, "--out", tmp_path / "out", "--push")
     without = crossin(*push, "--model-id", "lab/lion", cwd=tmp_path, HF_ENDPOINT=hub.url)
-    assert "--push needs a token of the hub: set HF_TOKEN" in without.stderr
+    assert "needs a token with write access: set HF_TOKEN" in without.stderr
     hub.status = 403
     refused = crossin(*push, "--model-id", "lab/lion", cwd=tmp_path, HF_ENDPOINT=hub.url, HF_TOKEN=TOKEN)
     unnamed = crossin(*push, cwd=tmp_path, HF_ENDPOINT=hub.url, HF_TOKEN=TOKEN)
     assert "--push needs --model-id" in unnamed.stderr
     for done in (without, refused, unnamed):
         assert done.returncode == 2
-        assert done.stderr.startswith("crossin: --push ")
+        assert done.stderr.startswith("crossin: ")
         assert done.stderr.count("\n") == 1
         assert TOKEN not in done.stdout + done.stderr
     assert hub.commits == []
@@ -130,7 +130,7 @@ def test_push_without_a_network(table: Path, tmp_path: Path) -> None:  # the hub
     push = ("hf-eval-results", table, "--out", tmp_path / "out", "--push", "--model-id", "lab/lion")
     done = crossin(*push, cwd=tmp_path, HF_ENDPOINT="http://127.0.0.1:9", HF_TOKEN=TOKEN)
     assert done.returncode == 2
-    assert done.stderr == "crossin: --push to lab/lion: [Errno 111] Connection refused\n"
+    assert done.stderr == "crossin: cannot push to lab/lion: [Errno 111] Connection refused\n"
 
 
 def test_mistakes(table: Path, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_mistakes(table: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     model = ("--model-id", "lab/lion")
     for arguments, message in (
-        (("hf-eval-results", table), "its model is called '', which is no hub id; say --model-id owner/name"),
+        (("hf-eval-results", table), "its model is called '', which is not a hub id; give --model-id owner/name"),
         (("every-eval-ever", table, *model), "say --organization NAME"),
         (("hf-eval-results", "empty", *model), "empty: no samples_*.jsonl in this folder"),
         (("hf-eval-results", half, *model), "half.jsonl:90: not a whole JSON object"),

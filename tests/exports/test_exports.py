@@ -95,8 +95,12 @@ def test_what_is_refused() -> None:
     run = make_run()
     partial = make_run(metadata={"n_questions": 150})
     for runs, more, message in (
-        ([make_run(model_name="/home/me/checkpoint")], {}, "'/home/me/checkpoint', which is no hub id; say --model-id"),
-        ([run], {"model": "lion"}, "--model-id 'lion' is no hub id"),
+        (
+            [make_run(model_name="/home/me/checkpoint")],
+            {},
+            "'/home/me/checkpoint', which is not a hub id; give --model-id",
+        ),
+        ([run], {"model": "lion"}, "--model-id 'lion' is not a hub id"),
         ([partial], {}, r"40 of the 150 questions only \(--limit\?\).*--allow-partial"),
         ([run, make_run(1)], {}, "two runs would be one benchmark"),
         (

@@ -20,6 +20,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_folder, check_replaceable, file_sha256, read_json
+from crossin_metrics.hub import check_repository, hub_token, push, push_payload
 from crossin_metrics.sets.loading import load_file
 from crossin_metrics.sets.parallel_set import ParallelMCQ, write_parallel
 from crossin_metrics.sets.schema import Item as Row
@@ -48,7 +49,7 @@ def release(
         folder: appears whole or not at all. A release of the same build (source, model, prompts, languages) is
             replaced; anything else in it is an error.
         facts: how the set was made, see `recipes.cross_xquad.build.release_facts`: JSON types, no times, no paths.
-        push_to_hub: an existing data set repository, `owner/name`. The token comes from HF_TOKEN.
+        push_to_hub: an existing data set repository, `owner/name`. The token: see :mod:`crossin_metrics.hub`.
         dry_run: print what would be sent as JSON on standard output; send nothing.
 
     Returns:
@@ -60,9 +61,10 @@ def release(
         CrossinError: no accepted item, options that do not load back, a folder that holds something else or cannot be
             written, a bad repository name, no token, or a hub that refuses.
     """
-    from recipes.cross_xquad.publish import check_repository, payload, push
-
-    token = check_repository(push_to_hub, needs_token=not dry_run) if push_to_hub is not None else None
+    if push_to_hub is not None:  # before any work
+        check_repository(push_to_hub)
+        if not dry_run:
+            hub_token()
     facts = json.loads(json.dumps(facts, sort_keys=True))  # one order, whatever the caller's
     kept, counts = _choose(items, facts["languages"])
     data = _parallel(kept, facts["languages"])
@@ -80,12 +82,11 @@ def release(
     if push_to_hub is not None:
         files = {name: (folder / name).read_bytes() for name in sorted([*hashes, SUMS])}
         title = f"Cross-XQuAD: {len(kept)} questions in {len(data.languages)} languages ({data.hash})"
-        out["payload"] = payload(files, push_to_hub, title)
+        out["payload"] = push_payload(files, push_to_hub, repo_type="dataset", title=title)
         if dry_run:
             print(json.dumps(out["payload"], ensure_ascii=False, indent=1))
         else:
-            assert token is not None
-            out["pull_request"] = push(files, push_to_hub, title, token)
+            out["pull_request"] = push(files, push_to_hub, repo_type="dataset", title=title)
     return out
 
 
