@@ -1,4 +1,4 @@
-"""`crossin artefacts DATA_OR_TASK`: what finds the answers of a parallel set without understanding it."""
+"""`crossin artefacts DATA_OR_TASK`: shortcut baselines of a parallel set."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ the task). A set's name takes all its languages.
 
 Rules: longest and shortest option, overlap with the question, places; learned and cross-validated by passage: the
 place and the kind of option that is right most often, a linear classifier of simple features of the options. Two rules
-read the passage shallowly. --model asks a language model that is not shown the passage, nor then the question.
-Chance is the null hypothesis that each option is right with the same probability; one correction for all tests.
+read the passage shallowly. --model asks a language model without the passage, then also without the question.
+The null hypothesis is that each option is right with the same probability; all tests are corrected together.
 
 examples:
   crossin artefacts cross_xquad_spans --data_dir data/xquad --languages en,zh,vi,es
   crossin artefacts my_set.jsonl --model "$(crossin demo-model)" --limit 100 --output_dir artefacts
   crossin artefacts cross_mmlu --json
 
---output_dir holds artefacts.md, artefacts.json and the plot (extra `report`). Exit code: 0 done, whatever was found;
+--output_dir gets artefacts.md, artefacts.json and the plot (extra `report`). Exit code: 0 done, whatever was found;
 2 a mistake in the input.
 """
 
@@ -128,13 +128,11 @@ def _load(name: str, languages: str | None, data_dir: str | None) -> ParallelMCQ
 def _write(folder: Path, report: Report, as_json: str, *, plots: bool) -> None:
     """Page, JSON and plot, each whole or not at all."""
     from crossin_metrics.files import atomic_path
-    from crossin_metrics.shortcuts.render import markdown
+    from crossin_metrics.shortcuts.render import markdown, plot
 
     files: dict[str, str | bytes] = {"artefacts.json": as_json + "\n"}
     if plots:
-        from crossin_metrics.shortcuts.figure import draw
-
-        files["artefacts.svg"], files["artefacts.png"] = draw(report)
+        files["artefacts.svg"], files["artefacts.png"] = plot(report)
     files["artefacts.md"] = markdown(report, figure="artefacts.png" if plots else None)
     for name, content in files.items():
         with atomic_path(folder / name) as temporary:

@@ -1,8 +1,8 @@
 """Rules that are learned from other questions of the set: cross-validated, with a permutation test.
 
 A linear model of the options' features, fitted by ridge regression on centred features (Fisher's discriminant where
-the ridge is small), says which option of a question it holds most likely to be right. Questions on one passage are
-never in different folds. Cross-validated hits are not independent of each other, so that no binomial test holds
+the ridge is small), predicts which option of a question is right. Questions on one passage are
+never in different folds. Cross-validated hits are not independent of each other, so a binomial test is not valid
 (Noirhomme et al. 2014, doi 10.1016/j.nicl.2014.04.004); the right options are drawn anew instead, everything is fitted
 again, and the hits are compared (Ojala and Garriga 2010, JMLR 11:1833). All draws are fitted at once: only the
 right-hand side of the regression differs.
@@ -62,12 +62,12 @@ def learn(
     """Pick an option of every question by a model fitted on the other folds.
 
     Args:
-        features: `[n_questions, most options, n_features]`; what stands behind a question's last option is ignored.
+        features: `[n_questions, most options, n_features]`; entries after a question's last option are ignored.
         n_choices: options of each question `[n_questions]`.
         gold: right option of each question `[n_questions]`.
         folds: of each question `[n_questions]`, at least two different ones.
-        n_permutations: most draws of right options for the p-value. Draws end early, as Besag and Clifford (1991)
-            have it, once 20 were as good as the real ones; the p-value is valid either way.
+        n_permutations: most draws of right options for the p-value. Draws end early (Besag and Clifford 1991)
+            once 20 were as good as the real ones; the p-value is valid either way.
         seed: of the draws, and of the order of options that look the same.
     """
     rng = np.random.default_rng(seed)
@@ -89,8 +89,8 @@ def learn(
         picks = np.empty(right.shape, dtype=np.int64)
         for inside, solve in zip(members, inverse, strict=True):
             weights = (everything - chosen[inside].sum(axis=0)) @ solve  # [draws, features]
-            said = x[inside] @ weights.T + jitter[inside][:, :, None]
-            picks[inside] = said.argmax(axis=1)
+            scores = x[inside] @ weights.T + jitter[inside][:, :, None]
+            picks[inside] = scores.argmax(axis=1)
         return picks
 
     picks = fit(gold[:, None])[:, 0]

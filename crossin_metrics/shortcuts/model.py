@@ -1,7 +1,7 @@
-"""A model that is not shown the passage: what it still finds is in the question and the options.
+"""A model that does not see the passage: what it still finds is in the question and the options.
 
-Every option gets a likelihood by the existing `crossin-hf` backend, in the harness's own wording with the passage left
-out; a second time with the question left out, too.
+Every option gets a likelihood by the `crossin-hf` backend, in the harness's prompt without the passage, and a second
+time without the question.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ def passage_free_scores(
         data: the set.
         numbers: which of its questions to ask.
         model: a checkpoint folder or hub name.
-        prompt: p1 ... p5, native, or a prompt file; its piece for the passage is not used.
+        prompt: p1 ... p5, native, or a prompt file; its text for the passage is not used.
         model_args: as `--model_args` of `crossin eval --model crossin-hf`.
 
     Returns:
-        Rule -> `[len(numbers), n_languages, most options]`, -inf behind a question's last option. Questions without a
+        Rule -> `[len(numbers), n_languages, most options]`, -inf after a question's last option. Questions without a
         passage are not asked by the rules of `SHOW_QUESTION`: -inf throughout.
 
     Raises:
         CrossinError: no such model or prompt, or a question with more options than there are letters.
     """
-    wording = resolve_prompt(prompt)
-    prompts = {code: prompt_for(wording, code) for code in data.languages}
+    resolved = resolve_prompt(prompt)
+    prompts = {code: prompt_for(resolved, code) for code in data.languages}
     import torch
     from lm_eval.api.instance import Instance
 

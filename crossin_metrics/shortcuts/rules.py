@@ -1,7 +1,7 @@
-"""The guessers that need no model: each looks at one question in one language and scores its options.
+"""Guessers without a model: each looks at one question in one language and scores its options.
 
-Ties between options are decided by SHA-256 of id, language and option, so that a rule without an opinion is a guess, on
-every machine the same one.
+Ties between options are broken by SHA-256 of id, language and option, so that a rule without a preference guesses, and
+guesses the same on every machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from crossin_metrics.shortcuts.texts import KINDS, closest_sentence, fold, kind,
 
 @dataclass(frozen=True)
 class Rule:
-    """A guesser: its name, what it does in words, whether it reads the passage, and its scores of an item's options."""
+    """A guesser: its name, its description, whether it reads the passage, and its scores of an item's options."""
 
     name: str
     says: str
@@ -47,11 +47,16 @@ RULES: tuple[Rule, ...] = (
         False,
         lambda item: [share_in(c, item.question) for c in item.choices],
     ),
-    Rule("in_passage", "an option that stands word for word in the passage", True, _in_passage),
-    Rule("passage_sentence", "most of whose tokens are in the sentence closest to the question", True, _in_sentence),
+    Rule("in_passage", "an option found word for word in the passage", True, _in_passage),
+    Rule(
+        "passage_sentence",
+        "the option most of whose tokens are in the sentence closest to the question",
+        True,
+        _in_sentence,
+    ),
 )
 
-# Learned rules (see `learned`): name -> (what it does in words, its features of an item's options).
+# Learned rules (see `learned`): name -> (its description, its features of an item's options).
 LEARNED: dict[str, tuple[str, Callable[[Item], list[list[float]]]]] = {
     "kind": (
         "the kind of option (number, date, name, phrase) that is right most often; cross-validated",
@@ -81,7 +86,7 @@ def best(scores: Sequence[float], key: str) -> int:
 
 
 def feature_array(features: Callable[[Item], list[list[float]]], items: Sequence[Item]) -> npt.NDArray[np.float64]:
-    """Features `[n_questions, most options, n_features]`, zeros behind a question's last option."""
+    """Features `[n_questions, most options, n_features]`, zeros after a question's last option."""
     rows = [features(item) for item in items]
     most = max(map(len, rows))
     out = np.zeros((len(rows), most, len(rows[0][0])))
@@ -102,7 +107,7 @@ def _features(choices: Sequence[str]) -> list[list[float]]:
     words = [set(tokens(choice)) for choice in choices]
     out = []
     for number, choice in enumerate(choices):
-        others = set().union(*(w for n, w in enumerate(words) if n != number))
+        others = set().union(*words[:number], *words[number + 1 :])
         rank = sum(length < lengths[number] for length in lengths) / max(1, len(choices) - 1)
         out.append(
             [

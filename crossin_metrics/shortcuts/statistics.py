@@ -1,9 +1,10 @@
-"""Counts that show what a rule may live on: lengths and kinds of options, doubles, where the right ones stand."""
+"""Counts that explain shortcuts: lengths and kinds of options, duplicates, places of the right options."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def language_statistics(data: ParallelMCQ, language: str) -> dict[str, Any]:
         and `gold_shortest`: shares of questions whose right option alone is it.
         `kinds`: share of each kind among right and wrong options; `gold_alone`: share of questions whose right option
         is the only one of its kind.
-        `in_passage`: shares of right and wrong options that stand word for word in the passage (NFKC, case and white
+        `in_passage`: shares of right and wrong options found word for word in the passage (NFKC, case and white
         space folded); None without passages.
         `duplicates`: ids of questions with two options that differ in case, space, quotes and last punctuation at most
         (`options`), or that another question repeats on the same passage (`questions`).
@@ -51,16 +52,8 @@ def language_statistics(data: ParallelMCQ, language: str) -> dict[str, Any]:
     ratios = [np.log(len(g)) - np.mean([np.log(len(c)) for c in w]) for g, w in zip(gold, wrong, strict=True)]
     flat = [choice for others in wrong for choice in others]
     asked = Counter((fold(item.question), fold(item.context or "")) for item in items)
-    same = [
-        identifier
-        for identifier, item in zip(data.ids, items, strict=True)
-        if len({_bare(choice) for choice in item.choices}) < len(item.choices)
-    ]
-    again = [
-        identifier
-        for identifier, item in zip(data.ids, items, strict=True)
-        if asked[fold(item.question), fold(item.context or "")] > 1
-    ]
+    doubled = [len({_bare(choice) for choice in item.choices}) < len(item.choices) for item in items]
+    repeated = [asked[fold(item.question), fold(item.context or "")] > 1 for item in items]
     return {
         "length": {
             "gold": _spread([len(choice) for choice in gold]),
@@ -75,12 +68,15 @@ def language_statistics(data: ParallelMCQ, language: str) -> dict[str, Any]:
             "gold_alone": _share(kind(g) not in map(kind, w) for g, w in zip(gold, wrong, strict=True)),
         },
         "in_passage": _in_passage(items, gold, wrong),
-        "duplicates": {"options": same, "questions": again},
+        "duplicates": {
+            "options": list(compress(data.ids, doubled)),
+            "questions": list(compress(data.ids, repeated)),
+        },
     }
 
 
 def _bare(option: str) -> str:
-    """What makes two options one. Other signs stay: -1 and .1 are not 1."""
+    """The option without what does not tell it from another. Other signs stay: -1 and .1 are not 1."""
     return fold(option).rstrip(" .,;:!?。，；：！？…").strip("\"'“”‘’«»") or option
 
 

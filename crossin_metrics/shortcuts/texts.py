@@ -1,9 +1,9 @@
-"""What the rules see of a text: tokens, sentences, the kind of an option. Made for any script, exact for none.
+"""Tokens, sentences and the kind of an option, as the rules see them: for any script, exact for none.
 
 Known limits: words of Chinese, Japanese, Thai, Lao, Khmer and Burmese are pairs of characters; nothing is stemmed, so
-an inflected form is another token; names are told by capitals, so scripts without them (Arabic, Devanagari, Han, Thai
-...) have none; a date has a digit, a number has one or is written in Han; sentences end at their marks (in Thai, which
-has none, at spaces).
+an inflected form is another token; names are found by capitals, so scripts without them (Arabic, Devanagari, Han, Thai)
+have none; a date has a digit, a number has one or is written in Han; sentences end at their marks (in Thai, which has
+none, at spaces).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def closest_sentence(passage: str, question: str) -> str:
 
 @lru_cache(maxsize=65536)
 def kind(option: str) -> str:
-    """One of `KINDS`, told by form alone; see the module's limits."""
+    """One of `KINDS`, by form alone; see the module's limits."""
     text = " ".join(unicodedata.normalize("NFKC", option).split()).strip(" .,;:!?。，；：！？\"'“”‘’«»()[]")
     words = [word for word in re.split(r"[\s\-–—/]+", text) if any(c.isalnum() for c in word)]
     digits = any(unicodedata.category(c) == "Nd" for c in text)

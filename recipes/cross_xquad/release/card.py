@@ -9,8 +9,9 @@ from typing import Any
 
 from crossin_metrics.languages import LANGUAGES
 from crossin_metrics.sets.parallel_set import ParallelMCQ
-from crossin_metrics.shortcuts.render import escape, verdict
+from crossin_metrics.shortcuts.render import verdict
 from crossin_metrics.shortcuts.report import Report
+from crossin_metrics.text_tables import md
 from recipes.cross_xquad.checks.base import REASONS
 from recipes.cross_xquad.config import STAGES
 
@@ -165,7 +166,7 @@ def _is_xquad(facts: Mapping[str, Any]) -> bool:
 
 
 def _licence(facts: Mapping[str, Any]) -> str:
-    licence = escape(str(facts["source_licence"]))
+    licence = md(str(facts["source_licence"]))
     text = [f"**{licence}**, inherited from the source: passages, questions and right options are its texts."]
     if "-sa-" in facts["source_licence"].lower():
         text.append("It is a share-alike licence, so the whole set is under it.")
@@ -179,7 +180,7 @@ def _licence(facts: Mapping[str, Any]) -> str:
         )
     if facts.get("model_licence"):
         text.append(
-            f"The model that wrote the wrong options is under {escape(str(facts['model_licence']))}; see that licence "
+            f"The model that wrote the wrong options is under {md(str(facts['model_licence']))}; see that licence "
             "for terms on its output."
         )
     return " ".join(text)
@@ -201,7 +202,7 @@ def _stages(stages: Mapping[str, Any]) -> str:
             if key not in ("inputs", "stage", "items_sha256") and value not in ({}, None, ""):
                 shown = f"({_value(value)})" if isinstance(value, Mapping) else _value(value)
                 counts.append(f"{_words(key)} {shown}")
-        lines.append(f"- **{escape(name)}**: {'; '.join(counts) or 'no counts'}")
+        lines.append(f"- **{md(name)}**: {'; '.join(counts) or 'no counts'}")
     return "Counts after each stage:\n\n" + "\n".join(lines) if lines else ""
 
 
@@ -209,7 +210,7 @@ def _findings(findings: Mapping[str, Mapping[str, int]]) -> str:
     if not findings:
         return "No question has findings."
     rows = [
-        f"| `{code}` | {', '.join(f'{fate} {n}' for fate, n in by.items())} | {escape(REASONS.get(code, ''))} |"
+        f"| `{code}` | {', '.join(f'{fate} {n}' for fate, n in by.items())} | {md(REASONS.get(code, ''))} |"
         for code, by in findings.items()
     ]
     return "\n".join(
@@ -220,11 +221,11 @@ def _findings(findings: Mapping[str, Mapping[str, int]]) -> str:
 def _reviewers(reviewers: Mapping[str, int]) -> str:
     if not reviewers:
         return "Not reviewed yet."
-    return "Reviewers, by initials: " + ", ".join(f"{escape(name)} ({n})" for name, n in reviewers.items()) + "."
+    return "Reviewers, by initials: " + ", ".join(f"{md(name)} ({n})" for name, n in reviewers.items()) + "."
 
 
 def _words(key: str) -> str:
-    return escape(key.removeprefix("n_").replace("_", " "))
+    return md(key.removeprefix("n_").replace("_", " "))
 
 
 def _value(value: Any) -> str:
@@ -240,7 +241,7 @@ def _value(value: Any) -> str:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, int):
         return f"{value:,}"
-    return escape(str(value))
+    return md(str(value))
 
 
 _CITATION = """```bibtex
