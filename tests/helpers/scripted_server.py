@@ -1,9 +1,8 @@
-"""A real HTTP server that speaks the OpenAI interface, translates out of a small word list, and misbehaves on demand.
-
-Another world than translation is plugged in by `ScriptedServer.read` and `ScriptedServer.reply`.
+"""A real HTTP server that speaks the OpenAI interface, translates with a small word list, and misbehaves on demand.
 
 Its "translations" are nonsense of the right language, length, numbers and marks, always the same for the same text, so
-that they pass the gates and two runs can be compared. What goes wrong is scripted by a function of the request.
+they pass the gates and two runs can be compared. A function of the request scripts what goes wrong. Other tasks than
+translation are plugged in by `ScriptedServer.read` and `ScriptedServer.reply`.
 """
 
 from __future__ import annotations
@@ -110,6 +109,16 @@ def read_prompt(prompt: str) -> tuple[dict[str, str], str]:
         return {"text": text}, language.group(1)
 
 
+_CHANGES: dict[str, Callable[[str], str]] = {  # what goes wrong with a translation
+    "broken_mark": lambda text: text.replace("⟦0⟧", "⟦7⟧"),
+    "lost_mark": lambda text: text.replace("⟦0⟧", ""),
+    "empty": lambda text: "",
+    "loop": lambda text: _marks(text) + " " + _MARK.sub("", text)[:12] * (len(text) // 12),
+    "short": lambda text: _marks(text) + " " + _MARK.sub("", text)[:3],
+    "lost_number": lambda text: re.sub(r"\d\d+", "", text),
+}
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: ScriptedServer
@@ -155,63 +164,41 @@ class _Handler(BaseHTTPRequestHandler):
                 state.in_flight -= 1
 
     def _answer(self, seen: Seen, key: str, behaviour: str) -> None:
-        finish_reason = "stop"
         content = self.state.reply(seen, behaviour)
         if content is not None:
             return self._content(seen, key, content, "length" if behaviour == "truncated" else "stop")
-        translated = {}
-        if seen.language in WORDS:
-            translated = {name: fake_translation(text, seen.language) for name, text in seen.fields.items()}
-        if behaviour == "slow":
-            time.sleep(1.0)
-        elif behaviour.startswith("429"):  # 429 or 429:seconds
+        if behaviour.startswith("429"):  # 429 or 429:seconds
             after = behaviour.partition(":")[2]
             return self._send(429, '{"error": "too many"}', {"Retry-After": after} if after else None)
-        elif behaviour in ("400", "401", "500", "503"):
+        if behaviour in ("400", "401", "500", "503"):
             return self._send(int(behaviour), '{"error": {"message": "scripted"}}')
-        elif behaviour == "not_json":
-            return self._send(200, "<html>gateway</html>")
-        elif behaviour == "no_choices":
-            return self._send(200, '{"choices": []}')
-        elif behaviour == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
+        if behaviour in ("not_json", "no_choices"):
+            return self._send(200, {"not_json": "<html>gateway</html>", "no_choices": '{"choices": []}'}[behaviour])
+        if behaviour in ("reset", "half"):
+            if behaviour == "reset":
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+            else:  # the connection ends within the body
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b'{"choices": [{"mess')
             self.close_connection = True
             return None
-        elif behaviour == "half":  # the connection ends within the body
-            self.send_response(200)
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
-            self.wfile.write(b'{"choices": [{"mess')
-            self.close_connection = True
-            return None
-        elif behaviour == "wrong_language":
-            other = "Vietnamese" if seen.language == "Spanish" else "Spanish"
-            translated = {name: fake_translation(text, other) for name, text in seen.fields.items()}
-        elif behaviour == "copy":
-            translated = dict(seen.fields)
-        elif behaviour == "broken_mark":
-            translated = {name: text.replace("⟦0⟧", "⟦7⟧") for name, text in translated.items()}
-        elif behaviour == "lost_mark":
-            translated = {name: text.replace("⟦0⟧", "") for name, text in translated.items()}
-        elif behaviour == "empty":
-            translated = dict.fromkeys(seen.fields, "")
-        elif behaviour == "loop":
-            translated = {n: _marks(t) + " " + _MARK.sub("", t)[:12] * (len(t) // 12) for n, t in translated.items()}
-        elif behaviour == "short":
-            translated = {n: _marks(t) + " " + _MARK.sub("", t)[:3] for n, t in translated.items()}
-        elif behaviour == "lost_number":
-            translated = {name: re.sub(r"\d\d+", "", text) for name, text in translated.items()}
-        elif behaviour == "truncated":
-            finish_reason = "length"
-        elif behaviour == "missing_field":
+        if behaviour == "slow":
+            time.sleep(1.0)
+        change = _CHANGES.get(behaviour, lambda text: text)
+        language = {"Spanish": "Vietnamese"}.get(seen.language, "Spanish")
+        language = language if behaviour == "wrong_language" else seen.language
+        translated = {}
+        for name, text in seen.fields.items() if language in WORDS else ():
+            translated[name] = text if behaviour == "copy" else change(fake_translation(text, language))
+        if behaviour == "missing_field":
             translated.popitem()
-        else:
-            assert behaviour in ("perfect", "malformed", "truncated"), behaviour
         content = json.dumps(translated, ensure_ascii=False) if "text" not in translated else translated["text"]
         if behaviour in ("malformed", "truncated"):
             content = content[: len(content) // 2]
-        return self._content(seen, key, content, finish_reason)
+        return self._content(seen, key, content, "length" if behaviour == "truncated" else "stop")
 
     def _content(self, seen: Seen, key: str, content: str, finish_reason: str) -> None:
         with self.state.lock:

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from recipes.cross_xquad.items import Item
+from recipes.cross_xquad.review.apply import write_review
 from tests.report.test_page_in_browser import DESK
 
 ESCAPE, ENTER, TAB, CONTROL = "\ue00c", "\ue007", "\ue004", "\ue009"
@@ -19,6 +21,11 @@ KEY = (
     "{key: arguments[0], code: arguments[1], repeat: arguments[2], bubbles: true}))"
 )
 WAIT = 20.0  # seconds for a file to be downloaded
+
+
+def written(folder: Path, items: list[Item], title: str = "Review") -> Path:
+    write_review(items, folder / "review", title=title)
+    return folder / "review" / "index.html"
 
 
 class Page:
@@ -40,6 +47,11 @@ class Page:
                 break
             self.js("localStorage.clear()")
         assert self.js("return document.documentElement.dataset.ready") == "yes"
+
+    def begin(self, folder: Path, items: list[Item], **options: Any) -> None:
+        """Write the page, load it, and give initials."""
+        self.open(written(folder, items, **options))
+        self.press("ab", ENTER)
 
     def js(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossin_metrics.errors import CrossinError
-from recipes.cross_xquad.items import Finding, Item, Version
+from recipes.cross_xquad.items import Decision, Finding, Item, Version
 from recipes.cross_xquad.review.apply import apply_decisions, write_review
 from recipes.cross_xquad.review.label_studio import labelling_config, tasks
 from recipes.cross_xquad.review.page import page_data, render_page
@@ -103,12 +103,8 @@ def test_equal_items_give_equal_files_and_nothing_else_is_left(tmp_path: Path) -
     one, two = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert sorted(one) == ["index.html", "items.csv", "label_studio.json", "label_studio.xml"]
     assert one == two
-
-
-def test_no_items_give_files_that_say_so(tmp_path: Path) -> None:
-    write_review([], tmp_path, title="Nothing")
-    assert json.loads((tmp_path / "label_studio.json").read_text(encoding="utf-8")) == []
-    assert apply_decisions([], tmp_path / "none")[0] == []
+    write_review([], tmp_path / "none", title="Nothing")
+    assert json.loads((tmp_path / "none" / "label_studio.json").read_text(encoding="utf-8")) == []
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -218,14 +214,10 @@ def test_a_filled_in_table_is_applied(tmp_path: Path, delimiter: str, encoding: 
 
     (tmp_path / "ab.csv").write_bytes(filled(items, fill, delimiter).encode(encoding))
     done, remarks = apply_decisions(items, tmp_path)
-    first, third = done[0].decision, done[2].decision
-    assert first is not None
-    assert third is not None
-    assert (first.verdict, first.reviewer, first.note) == ("accept", "AB", "fine; now, with\nedits")
-    assert first.edits == {"en": {1: "=Tim"}, "es": {3: "tres"}}
-    assert (third.verdict, third.edits) == ("reject", {})
-    assert done[1].decision is None
-    assert done[3].decision is None
+    edits = {"en": {1: "=Tim"}, "es": {3: "tres"}}
+    assert done[0].decision == Decision("accept", "AB", "fine; now, with\nedits", edits, items[0].sha256())
+    assert done[2].decision == Decision("reject", "AB", "", {}, items[2].sha256())
+    assert (done[1].decision, done[3].decision) == (None, None)
     assert "1 accepted (1 with edits), 1 rejected, 0 to be rewritten, 2 undecided" in remarks[-1]
 
 
@@ -246,33 +238,35 @@ def test_a_table_that_contradicts_the_page_leaves_the_question_open(tmp_path: Pa
     assert any("AB decided differently in" in remark and "row 2" in remark for remark in remarks)
 
 
-def test_mistakes_in_a_table_name_the_row(tmp_path: Path) -> None:
-    items = make_items(1)
+def put(row: int, **cells: str) -> Callable[[list[dict[str, str]]], None]:
+    return lambda rows: rows[row].update(cells)
 
-    def message(fill: Callable[[list[dict[str, str]]], None], change: Callable[[str], str] = str) -> str:
-        (tmp_path / "ab.csv").write_text(change(filled(items, fill)), encoding="utf-8", newline="")
-        with pytest.raises(CrossinError) as caught:
-            apply_decisions(items, tmp_path)
-        assert "ab.csv" in str(caught.value)
-        return str(caught.value)
 
-    def put(row: int, **cells: str) -> Callable[[list[dict[str, str]]], None]:
-        return lambda rows: rows[row].update(cells)
+def contradict(rows: list[dict[str, str]]) -> None:
+    rows[0].update(verdict="accept", reviewer="AB")
+    rows[2].update(verdict="reject", reviewer="AB")
 
-    def contradict(rows: list[dict[str, str]]) -> None:
-        rows[0].update(verdict="accept", reviewer="AB")
-        rows[2].update(verdict="reject", reviewer="AB")
 
-    assert "row 3, id q0: verdict 'yes'" in message(put(1, verdict="yes", reviewer="AB"))
-    assert "row 2, id q0: reviewer None" in message(put(0, verdict="accept"))
-    assert "row 4, id q0: verdict 'reject', but 'accept'" in message(contradict)
-    assert "row 3, id q0: new options without a verdict" in message(put(1, new_wrong_2="x"))
-    assert "twice" in message(put(1, verdict="accept", reviewer="AB", new_wrong_2="Ana Ruiz"))
-    assert "line 1: no column verdict" in message(put(0), lambda text: text.replace("verdict", "Urteil"))
-    assert "broken table" in message(put(0), lambda text: text + '"open')
-    (tmp_path / "ab.csv").write_bytes(filled(items, put(0)).encode("utf-8").replace("¿".encode(), b"\xbf"))
-    with pytest.raises(CrossinError, match=r"line 3: not UTF-8; save the table as"):
-        apply_decisions(items, tmp_path)
+@pytest.mark.parametrize(
+    ("fill", "change", "expected"),
+    [
+        (put(1, verdict="yes", reviewer="AB"), str, "row 3, id q0: verdict 'yes'"),
+        (put(0, verdict="accept"), str, "row 2, id q0: reviewer None"),
+        (contradict, str, "row 4, id q0: verdict 'reject', but 'accept'"),
+        (put(1, new_wrong_2="x"), str, "row 3, id q0: new options without a verdict"),
+        (put(1, verdict="accept", reviewer="AB", new_wrong_2="Ana Ruiz"), str, "twice"),
+        (put(0), lambda text: text.replace("verdict", "Urteil"), "line 1: no column verdict"),
+        (put(0), lambda text: text + '"open', "broken table"),
+        (put(0), lambda text: text.replace("¿", "\udcbf"), "line 3: not UTF-8; save the table as"),
+    ],
+)
+def test_a_mistake_in_a_table_names_the_row(tmp_path: Path, fill: Any, change: Any, expected: str) -> None:
+    text = change(filled(make_items(1), fill))
+    (tmp_path / "ab.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(CrossinError) as caught:
+        apply_decisions(make_items(1), tmp_path)
+    assert "ab.csv" in str(caught.value)
+    assert expected in str(caught.value)
 
 
 # Label Studio.
@@ -310,19 +304,16 @@ def test_every_name_of_the_interface_is_in_every_task_and_unique() -> None:
 
 def test_an_export_of_label_studio_is_applied(tmp_path: Path) -> None:
     items = make_items(4)
-    said = [
+    results = [
         {"verdict": "accept", "reviewer": "cd", "es_new_3": "tres", "en_new_1": "Tom Lee"},
-        {"verdict": "redo", "note": "cut"},
+        {"verdict": "redo", "note": "cut"},  # initials given once are enough
         None,
         {"reviewer": "cd", "note": "unsure"},
     ]
-    (tmp_path / "export.json").write_text(json.dumps(export(items, said)), encoding="utf-8")
+    (tmp_path / "export.json").write_text(json.dumps(export(items, results)), encoding="utf-8")
     done, _ = apply_decisions(items, tmp_path)
-    first, second = done[0].decision, done[1].decision
-    assert first is not None
-    assert second is not None
-    assert (first.verdict, first.reviewer, first.edits) == ("accept", "CD", {"es": {3: "tres"}})
-    assert (second.verdict, second.reviewer, second.note) == ("redo", "CD", "cut")  # initials given once are enough
+    assert done[0].decision == Decision("accept", "CD", "", {"es": {3: "tres"}}, items[0].sha256())
+    assert done[1].decision == Decision("redo", "CD", "cut", {}, items[1].sha256())
     assert [one.decision for one in done[2:]] == [None, None]
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from recipes.cross_xquad.items import Item, Version
-from recipes.cross_xquad.review.apply import apply_decisions, write_review
-from tests.recipes.cross_xquad.review_browser import CONTROL, ENTER, ESCAPE, KEY, MARKS, TAB, Page
+from recipes.cross_xquad.review.apply import apply_decisions
+from tests.recipes.cross_xquad.review_browser import CONTROL, ENTER, ESCAPE, KEY, MARKS, TAB, Page, written
 from tests.recipes.cross_xquad.review_items import PAYLOAD, entry, hostile_item, make_items, write_decisions
 from tests.report.test_page_in_browser import CONTRAST, FLAGS, PHONE
 
@@ -54,11 +54,6 @@ def page(driver: tuple[Any, Path]) -> Iterator[Page]:
     assert complaints == []  # no script error, nothing that the content security policy refused
 
 
-def written(folder: Path, items: list[Item], title: str = "Review") -> Path:
-    write_review(items, folder, title=title)
-    return folder / "index.html"
-
-
 def applied(items: list[Item], folder: Path, *files: Path) -> tuple[list[Item], list[str]]:
     """Apply downloads as a user does: put into the folder of decisions."""
     folder.mkdir(exist_ok=True)
@@ -69,7 +64,7 @@ def applied(items: list[Item], folder: Path, *files: Path) -> tuple[list[Item], 
 
 def test_a_review_by_keyboard_is_saved_read_back_and_applied(page: Page, tmp_path: Path) -> None:
     items = make_items(5)
-    page.open(written(tmp_path / "review", items))
+    page.open(written(tmp_path, items))
     assert page.js("return document.getElementById('ask').open")
     page.press("ab", ENTER)
     assert page.text("#who") == "AB"
@@ -105,13 +100,13 @@ def test_a_review_by_keyboard_is_saved_read_back_and_applied(page: Page, tmp_pat
     assert done[2].decision is not None
     assert done[2].decision.note == "two answers: a, r and d are letters here"
     assert done[0].versions == items[0].versions
-    assert remarks[-1].startswith("of 5 questions 1 accepted (0 with edits), 1 rejected, 1 to be written again")
+    assert remarks[-1].startswith("of 5 questions 1 accepted (0 with edits), 1 rejected, 1 to be rewritten")
 
 
 def test_edits_are_checked_shown_and_applied(page: Page, tmp_path: Path) -> None:
     items = make_items(1)
-    page.open(written(tmp_path / "review", items))
-    page.press("ab", ENTER, "e")
+    page.begin(tmp_path, items)
+    page.press("e")
     fields = "[...document.querySelectorAll('.options textarea')]"
     labels = page.js(f"return {fields}.map((f) => f.getAttribute('aria-label'))")
     assert len(labels) == 9  # three wrong options in each of three languages: the right one has no field
@@ -146,8 +141,7 @@ def test_hostile_texts_are_shown_as_text(page: Page, tmp_path: Path) -> None:
         hostile_item(PAYLOAD),
         Item("long", 0, 0, 0, {"en": Version(whole, whole, ("Ana Ruiz", whole))}),
     ]
-    page.open(written(tmp_path / "review", items, title=PAYLOAD))
-    page.press("ab", ENTER)
+    page.begin(tmp_path, items, title=PAYLOAD)
     assert page.driver.title == PAYLOAD
     assert page.text("h1") == PAYLOAD
     for item in items:
@@ -178,8 +172,7 @@ def test_hostile_texts_are_shown_as_text(page: Page, tmp_path: Path) -> None:
 
 def test_right_to_left_scripts_run_right_to_left(page: Page, tmp_path: Path) -> None:
     items = make_items(1)
-    page.open(written(tmp_path / "review", items))
-    page.press("ab", ENTER)
+    page.begin(tmp_path, items)
     style = "return getComputedStyle(document.querySelector(arguments[0])).direction"
     for part in (".question", ".options", ".passage", ".options textarea"):
         if "textarea" in part:
@@ -200,7 +193,7 @@ def test_options_are_marked_in_passages_by_word_and_script(page: Page, tmp_path:
         "zh": Version("他说四次，共24次。", "?", ("四次", "24", "4", "无")),
         "tr": Version("İstanbul'da istanbul", "?", ("istanbul", "da", "x", "y")),
     }
-    page.open(written(tmp_path / "review", [Item("q", 0, 0, 0, versions)]))
+    page.open(written(tmp_path, [Item("q", 0, 0, 0, versions)]))
     assert page.js(MARKS, "en") == [["94", "A"], ["20-18", "B"], ["(a.b)*", "C"], ["we", "D"], ["94", "A"]]
     assert page.js(MARKS, "zh") == [["四次", "A"], ["24", "B"]]
     absent = (
@@ -214,8 +207,7 @@ def test_options_are_marked_in_passages_by_word_and_script(page: Page, tmp_path:
 
 def test_findings_stand_beside_what_they_concern(page: Page, tmp_path: Path) -> None:
     items = [hostile_item(), *make_items(2)]
-    page.open(written(tmp_path / "review", items))
-    page.press("ab", ENTER)
+    page.begin(tmp_path, items)
     assert page.text("[data-language=en] [data-option='2'] .hidden-signs") == "hidden: U+202E U+202C U+0000 U+0007"
     assert page.text("main > .findings") == f"duplicate =1 {PAYLOAD}"
     assert page.text("[data-language=en] [data-option='1'] .findings") == f"is right {PAYLOAD}"
@@ -233,8 +225,7 @@ def test_a_second_round_begins_with_what_is_open(page: Page, tmp_path: Path) -> 
     write_decisions(tmp_path / "decisions", "CD", decisions)
     decided, _ = apply_decisions(items, tmp_path / "decisions")
     again = [replace(item, decision=one.decision) for item, one in zip(items, decided, strict=True)]
-    page.open(written(tmp_path / "review", again))
-    page.press("ab", ENTER)
+    page.begin(tmp_path, again)
     assert page.place() == "q1"  # sent back and unchanged
     assert page.text("#tally").startswith("2 of 4 decided: 1 accepted, 1 rejected, 0 to redo")
     page.press("k")
@@ -246,8 +237,7 @@ def test_a_second_round_begins_with_what_is_open(page: Page, tmp_path: Path) -> 
 
 def test_filters_choose_what_is_next(page: Page, tmp_path: Path) -> None:
     items = make_items(6)
-    page.open(written(tmp_path / "review", items))
-    page.press("ab", ENTER)
+    page.begin(tmp_path, items)
     choose = (
         "const control = document.getElementById('filters').elements[arguments[0]];"
         "control.value = arguments[1]; control.dispatchEvent(new Event(arguments[2]))"
@@ -274,8 +264,7 @@ def test_filters_choose_what_is_next(page: Page, tmp_path: Path) -> None:
 
 
 def test_keys_held_down_or_of_other_alphabets(page: Page, tmp_path: Path) -> None:
-    page.open(written(tmp_path / "review", make_items(6)))
-    page.press("ab", ENTER)
+    page.begin(tmp_path, make_items(6))
     page.js(KEY, "a", "KeyA", False)
     for _ in range(3):
         page.js(KEY, "a", "KeyA", True)
@@ -292,7 +281,7 @@ def test_keys_held_down_or_of_other_alphabets(page: Page, tmp_path: Path) -> Non
 
 def test_work_is_kept_by_the_browser_and_goes_on_from_a_file(page: Page, tmp_path: Path) -> None:
     items = make_items(4)
-    path = written(tmp_path / "review", items)
+    path = written(tmp_path, items)
     page.open(path)
     page.press("ab", ENTER, "a", "r")
     page.open(path, fresh=False)
@@ -322,13 +311,12 @@ def test_work_is_kept_by_the_browser_and_goes_on_from_a_file(page: Page, tmp_pat
     ("content", "words"),
     [
         ('{"format": "cross_xq', "the file is not JSON"),
-        ('{"name": "x"}', "no file of decisions"),
-        ("null", "no file of decisions"),
+        ('{"name": "x"}', "not a decisions file"),
+        ("null", "not a decisions file"),
     ],
 )
 def test_a_file_that_is_none_of_ours_is_refused(page: Page, tmp_path: Path, content: str, words: str) -> None:
-    page.open(written(tmp_path / "review", make_items(2)))
-    page.press("ab", ENTER)
+    page.begin(tmp_path, make_items(2))
     (tmp_path / "wrong.json").write_text(content, encoding="utf-8")
     page.driver.find_element("id", "load").send_keys(str(tmp_path / "wrong.json"))
     page.wait_for("Not loaded: ")
@@ -337,8 +325,7 @@ def test_a_file_that_is_none_of_ours_is_refused(page: Page, tmp_path: Path, cont
 
 def test_a_hostile_file_of_decisions_brings_in_text_only(page: Page, tmp_path: Path) -> None:
     items = make_items(3)
-    page.open(written(tmp_path / "review", items))
-    page.press("ab", ENTER)
+    page.begin(tmp_path, items)
     hostile = [
         entry(items[0], "toString", note=PAYLOAD, edits={"en": {"1": PAYLOAD, "0": "not the right one", "9": "x"}}),
         entry(items[1], "reject", note={"a": 1}, edits={"__proto__": {"1": "x"}}, languages=["en", 3, "xx"]),
@@ -356,8 +343,8 @@ def test_a_hostile_file_of_decisions_brings_in_text_only(page: Page, tmp_path: P
 
 
 def test_another_reviewer_begins_only_when_the_first_has_saved(page: Page, tmp_path: Path) -> None:
-    page.open(written(tmp_path / "review", make_items(3)))
-    page.press("ab", ENTER, "r")
+    page.begin(tmp_path, make_items(3))
+    page.press("r")
     page.js("document.getElementById('who').click()")
     page.press(CONTROL + "a", "cd", ENTER)
     assert page.text("#ask-error") == "Save the decisions of AB first."
@@ -373,8 +360,7 @@ def test_another_reviewer_begins_only_when_the_first_has_saved(page: Page, tmp_p
 
 
 def test_leaving_with_unsaved_work_asks_first(page: Page, tmp_path: Path) -> None:
-    page.open(written(tmp_path / "review", make_items(2)))
-    page.press("ab", ENTER)
+    page.begin(tmp_path, make_items(2))
     asked = (
         "const e = new Event('beforeunload', {cancelable: true}); window.dispatchEvent(e); return e.defaultPrevented"
     )
@@ -387,7 +373,7 @@ def test_leaving_with_unsaved_work_asks_first(page: Page, tmp_path: Path) -> Non
 
 def test_a_browser_that_keeps_nothing_says_so_and_saves_all_the_same(page: Page, tmp_path: Path) -> None:
     items = make_items(2)
-    path = written(tmp_path / "review", items)
+    path = written(tmp_path, items)
     refuse = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError'); }})"
     made = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": refuse})
     try:
@@ -403,7 +389,7 @@ def test_a_browser_that_keeps_nothing_says_so_and_saves_all_the_same(page: Page,
 @pytest.mark.parametrize("dark", [False, True])
 def test_contrast_names_and_width(page: Page, tmp_path: Path, dark: bool) -> None:
     items = [hostile_item(), *make_items(3)]
-    page.open(written(tmp_path / "review", items), size=PHONE, dark=dark)
+    page.open(written(tmp_path, items), size=PHONE, dark=dark)
     page.press("ab", ENTER, "j", "j", "e")
     background, contrast = page.js(CONTRAST)
     assert (background < 0.2) == dark
@@ -421,7 +407,7 @@ def test_contrast_names_and_width(page: Page, tmp_path: Path, dark: bool) -> Non
 
 
 def test_nothing_is_fetched(page: Page, tmp_path: Path) -> None:
-    path = written(tmp_path / "review", [hostile_item(), *make_items(2)])
+    path = written(tmp_path, [hostile_item(), *make_items(2)])
     page.open(path)
     page.driver.get_log("performance")
     page.driver.get(path.as_uri())
@@ -439,7 +425,7 @@ def test_a_whole_set_in_twelve_languages_stays_quick(page: Page, tmp_path: Path,
         Item(identifier, 0, 0, built.gold[n], {c: Version(*_parts(built.items[c][n])) for c in built.languages})
         for n, identifier in enumerate(built.ids)
     ]
-    path = written(tmp_path / "review", items)
+    path = written(tmp_path, items)
     assert path.stat().st_size < 12e6  # each passage stands once
     page.open(path)
     page.press("ab", ENTER)

@@ -1,16 +1,22 @@
-"""A small world of markets in four languages: XQuAD-shaped files of our own words, and a model that knows it by heart.
+"""A small world of markets in four languages: XQuAD-shaped files of our own, a model that knows it, and builds.
 
-Each passage tells of four openings (person, year, town), so that three wrong options of the right kind stand in it for
-every question. `answers` plugs into `ScriptedServer.reply` and gives them, or fails on demand.
+Each passage has four openings (person, year, town), so it has three wrong options of the right kind for every question.
+`answers` plugs into `ScriptedServer.reply` and gives them, or fails on demand.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.scripted_server import ScriptedServer, Seen
+from recipes import build_cross_xquad
+from recipes.cross_xquad.items import Item, read_items
+from tests.helpers.scripted_server import ScriptedServer, Seen, serve
+
+CORE = ["distractors", "parallel", "check"]
+STAGES = [*CORE, "review"]
 
 LANGUAGES = ("en", "zh", "vi", "es")
 KINDS = ("person", "year", "town")
@@ -161,42 +167,64 @@ def answers(seen: Seen, behaviour: str) -> str | None:
     """The content of a reply. None where the server itself misbehaves (429, reset, ...)."""
     good = perfect(seen)
     data = json.loads(seen.fields["data"])
-    if behaviour == "perfect":
-        return json.dumps(good, ensure_ascii=False)
-    if behaviour in ("malformed", "truncated"):
-        return json.dumps(good, ensure_ascii=False)[:-9]
-    if behaviour == "prose":
-        return "Sure! Here are three wrong options: Bela, Doru and Fanni."
-    if behaviour == "two":
-        return json.dumps({"wrong_1": "a", "wrong_2": "b"})
-    if behaviour == "list":
-        return json.dumps({"wrong_1": ["a"], "wrong_2": {}, "wrong_3": None})
-    if behaviour == "empty":
-        return json.dumps(good | {"wrong_2": "  "})
-    if behaviour == "nested":
-        return "[" * 100_000
-    if behaviour == "surrogate":
-        return '{"wrong_1": "\\ud800", "wrong_2": "b", "wrong_3": "c"}'
-    if behaviour == "malicious":
-        return json.dumps(dict(zip(good, EVIL, strict=True)))
-    if behaviour == "huge":
-        return json.dumps(good | {"wrong_3": "very long " * 100_000})
-    if behaviour == "answer":
-        right = data.get("right_answer") or data[f"{seen.language}_item"]["right_option"]
-        return json.dumps(good | {"wrong_1": right})
-    if behaviour == "same":
-        return json.dumps(good | {"wrong_1": good["wrong_2"]})
-    if behaviour == "swapped":
-        return json.dumps(good | {"wrong_1": good["wrong_2"], "wrong_2": good["wrong_1"]})
-    if behaviour == "yes":
-        return json.dumps(good | {"wrong_2": "yes"})
-    if behaviour == "labels":
-        return json.dumps({name: f"{'ABC'[n]}) {text}" for n, (name, text) in enumerate(good.items())})
-    if behaviour == "elsewhere":
-        return json.dumps(good | {"wrong_3": "the old lighthouse keeper"})
-    return None
+    right = data.get("right_answer") or data.get(f"{seen.language}_item", {}).get("right_option")
+    changed = {
+        "perfect": {},
+        "empty": {"wrong_2": "  "},
+        "list": {"wrong_1": ["a"], "wrong_2": {}, "wrong_3": None},
+        "malicious": dict(zip(good, EVIL, strict=True)),
+        "huge": {"wrong_3": "very long " * 100_000},
+        "answer": {"wrong_1": right},
+        "same": {"wrong_1": good["wrong_2"]},
+        "swapped": {"wrong_1": good["wrong_2"], "wrong_2": good["wrong_1"]},
+        "yes": {"wrong_2": "yes"},
+        "labels": {name: f"{'ABC'[n]}) {text}" for n, (name, text) in enumerate(good.items())},
+        "elsewhere": {"wrong_3": "the old lighthouse keeper"},
+    }
+    if behaviour in changed:
+        return json.dumps(good | changed[behaviour], ensure_ascii=False)
+    unreadable = {
+        "malformed": json.dumps(good, ensure_ascii=False)[:-9],
+        "truncated": json.dumps(good, ensure_ascii=False)[:-9],
+        "prose": "Sure! Here are three wrong options: Bela, Doru and Fanni.",
+        "two": '{"wrong_1": "a", "wrong_2": "b"}',
+        "nested": "[" * 100_000,
+        "surrogate": '{"wrong_1": "\\ud800", "wrong_2": "b", "wrong_3": "c"}',
+    }
+    return unreadable.get(behaviour)
 
 
 def server(**options: Any) -> ScriptedServer:
     """A scripted server that answers a build's prompts."""
     return ScriptedServer(read=read, reply=answers, **options)
+
+
+def flawed(seen: Seen) -> str:
+    """Bad at first for some, in both steps, so that every stage has calls to make."""
+    if seen.fields["again"]:
+        return "perfect"
+    return "answer" if seen.fields["question"].startswith(("Who", "¿Qui")) else "perfect"
+
+
+def arguments(data: Path, output: Path, base_url: str, stages: list[str] = CORE, **options: Any) -> list[str]:
+    """Command line of a build."""
+    chosen: dict[str, Any] = {
+        "data_dir": data, "output_dir": output, "model": "scripted", "licence": "Apache-2.0", "base_url": base_url,
+        "concurrency": 8, "backoff_seconds": 0.02, "patience_seconds": 5, "stages": stages, **options,
+    }  # fmt: skip
+    out: list[str] = []
+    for name, value in chosen.items():
+        out += [f"--{name}", *([str(v) for v in value] if isinstance(value, list) else [str(value)])]
+    return out
+
+
+def build(data: Path, output: Path, script: Callable[[Seen], str], **options: Any) -> ScriptedServer:
+    """Run a build against a scripted server."""
+    with serve(server(script=script)) as state:
+        assert build_cross_xquad.main(arguments(data, output, state.base_url, **options)) == 0
+    return state
+
+
+def items(output: Path, stage: str = "check") -> list[Item]:
+    """What a stage wrote."""
+    return read_items(output / stage / "items.jsonl")

@@ -1,4 +1,4 @@
-// Filters, keys and buttons, and the start. The last part of the page's script.
+// Actions: filters, keys and buttons, and the start of the page.
 
 const controls = byId("filters").elements;
 const filter = () => {
@@ -16,7 +16,7 @@ const filter = () => {
 };
 const refilter = () => {
   filter();
-  if (!view.length) say("No question fits the filter.");
+  if (!view.length) announce("No question fits the filter.");
   if (!view.includes(current) && view.length) go(view.find((index) => index > current) ?? view[0]);
   else draw();
 };
@@ -30,7 +30,7 @@ const go = (index, quiet) => {
   window.scrollTo(0, 0);
   if (!items.length) return;
   byId("place").focus({ preventScroll: true });
-  if (!quiet) say(`Question ${current + 1} of ${items.length}`);
+  if (!quiet) announce(`Question ${current + 1} of ${items.length}`);
 };
 const step = (by) => {
   filter();
@@ -39,7 +39,7 @@ const step = (by) => {
     go(next);
     return true;
   }
-  say(by > 0 ? "This is the last one of the filter." : "This is the first one of the filter.");
+  announce(by > 0 ? "This is the last one." : "This is the first one.");
   return false;
 };
 const decide = (verdict) => {
@@ -48,30 +48,30 @@ const decide = (verdict) => {
     return;
   }
   const item = items[current];
-  const wrong = verdict !== "accept" ? "" : absent(item).length ? `No version in ${absent(item).map(english).join(", ")}: reject it, or have it written again.` : firstProblem(item, recordOf(current));
+  const wrong = verdict !== "accept" ? "" : absent(item).length ? `No version in ${absent(item).map(english).join(", ")}: reject or redo.` : firstProblem(item, recordOf(current));
   if (wrong) {
     warn(`Not accepted. ${wrong}`);
     return;
   }
   warn("");
   change(current, { verdict });
-  const told = `${PAST[verdict]}: question ${current + 1}.`;
+  const done = `${PAST[verdict]}: question ${current + 1}.`;
   if (!byId("advance").checked || !step(1)) go(current, true);
   const left = items.length - decided();
-  say(`${told} ${left ? `${left} undecided.` : "Everything is decided: press s to save."}`);
+  announce(`${done} ${left ? `${left} undecided.` : "Everything is decided: press s to save."}`);
   if (!left) warn("Everything is decided. Save (s) your decisions as a file.");
 };
 const undo = () => {
   const last = history.pop();
   if (!last) {
-    say("Nothing to undo.");
+    announce("Nothing to undo.");
     return;
   }
-  // A verdict that is taken back is kept as none, so that it also counts against an older file.
+  // An undone verdict is stored as none, so that it also replaces one in an older file.
   records.set(items[last.index].sha, { ...(last.before || blank()), at: new Date().toISOString() });
   persist();
   go(last.index);
-  say(`Undone: question ${last.index + 1}.`);
+  announce(`Undone: question ${last.index + 1}.`);
 };
 const edit = () => {
   editing = !editing;
@@ -100,7 +100,7 @@ const acts = {
     byId("manual-title").focus();
   },
 };
-// On a Cyrillic, Greek or Arabic keyboard the key in the place of `a` decides as `a` does.
+// On a Cyrillic, Greek or Arabic keyboard, the key at the position of `a` acts as `a`.
 const keyOf = (event) => (/^Key[A-Z]$/.test(event.code) && !/^[a-z]$/i.test(event.key) ? event.code[3].toLowerCase() : event.key.toLowerCase());
 document.addEventListener("keydown", (event) => {
   if (document.querySelector("dialog[open]") || event.altKey || event.isComposing) return;
@@ -122,7 +122,7 @@ document.addEventListener("keydown", (event) => {
   if (typing || !Object.hasOwn(acts, key) || (!byId("keys").checked && key !== "?")) return;
   if (!items.length && key !== "?") return;
   event.preventDefault();
-  if (event.repeat && !"jk".includes(key)) return; // a key held down must not decide a hundred questions
+  if (event.repeat && !"jk".includes(key)) return; // a key held down must not decide many questions
   acts[key]();
 });
 for (const button of document.querySelectorAll("[data-act]")) {
@@ -149,20 +149,11 @@ byId("ask-form").addEventListener("submit", (event) => {
     return;
   }
   byId("ask").close();
-  if (name !== reviewer) becomes(name);
+  if (name !== reviewer) switchReviewer(name);
   go(firstOpen());
-});
-byId("theme").addEventListener("click", () => {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-  byId("theme").setAttribute("aria-pressed", String(!dark));
 });
 window.addEventListener("beforeunload", (event) => {
   if (unsaved) event.preventDefault();
-});
-window.addEventListener("storage", (event) => {
-  if (reviewer && event.key === place(reviewer)) warn("Another tab of this browser is deciding, too. Close one of them; reload to see what the other did.");
 });
 
 // Filters.
@@ -178,13 +169,13 @@ for (const code of codes) {
   box.addEventListener("change", () => {
     if (box.checked) hidden.delete(code);
     else hidden.add(code);
-    keep(place("hidden"), JSON.stringify([...hidden]));
+    store(storageKey("hidden"), JSON.stringify([...hidden]));
     draw();
   });
   byId("languages").append(make("label", {}, box, ` ${english(code)}`));
 }
 try {
-  hidden = new Set(JSON.parse(kept(place("hidden")) || "[]").filter((code) => codes.includes(code)));
+  hidden = new Set(JSON.parse(stored(storageKey("hidden")) || "[]").filter((code) => codes.includes(code)));
 } catch { /* keep all */ }
 for (const box of byId("languages").querySelectorAll("input")) box.checked = !hidden.has(box.value);
 for (const name of ["state", "reason", "language"]) controls[name].addEventListener("change", refilter);
@@ -196,8 +187,8 @@ controls.place.addEventListener("change", () => {
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 if (matchMedia("(min-width: 50rem)").matches) byId("filter-box").open = true;
 
-const name = kept("crossin-review/initials");
-if (name && INITIALS.test(name)) becomes(name);
+const name = stored("crossin-review/initials");
+if (name && INITIALS.test(name)) switchReviewer(name);
 go(firstOpen(), true);
 if (!reviewer && items.length) ask();
 document.documentElement.dataset.ready = "yes";

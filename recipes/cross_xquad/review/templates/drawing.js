@@ -1,16 +1,16 @@
-// How a question is shown. The second part of the page's script.
+// Drawing: how a question is shown.
 
-// Characters that show nothing, or turn the text around, are named beside it.
+// Invisible characters, and those that change the direction of text, are listed beside it.
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b\u202a-\u202e\u2060-\u206f\ufeff]/g;
 const hiddenTag = (text) => {
   const found = new Set([...text.matchAll(HIDDEN)].map(([c]) => `U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`));
   return found.size ? [" ", make("span", { class: "tag hidden-signs", lang: "en", dir: "ltr" }, `hidden: ${[...found].join(" ")}`)] : [];
 };
 
-// Where the options stand in a passage. Whole words first; in scripts without spaces, and where a word carries an
-// ending, any place; a number never inside a longer one.
-const sought = (text, code, passage) => {
-  if (!text.trim() || text.length > LONGEST_SOUGHT) return null;
+// Finds an option in a passage: as whole words; else, or in scripts without spaces, anywhere; but a number never inside
+// a longer one.
+const pattern = (text, code, passage) => {
+  if (!text.trim() || text.length > 2000) return null;
   const plain = text.trim().replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
   const spaced = data.languages[code] ? data.languages[code][3] : true;
   const edge = (char, words) => (/\p{N}/u.test(char) ? "\\p{N}" : words && /[\p{L}\p{M}]/u.test(char) ? "\\p{L}\\p{M}" : "");
@@ -21,12 +21,12 @@ const sought = (text, code, passage) => {
   try {
     return [within(spaced), within(false)].find((pattern) => new RegExp(pattern, "iu").test(passage)) || null;
   } catch {
-    return null; // an odd character, or too large for the engine
+    return null; // a character that the engine refuses, or too long a pattern
   }
 };
 const drawPassage = (item, code, options, node) => {
   const passage = item.v[code] ? data.passages[code][item.v[code][0]] : "";
-  const patterns = options.map((text) => sought(text, code, passage));
+  const patterns = options.map((text) => pattern(text, code, passage));
   const order = options.map((_, k) => k).filter((k) => patterns[k] !== null).sort((a, b) => options[b].length - options[a].length || (b === item.gold) - (a === item.gold));
   const parts = [];
   let end = 0;
@@ -50,7 +50,7 @@ const findingList = (item, test) => {
 const problem = (item, record, code, k) => {
   const text = newText(record, code, k);
   if (text === undefined) return "";
-  if (!text.trim()) return "Empty: write words, or the old ones.";
+  if (!text.trim()) return "Empty: write a text, or restore the old one.";
   const same = item.v[code][2].some((other, at) => at !== k && (newText(record, code, at) ?? other).trim().toLowerCase() === text.trim().toLowerCase());
   return same ? "The same as another option." : "";
 };
@@ -137,16 +137,16 @@ const draw = () => {
   if (hasEdits(record)) title.append(" ", make("span", { class: "chip" }, "edited"));
   if (!view.includes(current)) title.append(" ", make("span", { class: "chip" }, "outside the filter"));
   const parts = [title];
-  const told = [];
-  if (item.attempts > 1) told.push(`the model was asked ${item.attempts} times`);
+  const remarks = [];
+  if (item.attempts > 1) remarks.push(`the model was asked ${item.attempts} times`);
   if (item.before) {
     const { verdict, reviewer: who, note, edits, current: same } = item.before;
     const changes = Object.entries(edits).flatMap(([code, by]) => Object.entries(by).map(([k, text]) => `${english(code)} ${letter(Number(k))} “${text}”`));
-    told.push(`${same ? "decided before" : "an earlier content was decided"}: ${[PAST[verdict].toLowerCase(), ...changes].join(", ")} by ${who}${note ? ` (${note})` : ""}`);
+    remarks.push(`${same ? "decided before" : "an earlier content was decided"}: ${[PAST[verdict].toLowerCase(), ...changes].join(", ")} by ${who}${note ? ` (${note})` : ""}`);
   }
-  if (told.length) parts.push(make("p", { class: "muted" }, told.join("; ")));
+  if (remarks.length) parts.push(make("p", { class: "muted" }, remarks.join("; ")));
   parts.push(...findingList(item, ([, language]) => language === null || !(language in data.languages)));
-  const shown = onScreen();
+  const shown = shownLanguages();
   const covered = codes.filter((code) => !shown.includes(code) && item.f.some(([, language]) => language === code));
   if (covered.length) parts.push(make("p", { class: "notice" }, `Findings in languages that are off the screen: ${covered.map(english).join(", ")}.`));
   parts.push(make("div", { class: "side" }, ...shown.map((code) => versionNode(item, code))));

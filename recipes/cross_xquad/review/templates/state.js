@@ -1,17 +1,16 @@
-// What was decided, and how it is kept, loaded and saved. One of three parts of the page's script, which share a scope.
+// State: the decisions, and how they are stored, loaded and saved. The page's three scripts share one scope.
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const items = data.items;
 const codes = Object.keys(data.languages);
-const PAST = { accept: "Accepted", reject: "Rejected", redo: "To be written again" };
+const PAST = { accept: "Accepted", reject: "Rejected", redo: "To be rewritten" };
 const INITIALS = /^[\p{L}\p{N}][\p{L}\p{N}_.-]{0,15}$/u;
-const LONGEST_SOUGHT = 2000; // characters of an option that is looked for in the passage
 
 let reviewer = "";
 let records = new Map(); // hash of the content -> {verdict, note, edits, at, languages}
-let history = []; // {index, before, session}: what u takes back
-let session = 0; // counts the visits to a text field; one visit is one undo
+let history = []; // {index, before, session}, for undo
+let session = 0; // counts visits to a text field; one visit is one undo
 let current = 0;
 let view = [];
 let editing = false;
@@ -21,49 +20,49 @@ let hidden = new Set();
 const make = (tag, attributes, ...children) => {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) if (value !== undefined && value !== false) node.setAttribute(name, value);
-  node.append(...children); // strings become text nodes, whatever is in them
+  node.append(...children); // strings become text nodes, never HTML
   return node;
 };
 const letter = (k) => (k < 26 ? String.fromCharCode(65 + k) : String(k + 1));
 const english = (code) => (data.languages[code] ? data.languages[code][0] : code);
 const direction = (code) => (data.languages[code] ? data.languages[code][2] : "auto");
-const say = (text) => { byId("status").textContent = text; };
+const announce = (text) => { byId("status").textContent = text; };
 const warn = (text) => {
   byId("notice").textContent = text;
   byId("notice").hidden = !text;
 };
 const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
-// What this browser keeps. A page opened as a file may be refused storage, or have little.
-const place = (name) => `crossin-review/${data.review}/${name}`;
-const kept = (name) => {
+// The browser's storage, which a page opened as a file may not have.
+const storageKey = (name) => `crossin-review/${data.review}/${name}`;
+const stored = (name) => {
   try { return localStorage.getItem(name); } catch { return null; }
 };
-const keep = (name, text) => {
+const store = (name, text) => {
   try {
     localStorage.setItem(name, text);
     return true;
   } catch {
-    warn("This browser does not keep decisions for this page. Save (s) before you leave it, and now and then.");
+    warn("This browser does not keep decisions for this page. Save (s) often, and before you leave it.");
     return false;
   }
 };
 
 const blank = () => ({ verdict: null, note: "", edits: {}, at: "", languages: [] });
 const recordOf = (index) => records.get(items[index].sha) || blank();
-// A verdict of an earlier round on this very content stands; a question sent back and written the same again does not.
-const standing = (item) => (item.before && item.before.current && item.before.verdict !== "redo" ? item.before.verdict : null);
-const verdictOf = (index) => recordOf(index).verdict ?? standing(items[index]);
-const fileName = () => `decisions-${reviewer}-${data.review.slice(0, 8)}.json`; // a second round has another name
+// A verdict of an earlier round on this very content still counts, unless the question was sent back.
+const earlierVerdict = (item) => (item.before && item.before.current && item.before.verdict !== "redo" ? item.before.verdict : null);
+const verdictOf = (index) => recordOf(index).verdict ?? earlierVerdict(items[index]);
+const fileName = () => `decisions-${reviewer}-${data.review.slice(0, 8)}.json`; // another round has another name
 const hasEdits = (record) => Object.values(record.edits).some((by) => Object.keys(by).length);
 const newText = (record, code, k) => (record.edits[code] || {})[k];
-const onScreen = () => {
+const shownLanguages = () => {
   const shown = codes.filter((code) => !hidden.has(code));
   return shown.length ? shown : codes;
 };
 const absent = (item) => codes.filter((code) => !item.v[code]);
 
-const document_ = () => ({
+const decisionsFile = () => ({
   format: data.format,
   version: data.version,
   title: document.title,
@@ -76,23 +75,23 @@ const document_ = () => ({
 });
 const persist = () => {
   unsaved = true;
-  keep(place(reviewer || "-"), JSON.stringify(document_()));
+  store(storageKey(reviewer || "-"), JSON.stringify(decisionsFile()));
 };
 const change = (index, patch, visit) => {
   const before = records.get(items[index].sha);
   const top = history[history.length - 1];
   if (!visit || !top || top.session !== visit) history.push({ index, before, session: visit });
-  const languages = onScreen().filter((code) => items[index].v[code]);
+  const languages = shownLanguages().filter((code) => items[index].v[code]);
   records.set(items[index].sha, { ...recordOf(index), ...patch, at: new Date().toISOString(), languages });
   persist();
 };
 
-// Reading a file of decisions: any shape may come, and only ours gets in.
+// Reads a file of decisions; takes only what has the right type.
 const isText = (value) => typeof value === "string";
 const readDecisions = (text) => {
   const raw = JSON.parse(text);
   if (!raw || raw.format !== data.format || raw.version !== data.version || !Array.isArray(raw.decisions) || !INITIALS.test(raw.reviewer)) {
-    throw new Error("it is no file of decisions that this page saved");
+    throw new Error("not a decisions file of this page");
   }
   const known = new Map(items.map((item) => [item.sha, item]));
   const found = new Map();
@@ -117,23 +116,23 @@ const readDecisions = (text) => {
   return { reviewer: raw.reviewer.toUpperCase(), found, stale };
 };
 
-const becomes = (name) => {
-  const before = reviewer ? new Map() : records; // what was typed before the initials were known is theirs
+const switchReviewer = (name) => {
+  const before = reviewer ? new Map() : records; // what was decided before the initials were given is theirs
   reviewer = name;
   byId("who").textContent = name;
   byId("who").setAttribute("aria-label", `Your initials: ${name}. Change`);
-  keep("crossin-review/initials", name);
+  store("crossin-review/initials", name);
   records = before;
   history = [];
   unsaved = before.size > 0;
-  const text = kept(place(name));
+  const text = stored(storageKey(name));
   if (text) {
     try {
       const { found } = readDecisions(text);
       records = new Map([...found, ...before]);
       if (found.size) warn(`${plural(found.size, "decision")} of ${name} restored from this browser. Save (s) to have them as a file.`);
       unsaved ||= found.size > 0;
-    } catch { /* another version's leftovers */ }
+    } catch { /* of another version */ }
   }
 };
 
@@ -145,7 +144,7 @@ const load = async (file) => {
         warn(`Not loaded: the file holds decisions of ${name}, and this review is ${reviewer}'s. Change the initials first.`);
         return;
       }
-      becomes(name);
+      switchReviewer(name);
     }
     let taken = 0;
     for (const [sha, record] of found) {
@@ -158,11 +157,11 @@ const load = async (file) => {
     history = [];
     persist();
     unsaved = taken < found.size || records.size > found.size;
-    const old = stale ? ` ${plural(stale, "decision")} left out: made on contents that have changed since or are not in this review.` : "";
+    const old = stale ? ` ${plural(stale, "decision")} left out: their contents have changed since or are not in this review.` : "";
     warn(`${plural(taken, "decision")} of ${name} loaded.${old}`);
     go(firstOpen());
   } catch (error) {
-    warn(`Not loaded: ${error instanceof SyntaxError ? "the file is not JSON, it may be cut short" : error.message}.`);
+    warn(`Not loaded: ${error instanceof SyntaxError ? "the file is not JSON, it may be truncated" : error.message}.`);
   }
 };
 
@@ -171,11 +170,9 @@ const save = () => {
     ask();
     return;
   }
-  const made = new Blob([`${JSON.stringify(document_(), null, 1)}\n`], { type: "application/json" });
+  const made = new Blob([`${JSON.stringify(decisionsFile(), null, 1)}\n`], { type: "application/json" });
   const link = make("a", { href: URL.createObjectURL(made), download: fileName() });
-  document.body.append(link);
   link.click();
-  link.remove();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   unsaved = false;
   const undecided = items.length - decided();
