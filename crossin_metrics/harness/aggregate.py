@@ -1,8 +1,6 @@
-"""From the rows a harness run gathered to scores: order-free, joined on the question's id, whole questions only.
+"""From the answered rows of a harness run to scores: in any order, joined on the question's id, whole questions only.
 
-The harness hands each metric's aggregation the list of that metric's row values and nothing else, so a row value
-carries its whole row. As a number it is what the sample log should show: 1 or 0 for `acc`, for every other metric the
-index of the option picked (-1: none).
+The harness hands each metric's aggregation that metric's row values and nothing else, so every value is a whole `Row`.
 """
 
 from __future__ import annotations
@@ -10,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -40,17 +39,28 @@ class Row:
     logprobs: tuple[float, ...] | None = None
 
 
-class Answer(int):
-    """A row value: a number for the sample log, with its row for the aggregation."""
+class RowResult(dict[str, Any]):
+    """A row's results in the two forms lm-eval needs from one mapping (`lm_eval.evaluator.evaluate`, 0.4.13).
 
-    row: Row
+    lm-eval copies the mapping itself into the sample log and aggregates what `items()` yields. Only `answer` (the
+    option picked, None: no answer) and `acc` (1 or 0) mean something for a single row, so only they are logged; all
+    other scores are of whole questions in all languages, so `items()` yields a `Row` for each of them.
+    """
 
-    @classmethod
-    def of(cls, row: Row, *, right: bool) -> Answer:
-        """Wrap a row; as a number, whether it is right or which option was picked."""
-        value = cls(row.answer == row.gold if right else row.answer)
-        value.row = row
-        return value
+    def __init__(self, rows: Mapping[str, Row], metrics: Mapping[str, tuple[str, str]]) -> None:
+        """`rows`: suffix of the answers ("" or "_norm") -> row. `metrics`: see :func:`headline_metrics`."""
+        super().__init__()
+        for suffix, row in rows.items():
+            self[f"answer{suffix}"] = None if row.answer < 0 else row.answer
+            self[f"acc{suffix}"] = int(row.answer == row.gold)
+        # `x_stderr` comes right after `x`: its value replaces the "N/A" that lm-eval puts there for unknown functions.
+        self._values: dict[str, Row] = {}
+        for name, (suffix, _) in metrics.items():
+            self._values |= {name: rows[suffix], f"{name}_stderr": rows[suffix]}
+
+    def items(self) -> Any:
+        """Metric -> row, for aggregation."""
+        return self._values.items()
 
 
 def headline_metrics(formulation: str, languages: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -67,12 +77,12 @@ def headline_metrics(formulation: str, languages: Sequence[str]) -> dict[str, tu
     return metrics
 
 
-def aggregate(key: str, languages: Sequence[str]) -> Callable[[list[Answer]], float | int]:
-    """Return the aggregation of one score: a function of the rows' values, in any order."""
+def aggregate(key: str, languages: Sequence[str]) -> Callable[[Sequence[Row]], float | int]:
+    """Return the aggregation of one score: a function of the rows, in any order."""
 
-    def function(values: list[Answer]) -> float | int:
+    def function(rows: Sequence[Row]) -> float | int:
         # A score without a case to count (transfer, nothing right in English) is not a number.
-        score = _scores(_table(values, tuple(languages))).get(key, math.nan)
+        score = _scores(_whole_questions(tuple(rows), tuple(languages))).get(key, math.nan)
         return int(score) if describe(key).kind == "count" else score
 
     function.__name__ = key
@@ -81,11 +91,11 @@ def aggregate(key: str, languages: Sequence[str]) -> Callable[[list[Answer]], fl
 
 def standard_error(
     key: str, languages: Sequence[str], replicates: int, seed: int
-) -> Callable[[list[Answer]], float | str]:
+) -> Callable[[Sequence[Row]], float | str]:
     """Return the aggregation of one score's standard error: bootstrap over questions, "N/A" where there is none."""
 
-    def function(values: list[Answer]) -> float | str:
-        table = _table(values, tuple(languages))
+    def function(rows: Sequence[Row]) -> float | str:
+        table = _whole_questions(tuple(rows), tuple(languages))
         if describe(key).kind != "score" or replicates < 2 or len(table.ids) < 2:
             return "N/A"
         error = _errors(table, replicates, seed).get(key, math.nan)
@@ -129,10 +139,6 @@ def aggregate_rows(key: str, rows: Sequence[Row]) -> float:
     """Return one score of rows in any order; their languages are all that occur. NaN where the score is undefined."""
     languages = tuple(sorted({row.language for row in rows}))
     return _scores(_whole_questions(tuple(rows), languages)).get(key, math.nan)
-
-
-def _table(values: list[Answer], languages: tuple[str, ...]) -> _Table:
-    return _whole_questions(tuple(value.row for value in values), languages)
 
 
 @lru_cache(maxsize=8)

@@ -20,7 +20,7 @@ from crossin_metrics import __version__
 from crossin_metrics.answers import read_answer
 from crossin_metrics.answers.rules import random_answer
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.harness.aggregate import Answer, Row, aggregate, headline_metrics, standard_error
+from crossin_metrics.harness.aggregate import Row, RowResult, aggregate, headline_metrics, standard_error
 from crossin_metrics.harness.documents import build_documents, ordered_by_hash
 from crossin_metrics.harness.options import TaskOptions
 from crossin_metrics.scores.catalogue import describe
@@ -84,6 +84,7 @@ class ParallelMCQTask(ConfigurableTask):
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
+        _show_errors_in_one_line()
         config = {key: value for key, value in config.items() if key != "class"}
         config["fewshot_config"] = {"sampler": ParallelSampler, **(config.get("fewshot_config") or {})}
         self.options = TaskOptions.from_metadata(config["task"], config.get("metadata") or {})
@@ -166,8 +167,8 @@ class ParallelMCQTask(ConfigurableTask):
 
     # -- results --------------------------------------------------------------------------------------------------
 
-    def process_results(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
-        """Turn one row's responses into the value of every metric; see :mod:`crossin_metrics.harness.aggregate`."""
+    def process_results(self, doc: Mapping[str, Any], results: Sequence[Any]) -> RowResult:
+        """Turn one row's responses into its results."""
         order = list(doc["order"])
         logprobs: dict[str, list[float] | None] = {"": None}
         if self.options.formulation == "gen":
@@ -192,12 +193,7 @@ class ParallelMCQTask(ConfigurableTask):
             )
             for suffix, answer in answers.items()
         }
-        values: dict[str, Any] = {}
-        for name, (suffix, key) in self._metrics.items():
-            value = Answer.of(rows[suffix], right=key == "acc")
-            values[name] = value
-            values[f"{name}_stderr"] = value
-        return values
+        return RowResult(rows, self._metrics)
 
     def _read(self, doc: Mapping[str, Any], text: str, order: list[int]) -> int | None:
         position = read_answer(text, doc["options"], doc["language"])
@@ -205,13 +201,9 @@ class ParallelMCQTask(ConfigurableTask):
             position = random_answer(doc["id"], doc["language"], len(order), self.options.score_seed)
         return None if position is None else order[position]
 
-    def _aggregations(self) -> dict[str, Callable[[list[Answer]], Any]]:
-        """A function per metric, and one per `<metric>_stderr`: the harness leaves that column to us.
-
-        The harness computes its own standard error only for functions of its own list; a metric `x_stderr` that
-        comes after `x` takes the place of its "N/A".
-        """
-        table: dict[str, Callable[[list[Answer]], Any]] = {}
+    def _aggregations(self) -> dict[str, Callable[[Sequence[Row]], Any]]:
+        """A function per metric, and one per `<metric>_stderr`; see :class:`RowResult`."""
+        table: dict[str, Callable[[Sequence[Row]], Any]] = {}
         for name, (_, key) in self._metrics.items():
             table[name] = aggregate(key, self.languages)
             table[f"{name}_stderr"] = standard_error(
@@ -235,15 +227,17 @@ def _pick(logprobs: Sequence[float] | None) -> int | None:
     return max(range(len(logprobs)), key=lambda option: logprobs[option])
 
 
-def _one_line_errors(previous: Callable[..., Any]) -> Callable[..., Any]:
+def _show_errors_in_one_line() -> None:
+    """Make the process end in one line, exit code 1, on an uncaught CrossinError: `lm_eval` would print a traceback."""
+    if getattr(sys.excepthook, "of_crossin", False):
+        return
+    previous = sys.excepthook
+
     def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
         if isinstance(error, CrossinError):
             print(f"crossin: {error}", file=sys.stderr)
         else:
             previous(kind, error, trace)
 
-    return hook
-
-
-# The harness's command line would end in a traceback for a user's mistake; uncaught, ours is one line (exit code 1).
-sys.excepthook = _one_line_errors(sys.excepthook)
+    hook.of_crossin = True  # type: ignore[attr-defined]
+    sys.excepthook = hook

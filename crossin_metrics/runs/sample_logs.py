@@ -23,8 +23,9 @@ from crossin_metrics.records import json_lines
 from crossin_metrics.signature import signature_fields
 
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.jsonl(\.gz)?")
-# Keys of a logged row that hold the option this project's tasks picked, and the variant of the run each stands for.
-_PICKED = {"consistency": "", "consistency_norm": "norm"}
+# Variant of a run -> keys of a logged row of our tasks that may hold the option picked. Version 0.1 logged it under
+# the names of scores, -1 where there was no answer.
+_PICKED = {"": ("answer", "consistency"), "norm": ("answer_norm", "consistency_norm")}
 
 
 @dataclass(frozen=True)
@@ -187,17 +188,18 @@ def _own_rows(
     if likelihoods is not None and len(likelihoods) != n_choices:
         raise CrossinError(f"{where}: {len(likelihoods)} likelihoods for {n_choices} options")
     prompt = str(doc.get("prompt") or "")
-    for key, variant in _PICKED.items():
+    for variant, keys in _PICKED.items():
         logprobs = None
         if likelihoods is not None:
             # "norm" is per character of the option's text, as the harness's acc_norm
             lengths = [max(1, len(text)) if variant else 1 for text in shown]
             logprobs = tuple(likelihoods[order.index(k)] / lengths[order.index(k)] for k in range(n_choices))
-        if key in sample:
+        key = next((key for key in keys if key in sample), None)
+        if key is not None:
             answer = _picked(sample[key], n_choices, f"{where}: {key}")
         elif variant:
             continue
-        else:  # asked in one language only, the task has no consistency to log
+        else:  # version 0.1 with one language: no consistency to log
             answer = _own_answer(sample, doc, shown, order, language, logprobs)
         run = RunKey(task, *model, prompt, _variant(sample, options, variant))
         yield run, Row(identifier, language, answer, gold, n_choices, order, logprobs, place)
@@ -221,9 +223,9 @@ def _own_answer(
 
 def _picked(value: Any, n_choices: int, where: str) -> int:
     try:
-        answer = int(value)
+        answer = -1 if value is None else int(value)
     except (TypeError, ValueError):
-        raise CrossinError(f"{where} holds {value!r}, no option index") from None
+        raise CrossinError(f"{where} must be an option index, not {value!r}") from None
     if not -1 <= answer < n_choices:
         raise CrossinError(f"{where} {answer} is not among the {n_choices} choices")
     return answer

@@ -106,6 +106,9 @@ def test_scores_equal_a_recomputation_from_the_sample_log(one_process: dict[str,
     for task, samples in one_process["samples"].items():
         assert len(samples) == LIMIT
         results = one_process["results"][task]
+        values = {"answer", "acc", *(("answer_norm", "acc_norm") if task.endswith("_cf") else ())}
+        assert values == set(samples[0]["metrics"]) <= set(samples[0])
+        assert not {"consistency", "ac3", "n_questions"} & set(samples[0])
         for key, value in _recompute(samples).items():
             assert results[f"{key},none"] == pytest.approx(value, abs=1e-12), (task, key)
         assert results["n_questions,none"] == LIMIT // 4

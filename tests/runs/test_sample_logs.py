@@ -30,7 +30,7 @@ def own_row(identifier: str, language: str, order: list[int], likelihoods: list[
     }
     picked = order[max(range(4), key=likelihoods.__getitem__)]
     pairs = [[str(value), "False"] for value in likelihoods]
-    row = {"doc": doc, "filtered_resps": pairs, "filter": "none", "acc": int(picked == 2), "consistency": picked}
+    row = {"doc": doc, "filtered_resps": pairs, "filter": "none", "acc": int(picked == 2), "answer": picked}
     return row | more
 
 
@@ -64,7 +64,7 @@ def test_options_are_put_back_in_order(tmp_path: Path) -> None:
 
 
 def test_answers_by_length_are_a_run_of_their_own(tmp_path: Path) -> None:
-    rows = [row | {"consistency_norm": 1} for row in ROWS]
+    rows = [row | {"answer_norm": 1} for row in ROWS]
     plain, norm = read(log(tmp_path / "m", rows, "cross_mmlu_cf"))
     assert (plain.name, norm.name) == ("cross_mmlu_cf|m|p1", "cross_mmlu_cf|m|p1|norm")
     assert norm.answers.tolist() == [[1, 1]]
@@ -73,12 +73,15 @@ def test_answers_by_length_are_a_run_of_their_own(tmp_path: Path) -> None:
     assert norm.logprobs[0, 0].tolist() == pytest.approx(by_character)
 
 
-def test_what_the_log_says_was_picked_counts(tmp_path: Path) -> None:
-    """Generated answers are not read again: the log holds what was scored, with None as -1."""
-    words = [
-        row | {"filtered_resps": ["I pick (A)"], "consistency": pick} for row, pick in zip(ROWS, (-1, 3), strict=True)
+@pytest.mark.parametrize("key", ["answer", "consistency"])
+def test_the_logged_answer_counts(tmp_path: Path, key: str) -> None:
+    """Generated text is not parsed again; version 0.1 logged the option as `consistency`, -1 for none."""
+    picked = (None if key == "answer" else -1, 3)
+    rows = [
+        {k: v for k, v in row.items() if k != "answer"} | {"filtered_resps": ["I pick (A)"], key: pick}
+        for row, pick in zip(ROWS, picked, strict=True)
     ]
-    (run,) = read(log(tmp_path / "m", words, "cross_mmlu_gen"))
+    (run,) = read(log(tmp_path / "m", rows, "cross_mmlu_gen"))
     assert run.answers.tolist() == [[-1, 3]]
     assert run.logprobs is None
 
@@ -153,8 +156,8 @@ BELEBELE = {
     "acc": 1.0,
 }
 BROKEN = [
-    ("cross_mmlu", ROWS[0] | {"consistency": 4}, "id 'q1', language en: consistency 4 is not among the 4 choices"),
-    ("cross_mmlu", ROWS[0] | {"consistency": "x"}, "consistency holds 'x', no option index"),
+    ("cross_mmlu", ROWS[0] | {"answer": 4}, "id 'q1', language en: answer 4 is not among the 4 choices"),
+    ("cross_mmlu", ROWS[0] | {"answer": "x"}, "answer must be an option index, not 'x'"),
     ("cross_mmlu", ROWS[0] | {"filtered_resps": [["nan", "False"]] * 4}, "not a number, or none finite"),
     ("cross_mmlu", ROWS[0] | {"filtered_resps": [["-inf", "False"]] * 4}, "not a number, or none finite"),
     ("cross_mmlu", ROWS[0] | {"filtered_resps": [["-1", "False"]] * 3}, "3 likelihoods for 4 options"),
