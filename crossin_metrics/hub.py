@@ -14,26 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.records import Located
+from crossin_metrics.records import Record
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_REFUSED = (401, 403, 404)  # the hub knows no such repository or revision, or gives no access: the next place is asked
+_REFUSED = (401, 403, 404)  # no such repository or revision, or no access: the next place is asked
+_TIMEOUT = 10.0  # seconds for the one reachability request; the client's own retries take 23 s without a network
 
 
-_HUB_TIMEOUT = 10.0  # seconds for the one reachability request; the client's own retries take 23 s without a network
-
-
-def hub_rows(places: Sequence[tuple[str, str | None]], split: str, revision: str | None) -> tuple[list[Located], str]:
-    """Read raw rows from the first hub data set of `places` (repository, config or None) that has them.
+def hub_records(
+    places: Sequence[tuple[str, str | None]], split: str, revision: str | None = None
+) -> tuple[Iterator[Record], str]:
+    """Read the first hub data set of `places` (repository, config or None) that exists.
 
     One short request asks whether the hub is there, because its client's own retries take half a minute; without an
     answer only the local cache is tried. Data sets with loading scripts are refused (`trust_remote_code` is never set).
 
     Returns:
-        The rows, and the source as `hub:<repository>[/<config>]@<commit, or "cache">`.
+        The records, and the source as `hub:<repository>[/<config>]@<commit, or "cache">`.
 
     Raises:
-        CrossinError: none of the places gave the set; says why for each, and what to do instead.
+        CrossinError: none of the places has the set; gives the reason for each, and what to do instead.
     """
     import datasets
     import huggingface_hub
@@ -46,7 +46,7 @@ def hub_rows(places: Sequence[tuple[str, str | None]], split: str, revision: str
         commit: str | None = None
         if online:
             try:
-                commit = huggingface_hub.HfApi().dataset_info(repo, revision=revision, timeout=_HUB_TIMEOUT).sha
+                commit = huggingface_hub.HfApi().dataset_info(repo, revision=revision, timeout=_TIMEOUT).sha
             except Exception as error:  # which class depends on the client's transport
                 status = getattr(getattr(error, "response", None), "status_code", None)
                 if isinstance(error, HfHubHTTPError) and status in _REFUSED:
@@ -63,15 +63,25 @@ def hub_rows(places: Sequence[tuple[str, str | None]], split: str, revision: str
             continue
         commit = commit or _cached_commit(table)
         if revision is not None and not online and not commit.startswith(revision):
-            reasons.append(f"{label}: the cache has {commit}, which cannot be told to be {revision}")
+            reasons.append(f"{label}: the cache has {commit}, which may not be {revision}")
             continue
         where = f"hub:{label}@{commit}"
-        return [Located(f"{where}, row {number}", row) for number, row in enumerate(table.to_list(), 1)], where
+        return (Record(f"{where}, row {number}", row) for number, row in enumerate(table, 1)), where
     raise CrossinError(
-        f"cannot get the data from the hub or its local cache ({'; '.join(reasons)}); "
-        "put the files into a folder and name it by data_dir or CROSSIN_DATA_DIR, "
-        "or load the set once with a network and set HF_HUB_OFFLINE=1 afterwards"
+        f"cannot load the data from the hub or its local cache ({'; '.join(reasons)}); use local files instead "
+        "(data_dir or CROSSIN_DATA_DIR for a parallel set), or load the set once with a network and set "
+        "HF_HUB_OFFLINE=1 afterwards"
     )
+
+
+def hub_commit(repo: str, revision: str | None) -> str | None:
+    """The commit that a data set's revision (None: the main branch) has now; `revision` if the hub does not answer."""
+    from huggingface_hub import HfApi
+
+    try:
+        return HfApi().dataset_info(repo, revision=revision, timeout=_TIMEOUT).sha or revision
+    except Exception:  # of several HTTP libraries; loading reports it if the set really is out of reach
+        return revision
 
 
 def _cached_commit(table: Any) -> str:

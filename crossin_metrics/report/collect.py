@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.records import json_lines, numbered_lines
+from crossin_metrics.records import json_lines, text_lines
 from crossin_metrics.report.folder import MARKER
 from crossin_metrics.report.labels import Labels
 from crossin_metrics.runs.harness_families import find_family
@@ -169,9 +169,9 @@ def _has_answers(path: Path, kind: str) -> bool:
             return is_parallel(path)
         columns: Iterable[str] = ("id", "language", "gold")
         if kind == "jsonl":
-            columns = next(json_lines(path))[1].keys()
+            columns = next(json_lines(path)).value.keys()
         elif kind == "csv":
-            columns = next(csv.reader([next(numbered_lines(path))[1]]))
+            columns = next(csv.reader(text_lines(path)))
         return {"id", "language", "gold"} <= set(columns)
     except (CrossinError, csv.Error):
         return False

@@ -22,7 +22,6 @@ of this project's own mixes are read: `x2x_trans_5000` is arm x2x, 5000 samples,
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.records import open_text
+from crossin_metrics.records import csv_rows, read_text
 
 COSTS = ("tokens", "seconds", "peak_memory_gb", "trained_parameters")
 COLUMNS = ("run", "name", "base", "system", "arm", "n_samples", "translation", "tag", "seed", *COSTS)
@@ -182,7 +181,7 @@ def read_labels(path: Path) -> Labels:
             a seed without anything that tells its arm.
     """
     rows = []
-    for place, record in _yaml_rows(path) if path.suffix in (".yaml", ".yml") else _csv_rows(path):
+    for place, record in _yaml_rows(path) if path.suffix in (".yaml", ".yml") else csv_rows(path):
         unknown = [str(column) for column in record if column not in COLUMNS]
         if unknown:
             raise CrossinError(f"{place}: unknown column {', '.join(unknown)}; there are {', '.join(COLUMNS)}")
@@ -238,26 +237,12 @@ def _cost(values: dict[str, str], column: str, place: str) -> float | None:
     return number
 
 
-def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    try:
-        with open_text(path) as stream:
-            reader = csv.DictReader(stream)
-            rows = [(f"{path}:{reader.line_num}", row) for row in reader]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise CrossinError(f"{path}: broken CSV ({error})") from None
-    for place, row in rows:
-        if None in row or None in row.values():
-            raise CrossinError(f"{place}: not as many values as columns")
-    return rows
-
-
 def _yaml_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
     import yaml
 
     try:
-        with open_text(path) as stream:
-            loaded = yaml.safe_load(stream)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        loaded = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
         raise CrossinError(f"{path}: broken YAML ({' '.join(str(error).split())})") from None
     if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in loaded):
         raise CrossinError(f"{path}: must be a list of mappings, each with `run` and what is known of it")

@@ -5,8 +5,6 @@ They carry no questions: nothing is tested against them, and they are ranked onl
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
-from crossin_metrics.records import open_text
+from crossin_metrics.records import csv_rows, read_json
 from crossin_metrics.report.entries import Entry
 from crossin_metrics.report.labels import label_of_name
 from crossin_metrics.scores.catalogue import MAIN_SCORES
@@ -40,32 +38,26 @@ def read_published(given: str) -> list[Entry]:
 
 
 def _table(path: Path, benchmark: str) -> list[Entry]:
-    try:
-        with open_text(path) as stream:
-            reader = csv.DictReader(stream)
-            missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
-            if missing and not (missing == ["benchmark"] and benchmark):
-                raise CrossinError(f"{path}:1: column {', '.join(missing)} missing; it needs {', '.join(_COLUMNS)}")
-            rows = [(reader.line_num, row) for row in reader]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise CrossinError(f"{path}: broken CSV ({error})") from None
-    numbers = [[_number(row[metric], f"{path}:{line}: {metric}") for metric in MAIN_SCORES] for line, row in rows]
+    rows = list(csv_rows(path))
+    if not rows:
+        raise CrossinError(f"{path}: no rows in it")
+    missing = [column for column in _COLUMNS if column not in rows[0].value]
+    if missing and not (missing == ["benchmark"] and benchmark):
+        raise CrossinError(f"{path}, line 1: column {', '.join(missing)} missing; it needs {', '.join(_COLUMNS)}")
+    numbers = [[_number(row[metric], f"{place}: {metric}") for metric in MAIN_SCORES] for place, row in rows]
     scale = 100.0 if any(value > 1.0 for values in numbers for value in values) else 1.0
     entries = []
-    for (line, row), values in zip(rows, numbers, strict=True):
+    for (place, row), values in zip(rows, numbers, strict=True):
         scores = {metric: value / scale for metric, value in zip(MAIN_SCORES, values, strict=True)}
         if max(scores.values()) > 1.0:
-            raise CrossinError(f"{path}:{line}: a score above {scale:g}")
+            raise CrossinError(f"{place}: a score above {scale:g}")
         base, system = row["base"].strip(), row["system"].strip()
         entries.append(_entry(f"{base} {system}", row.get("benchmark") or benchmark, scores, path, base, system))
     return entries
 
 
 def _json(path: Path, benchmark: str) -> list[Entry]:
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CrossinError(f"{path}: no JSON ({error})") from None
+    loaded = read_json(path)
     benchmark = benchmark or path.stem.removeprefix("official_").removesuffix("_official")
     runs: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
     for key, values in loaded.items() if isinstance(loaded, dict) else ():

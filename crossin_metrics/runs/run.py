@@ -6,7 +6,6 @@ is an option index from 0, -1 where the model's words name no option.
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
 from crossin_metrics.runs.tables import Row, RunKey, read_table
-from crossin_metrics.records import json_lines, numbered_lines
+from crossin_metrics.records import json_lines, text_lines
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 from crossin_metrics.runs.sample_logs import LogFields, can_read, read_sample_log, settings_of
 from crossin_metrics.runs.seaeval_logs import find_logs, is_parallel, read_seaeval_log
@@ -184,32 +183,27 @@ def file_kind(path: Path) -> str:
     """
     try:
         with path.open("rb") as raw:
-            magic = raw.read(4)
-        if magic[:2] == b"\x1f\x8b":
-            with gzip.open(path) as raw_gzip:
-                magic = raw_gzip.read(4)
+            if raw.read(4) == b"PAR1":
+                return "parquet"
     except FileNotFoundError:
         raise CrossinError(f"{path}: no such file") from None
-    except (OSError, EOFError) as error:
-        raise CrossinError(f"{path}: cannot be read: {error}") from None
-    if magic == b"PAR1":
-        return "parquet"
-    first = next(numbered_lines(path), None)
-    if first is None:
+    except OSError as error:
+        raise CrossinError(f"{path}: cannot be read ({error.strerror or error})") from None
+    first = next((line.strip() for line in text_lines(path) if line.strip()), "")
+    if not first:
         raise CrossinError(f"{path}: empty file; was the run that wrote it stopped?")
-    if first[1].lstrip().startswith("["):
-        return "seaeval"  # the only array that is read; its reader says so of others
-    if not first[1].lstrip().startswith("{"):
+    if first.startswith("["):
+        return "seaeval"  # the only array that is read; its reader refuses others
+    if not first.startswith("{"):
         return "csv"
     if path.name.endswith("_score.json"):
         raise CrossinError(f"{path}: SeaEval's scores, not its samples; give {path.name[:-11]}.json beside it")
-    if first[1].strip() == "{" or path.name.startswith("results_"):
+    if first == "{" or path.name.startswith("results_"):
         raise CrossinError(
             f"{path}: one JSON object over many lines, not rows; of a harness run give the samples_*.jsonl beside "
             "results_*.json (run with --log_samples)"
         )
-    _, row = next(json_lines(path))
-    return "log" if "doc" in row else "jsonl"
+    return "log" if "doc" in next(json_lines(path)).value else "jsonl"
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[tuple[Path, bool]]:

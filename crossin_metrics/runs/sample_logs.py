@@ -125,8 +125,7 @@ def read_sample_log(path: Path, fields: LogFields | None = None) -> Iterator[tup
     pattern = fields.pattern()
     settings, task = settings_of(path), task_of(path)
     model, mode, options = str(settings["model"]), _mode(settings), _signed_options(settings)
-    for number, sample in json_lines(path):
-        place = f"{path}:{number}"
+    for place, sample in json_lines(path):
         try:
             doc = sample.get("doc")
             if not isinstance(doc, dict) or "filtered_resps" not in sample:
@@ -155,7 +154,7 @@ def can_read(path: Path, fields: LogFields | None = None) -> bool:
     if find_family(task) is not None or (pattern is not None and pattern.search(task)):
         return True
     first = next(json_lines(path), None)
-    return first is not None and isinstance(first[1].get("doc"), dict) and _is_own(first[1]["doc"])
+    return first is not None and isinstance(first.value.get("doc"), dict) and _is_own(first.value["doc"])
 
 
 def _is_own(doc: Mapping[str, Any]) -> bool:

@@ -8,7 +8,6 @@ one of the choices; what the model said is read by :func:`crossin_metrics.answer
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
 from crossin_metrics.runs.tables import Row, RunKey
-from crossin_metrics.records import open_text
+from crossin_metrics.records import read_json
 
 _NAME = re.compile(r"(?P<mode>.+)_p(?P<prompt>\d+)\.json(\.gz)?")
 _LABEL = re.compile(r"\(([A-Z])\)\s*")
@@ -64,7 +63,7 @@ def is_parallel(path: Path) -> bool:
     Raises:
         CrossinError: the file is no whole JSON.
     """
-    loaded = _load(path)
+    loaded = read_json(path)
     return isinstance(loaded, list) and bool(loaded) and isinstance(loaded[0], dict) and bool(_objects(loaded[0]))
 
 
@@ -103,7 +102,7 @@ def read_samples(path: Path) -> Iterator[Sample]:
         CrossinError: no whole JSON array, not of a parallel set, or a question without what it needs; the message
             names file, question and language.
     """
-    loaded = _load(path)
+    loaded = read_json(path)
     if not isinstance(loaded, list):
         raise CrossinError(f"{path}: a JSON {type(loaded).__name__}, no list of questions")
     if not loaded:
@@ -178,17 +177,3 @@ def _without_labels(choices: list[str]) -> list[str]:
     if all(m is not None and m[1] == chr(ord("A") + i) for i, m in enumerate(labels)):
         return [choice[m.end() :] for choice, m in zip(choices, labels, strict=True) if m is not None]
     return choices
-
-
-def _load(path: Path) -> Any:
-    try:
-        with open_text(path) as stream:
-            return json.load(stream)
-    except UnicodeDecodeError as error:
-        raise CrossinError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise CrossinError(
-            f"{path}:{error.lineno}: no whole JSON array ({error.msg}); the file was cut off: copy or write it again"
-        ) from None
-    except (EOFError, OSError, RecursionError) as error:
-        raise CrossinError(f"{path}: cannot be read: {error}") from None

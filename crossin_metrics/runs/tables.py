@@ -66,8 +66,7 @@ def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, Row]]:
     task = _task_of(path)
     keys: dict[tuple[Any, ...], RunKey] = {}
     languages: dict[Any, str] = {}
-    for number, record in records:
-        place = f"{path}:{number}"
+    for place, record in records:
         try:
             named = (record.get("task"), record.get("model"), record.get("mode"), record.get("prompt"))
             if named not in keys:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from crossin_metrics.errors import CrossinError
 
+DATA_DIR_VARIABLE = "CROSSIN_DATA_DIR"  # the folder of local sets, where none is given
 FORMULATIONS = {"letter": "", "cf": "_cf", "gen": "_gen"}  # formulation -> end of the task's name
 PAPER_LANGUAGES = ("en", "zh", "vi", "es")  # arXiv 2404.11932, section 4.1
 SEAEVAL_LANGUAGES = (*PAPER_LANGUAGES, "id", "ms", "fil")  # arXiv 2309.04766

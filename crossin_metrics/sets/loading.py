@@ -14,9 +14,9 @@ from importlib import import_module, resources
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.hub import hub_rows
-from crossin_metrics.records import DATA_DIR_VARIABLE, SUFFIXES, read_rows
-from crossin_metrics.sets.catalogue import SETS
+from crossin_metrics.hub import hub_records
+from crossin_metrics.records import SUFFIXES, Record, read_records
+from crossin_metrics.sets.catalogue import DATA_DIR_VARIABLE, SETS
 from crossin_metrics.sets.parallel_set import ParallelMCQ
 from crossin_metrics.sets.schema import Checked, check_rows, unique_codes
 
@@ -68,12 +68,12 @@ def load_parallel(
         raise CrossinError(f"unknown parallel set {name!r}; known: {known}, or a file in data_dir")
     if entry.packaged:
         with resources.as_file(resources.files("crossin_metrics") / "data" / f"{name}.jsonl") as path:
-            return _build(name, check_rows(read_rows(path), codes), f"packaged:{name}")
+            return _build(name, check_rows(_read(path), codes), f"packaged:{name}")
     if entry.builder is not None:
         builder = import_module(entry.builder)
         data: ParallelMCQ = builder.build(languages=codes, data_dir=folder, revision=revision, **options)
         return data
-    rows, source = hub_rows(entry.hub, "test", revision)
+    rows, source = hub_records(entry.hub, "test", revision)
     return _build(name, check_rows(rows, codes), source)
 
 
@@ -106,7 +106,14 @@ def load_file(path: str | Path, *, name: str | None = None, languages: Sequence[
     stem = path.name
     for suffix in SUFFIXES:
         stem = stem.removesuffix(suffix)
-    return _build(name or stem, check_rows(read_rows(path), languages), f"file:{path.name}")
+    return _build(name or stem, check_rows(_read(path), languages), f"file:{path.name}")
+
+
+def _read(path: Path) -> list[Record]:
+    rows = list(read_records(path, unique_keys=True))
+    if not rows:
+        raise CrossinError(f"{path}: empty; a parallel set holds one question a line")
+    return rows
 
 
 def _build(name: str, checked: Checked, source: str) -> ParallelMCQ:

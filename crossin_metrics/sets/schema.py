@@ -15,7 +15,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES, language_code
-from crossin_metrics.records import Located
+from crossin_metrics.records import Record
 
 _LABEL = re.compile(r"\(([A-Z])\)\s*")
 
@@ -40,7 +40,7 @@ class Checked:
     groups: tuple[str, ...]
 
 
-def check_rows(rows: Iterable[Located], languages: Sequence[str] | None = None) -> Checked:
+def check_rows(rows: Iterable[Record], languages: Sequence[str] | None = None) -> Checked:
     """Check raw rows and transpose them by language.
 
     Args:
@@ -126,9 +126,7 @@ def unique_codes(languages: Sequence[str]) -> tuple[str, ...]:
     return codes
 
 
-def _identifier(row: Located) -> str:
-    if not isinstance(row.value, dict):
-        raise CrossinError(f"{row.where}: {type(row.value).__name__} instead of an object with `id` and languages")
+def _identifier(row: Record) -> str:
     value = row.value.get("id")
     if isinstance(value, dict):
         raise CrossinError(

@@ -7,7 +7,6 @@ Read from raw JSON files `xquad.<language>.json` (SQuAD format) or from the hub 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.hub import hub_rows
-from crossin_metrics.records import DATA_DIR_VARIABLE, Located, read_text
-from crossin_metrics.sets.catalogue import XQUAD_LANGUAGES
+from crossin_metrics.hub import hub_records
+from crossin_metrics.records import Record, read_json
+from crossin_metrics.sets.catalogue import DATA_DIR_VARIABLE, XQUAD_LANGUAGES
 from crossin_metrics.sets.schema import unique_codes
 
 HUB_REPO, HUB_SPLIT = "google/xquad", "validation"
@@ -98,8 +97,8 @@ def load_xquad(
         source = "file:xquad"
     else:
         for code in codes or XQUAD_LANGUAGES:
-            rows, source = hub_rows([(HUB_REPO, f"xquad.{code}")], HUB_SPLIT, revision)
-            read[code] = f"hub:{HUB_REPO}/xquad.{code}", _from_hub(rows)
+            rows, source = hub_records([(HUB_REPO, f"xquad.{code}")], HUB_SPLIT, revision)
+            read[code] = f"hub:{HUB_REPO}/xquad.{code}", _from_hub(list(rows))
         source = f"hub:{HUB_REPO}@{source.rpartition('@')[2]}"
     return _align(read, source)
 
@@ -136,10 +135,7 @@ def read_squad(path: Path) -> Flat:
     Raises:
         CrossinError: missing, no JSON, another shape, or an answer that is not in its passage (file and id are named).
     """
-    try:
-        raw = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise CrossinError(f"{path}: not JSON ({error}); the file may be cut short, fetch it again") from error
+    raw = read_json(path)
     try:
         return [
             [
@@ -164,7 +160,7 @@ def read_squad(path: Path) -> Flat:
         ) from error
 
 
-def _from_hub(rows: Sequence[Located]) -> Flat:
+def _from_hub(rows: Sequence[Record]) -> Flat:
     """Restore passages (runs of equal contexts) and articles (five passages each) from the hub's flat rows."""
     passages = []
     for context, run in groupby(rows, key=lambda row: row.value["context"]):

@@ -342,7 +342,7 @@ def _task_files(one: dict[str, Any]) -> tuple[Path, ...]:
 def _xquad_files() -> tuple[Path, ...]:
     import os
 
-    from crossin_metrics.records import DATA_DIR_VARIABLE
+    from crossin_metrics.sets.catalogue import DATA_DIR_VARIABLE
     from crossin_metrics.sets.xquad import find_files
 
     place = os.environ.get(DATA_DIR_VARIABLE)

@@ -1,22 +1,16 @@
-"""Raw records out of hub sets, JSON, JSON Lines (.gz) and Parquet, each with the place it came from, for messages."""
+"""Sources of a mix: hub data sets, files and this package's own sets, and the names they go by."""
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.hub import hub_records
 from crossin_metrics.languages import LANGUAGES
-
-Record = tuple[str, dict[str, Any]]
-"""(where it stands, the record)"""
-
-SUFFIXES = (".json", ".jsonl", ".jsonl.gz", ".json.gz", ".parquet")
+from crossin_metrics.records import SUFFIXES, Record, json_lines, read_records
 
 
 def is_hub(spec: str) -> bool:
@@ -44,7 +38,7 @@ def fill(text: str, language: str) -> str:
     return text.replace("{lang}", language).replace("{language}", LANGUAGES[language].english)
 
 
-def read_records(
+def source_records(
     spec: str, *, config: str | None = None, split: str = "train", revision: str | None = None
 ) -> Iterator[Record]:
     """Read one source, record by record.
@@ -56,112 +50,18 @@ def read_records(
         revision: hub commit or tag.
 
     Raises:
-        CrossinError: unreachable, missing, of unknown format, or broken; names file and line.
+        CrossinError: unreachable, missing, of unknown format, or damaged; names file and line.
     """
-    if spec.startswith("packaged:"):
+    if is_hub(spec):
+        yield from hub_records([(spec.removeprefix("hub:"), config)], split, revision)[0]
+    elif spec.startswith("packaged:"):
         name = spec.removeprefix("packaged:")
         path = resources.files("crossin_metrics") / "data" / f"{name}.jsonl"
         if not path.is_file():
             raise CrossinError(f"no packaged set {name!r}; there are packaged:base_mini and packaged:seed_mini")
         with resources.as_file(path) as file:
-            yield from _jsonl(file)
-    elif is_hub(spec):
-        yield from _hub(spec.removeprefix("hub:"), config, split, revision)
+            yield from json_lines(file)
+    elif not Path(spec).exists():
+        raise CrossinError(f"{spec}: no such file (a hub data set is written owner/name or hub:owner/name)")
     else:
-        yield from _file(Path(spec))
-
-
-def hub_commit(spec: str, revision: str | None) -> str | None:
-    """The commit that a hub set has now, for the card; what was asked for where the hub does not say (offline)."""
-    from huggingface_hub import HfApi
-
-    try:
-        return HfApi().dataset_info(spec.removeprefix("hub:"), revision=revision).sha or revision
-    except Exception:  # of several HTTP libraries; loading tells the user if the set really is out of reach
-        return revision
-
-
-def _file(path: Path) -> Iterator[Record]:
-    if not path.is_file():
-        raise CrossinError(f"{path}: no such file (a hub data set is written owner/name or hub:owner/name)")
-    name = path.name.lower()
-    if name.endswith((".jsonl", ".jsonl.gz")):
-        yield from _jsonl(path)
-    elif name.endswith((".json", ".json.gz")):
-        yield from _json(path)
-    elif name.endswith(".parquet"):
-        yield from _parquet(path)
-    else:
-        raise CrossinError(f"{path}: unknown format; expected one of {', '.join(SUFFIXES)}")
-
-
-def _jsonl(path: Path) -> Iterator[Record]:
-    number = 0
-    try:
-        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield f"{path.name} line {number}", _mapping(json.loads(line), f"{path} line {number}")
-    except json.JSONDecodeError as error:
-        raise CrossinError(f"{path} line {number}: not valid JSON ({error.msg}, column {error.colno})") from error
-    except UnicodeDecodeError as error:
-        raise CrossinError(f"{path} line {number}: not UTF-8") from error
-    except (OSError, EOFError) as error:
-        raise CrossinError(f"{path}: cannot be read after line {number} ({error})") from error
-
-
-def _json(path: Path) -> Iterator[Record]:
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.name.endswith(".gz") else path.open(encoding="utf-8") as f:
-            content = json.load(f)
-    except json.JSONDecodeError as error:
-        raise CrossinError(f"{path} line {error.lineno}: not valid JSON ({error.msg})") from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise CrossinError(f"{path}: cannot be read ({error})") from error
-    if isinstance(content, dict):  # {"data": [...]} and the like
-        lists = [value for value in content.values() if isinstance(value, list)]
-        content = lists[0] if len(lists) == 1 else content
-    if not isinstance(content, list):
-        raise CrossinError(f"{path}: expected a JSON list of records")
-    for k, record in enumerate(content):
-        yield f"{path.name} record {k}", _mapping(record, f"{path} record {k}")
-
-
-def _parquet(path: Path) -> Iterator[Record]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    k = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=4096):
-                for record in batch.to_pylist():
-                    yield f"{path.name} row {k}", record
-                    k += 1
-    except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
-        raise CrossinError(f"{path}: not a readable Parquet file after row {k} ({_first_line(error)})") from error
-
-
-def _hub(name: str, config: str | None, split: str, revision: str | None) -> Iterator[Record]:
-    from datasets import load_dataset
-
-    try:
-        data = load_dataset(name, config, split=split, revision=revision)
-    except Exception as error:  # five libraries below raise a dozen unrelated types
-        raise CrossinError(
-            f"cannot load {name} ({config or 'default'}, {split}) from the hub: {type(error).__name__}: "
-            f"{_first_line(error)}; check the name and the connection, or give a local file"
-        ) from error
-    for k, record in enumerate(data):
-        yield f"{name} row {k}", record
-
-
-def _mapping(record: Any, where: str) -> dict[str, Any]:
-    if not isinstance(record, dict):
-        raise CrossinError(f"{where}: expected an object with named fields, found {type(record).__name__}")
-    return record
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+        yield from read_records(Path(spec))

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.hub import hub_commit
 from crossin_metrics.languages import LANGUAGES
-from recipes.mixes.readers import Record, fill, hub_commit, is_hub, per_language, read_records, source_name
+from crossin_metrics.records import SUFFIXES, Record
+from recipes.mixes.readers import fill, is_hub, per_language, source_name, source_records
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,7 +144,7 @@ def build_store(source: SourceSpec, folder: Path) -> Store:
     import pyarrow as pa
 
     if is_hub(source.spec) and "{lang" not in source.spec:
-        source = replace(source, revision=hub_commit(source.spec, source.revision))
+        source = replace(source, revision=hub_commit(source.spec.removeprefix("hub:"), source.revision))
     columns = ["id", *(f"{language}.{name}" for language in source.languages for name in COLUMNS)]
     schema = pa.schema([(column, pa.string()) for column in columns])
     digest = hashlib.sha256()
@@ -199,11 +201,11 @@ def _aligned(source: SourceSpec) -> Iterator[tuple[str, dict[str, dict[str, Any]
     """Items as (where, record per language); checks length and ids when every language has a place of its own."""
     if not per_language(source.spec, source.config, source.split):
         options = {"config": source.config, "split": source.split, "revision": source.revision}
-        for where, record in read_records(source.spec, **options):  # type: ignore[arg-type]
+        for where, record in source_records(source.spec, **options):  # type: ignore[arg-type]
             yield where, dict.fromkeys(source.languages, record)
         return
     readers = {language: _language_records(source, language) for language in source.languages}
-    end: Record = ("", {})
+    end = Record("", {})
     counts = dict.fromkeys(readers, 0)
     for records in zip_longest(*readers.values(), fillvalue=end):
         for language, place in zip(readers, records, strict=True):
@@ -225,17 +227,14 @@ def _aligned(source: SourceSpec) -> Iterator[tuple[str, dict[str, dict[str, Any]
 def _language_records(source: SourceSpec, language: str) -> Iterator[Record]:
     spec = source.spec
     if not is_hub(spec) and Path(spec).is_dir():
-        names = [f"{stem}{suffix}" for stem in (language, LANGUAGES[language].english) for suffix in _FILE_SUFFIXES]
+        names = [f"{stem}{suffix}" for stem in (language, LANGUAGES[language].english) for suffix in SUFFIXES]
         found = [Path(spec) / name for name in names if (Path(spec) / name).is_file()]
         if not found:
             raise CrossinError(f"{spec}: no file for language {language!r}; expected {Path(spec) / language}.json")
         spec = str(found[0])
     config = fill(source.config, language) if source.config else None
     split = fill(source.split, language)
-    return read_records(fill(spec, language), config=config, split=split, revision=source.revision)
-
-
-_FILE_SUFFIXES = (".json", ".jsonl", ".jsonl.gz", ".parquet")
+    return source_records(fill(spec, language), config=config, split=split, revision=source.revision)
 
 
 def _identity(source: SourceSpec, records: dict[str, dict[str, Any]], k: int, where: str) -> str:

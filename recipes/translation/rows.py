@@ -8,7 +8,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
-from recipes.mixes.readers import read_records, source_name
+from recipes.mixes.readers import source_name, source_records
 from recipes.mixes.sources import FIELDS, LICENCES
 
 
@@ -43,7 +43,7 @@ def read_source(
     """Read the rows of one language.
 
     Args:
-        spec: see `recipes.mixes.readers.read_records`.
+        spec: see `recipes.mixes.readers.source_records`.
         language: their language; a record that holds an object per language is read at this one.
         fields: our field (`id`, `instruction`, `input`, `output`) -> theirs, dotted for nested ones; "" for none.
         config, split, revision: of a hub set.
@@ -58,7 +58,7 @@ def read_source(
     seen: set[str] = set()
     licences: set[str] = set()
     mapping = dict(fields or {})
-    for position, (where, record) in enumerate(read_records(spec, config=config, split=split, revision=revision)):
+    for position, (where, record) in enumerate(source_records(spec, config=config, split=split, revision=revision)):
         if limit is not None and position >= limit:
             break
         row = Row(_id(record, mapping, position, where), _texts(record, mapping, language, where))

@@ -177,7 +177,7 @@ MISTAKES = [
     (["a/t.jsonl", "b/t.jsonl", "--keys", "acx"], "there is no score acx"),
     (["a/t.jsonl", "b/t.jsonl", "--run-a", "*x*"], "--run-a '*x*' fits no run of a/t.jsonl; it has t"),
     (["a/t.jsonl", "b/t.jsonl", "--languages", "ja"], "run t: no rows in ja"),
-    (["a/t.jsonl", "half/t.jsonl"], "half/t.jsonl:160: not a whole JSON object"),
+    (["a/t.jsonl", "half/t.jsonl"], "half/t.jsonl, line 160: not JSON"),
     (["a/t.jsonl", "nosamples"], "nosamples: no samples_*.jsonl in this folder; run the harness with --log_samples"),
     (["a/t.jsonl", "nosamples/results_1.json"], "give the samples_*.jsonl beside results_*.json"),
 ]

@@ -144,7 +144,7 @@ def test_mistakes(table: Path, tmp_path: Path) -> None:
         (("hf-eval-results", table), "its model is called '', which is not a hub id; give --model-id owner/name"),
         (("every-eval-ever", table, *model), "say --organization NAME"),
         (("hf-eval-results", "empty", *model), "empty: no samples_*.jsonl in this folder"),
-        (("hf-eval-results", half, *model), "half.jsonl:90: not a whole JSON object"),
+        (("hf-eval-results", half, *model), "half.jsonl, line 90: not JSON"),
         (("hf-eval-results", table, *model, "--run", "*x"), "--run '*x' fits no run; there are cross_mmlu"),
         (("hf-eval-results", table, *model, "--keys", "rankc"), "rankc is not defined for this run"),
         (("hf-eval-results", table, *model, "--languages", "en"), "one language only, so there is no consistency"),

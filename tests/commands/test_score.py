@@ -160,15 +160,23 @@ def test_incomplete_questions_warn_on_standard_error_only(tmp_path: Path) -> Non
 # -- mistakes ---------------------------------------------------------------------------------------------------------
 
 MISTAKES = [
-    ([TABLE[0], TABLE[1], TABLE[0]], [], "t.jsonl:3: id '0', language en of run t was read before, at"),
-    ([TABLE[0], TABLE[1] | {"gold": 2}], [], "run t, id '0': gold is 0 in en (t.jsonl:1) but 2 in zh (t.jsonl:2)"),
+    ([TABLE[0], TABLE[1], TABLE[0]], [], "t.jsonl, line 3: id '0', language en of run t was read before, at"),
+    (
+        [TABLE[0], TABLE[1] | {"gold": 2}],
+        [],
+        "run t, id '0': gold is 0 in en (t.jsonl, line 1) but 2 in zh (t.jsonl, line 2)",
+    ),
     ([TABLE[0], TABLE[1] | {"id": 9}], [], "run t: none of its 2 questions is there in all of en, zh"),
     (TABLE, ["--languages", "en,ja"], "run t: no rows in ja; it has en, sw, vi, zh"),
     (TABLE, ["--languages", "en,Elvish"], "unknown language 'Elvish'"),
     (TABLE, ["--languages", ","], "--languages: names expected"),
-    ([TABLE[0] | {"answer": 4, "n_choices": 4}], [], "t.jsonl:1: id '0', language en: answer 4 is not among the 4"),
-    ([TABLE[0] | {"language": "xx"}], [], "t.jsonl:1: id '0': unknown language 'xx'"),
-    ([{"id": 1}], [], "t.jsonl:1: columns language, gold, answer missing"),
+    (
+        [TABLE[0] | {"answer": 4, "n_choices": 4}],
+        [],
+        "t.jsonl, line 1: id '0', language en: answer 4 is not among the 4",
+    ),
+    ([TABLE[0] | {"language": "xx"}], [], "t.jsonl, line 1: id '0': unknown language 'xx'"),
+    ([{"id": 1}], [], "t.jsonl, line 1: columns language, gold, answer missing"),
     ([], [], "t.jsonl: empty file"),
     (TABLE, ["--id-field", "doc.id"], "--id-field and --language-from go together"),
     (TABLE, ["--id-field", "doc.id", "--language-from", "x_(["], "'x_([' is no regular expression: unterminated"),
@@ -194,8 +202,7 @@ def test_a_truncated_file(tmp_path: Path) -> None:
     os.truncate(path, path.stat().st_size - 10)
     done = crossin(path, "--json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"{path}:80: not a whole JSON object" in done.stderr
-    assert "79 rows before it are good" in done.stderr
+    assert f"{path}, line 80: not JSON" in done.stderr
 
 
 # -- the harness's own logs of parallel tasks -------------------------------------------------------------------------
@@ -309,7 +316,7 @@ def test_logs_of_tasks_not_known(harness: tuple[Path, dict[str, Any]]) -> None:
         done = crossin(*files, *more)
         assert (done.returncode, done.stdout) == (2, ""), more
         assert message in done.stderr
-        assert f"{files[0]}:" in done.stderr
+        assert f"{files[0]}, line" in done.stderr
 
 
 def test_a_gold_field_that_the_log_contradicts(harness: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
@@ -322,7 +329,7 @@ def test_a_gold_field_that_the_log_contradicts(harness: tuple[Path, dict[str, An
     rows[3]["acc"] = 0.0
     done = crossin(write(tmp_path / source.name, rows))
     assert done.returncode == 2
-    assert f"{source.name}:4: " in done.stderr
+    assert f"{source.name}, line 4: " in done.stderr
     assert f"the log calls the answer wrong, but option {picked} was picked" in done.stderr
 
 
@@ -345,7 +352,7 @@ def test_logs_with_missing_rows_and_other_settings(
     )
     twice = crossin(english, again)
     assert (twice.returncode, twice.stdout) == (2, "")
-    assert f"{again}:1: id 'https://example.org/0#1', language en of run " in twice.stderr
+    assert f"{again}, line 1: id 'https://example.org/0#1', language en of run " in twice.stderr
     assert "the same run given twice" in twice.stderr
 
 

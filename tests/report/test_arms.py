@@ -289,7 +289,7 @@ def test_names_that_are_wrong(runs: Path, options: dict[str, Any], said: str) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("run,arm,seed\na,x2x,first\n", "labels.csv:2: seed 'first' is no whole number"),
+        ("run,arm,seed\na,x2x,first\n", "labels.csv, line 2: seed 'first' is no whole number"),
         ("run,arm,seed\na,x2x,-1\n", "seed '-1' is no whole number"),
         ("run,seed\na,1\n", "seed 1 of no arm"),
         ("run,tokens\na,many\n", "tokens 'many' is no number"),

@@ -214,11 +214,11 @@ def test_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("run,n_samples\na,many\n", "labels.csv:2: n_samples 'many'"),
+        ("run,n_samples\na,many\n", "labels.csv, line 2: n_samples 'many'"),
         ("run,translation\na,perhaps\n", "neither yes nor no"),
         ("run,colour\na,red\n", "unknown column colour"),
         ("base\nGemma\n", "no `run`"),
-        ("run,base\na\n", "not as many values"),
+        ("run,base\na\n", "too few values"),
     ],
 )
 def test_labels_that_are_wrong(tmp_path: Path, text: str, said: str) -> None:
@@ -249,9 +249,9 @@ def test_published_rows(shared: Path) -> None:
 def test_published_files_that_are_wrong(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text("base,system,benchmark,acc,consistency,ac3\na,b,c,50,x,50\n", encoding="utf-8")
-    with pytest.raises(CrossinError, match=r"p\.csv:2: consistency: 'x'"):
+    with pytest.raises(CrossinError, match=r"p\.csv, line 2: consistency: 'x'"):
         read_published(str(path))
-    path.write_text("base,system,benchmark,acc\n", encoding="utf-8")
+    path.write_text("base,system,benchmark,acc\na,b,c,50\n", encoding="utf-8")
     with pytest.raises(CrossinError, match="column consistency, ac3 missing"):
         read_published(str(path))
     with pytest.raises(CrossinError, match="no such file"):

@@ -185,7 +185,7 @@ def test_broken_logs(tmp_path: Path, task: str, row: dict[str, Any], message: st
     good = BELEBELE if task.startswith("belebele") else ROWS[1]
     path = log(tmp_path / "m", [good, row] if task != "xnli_en" else [row], task)
     line = 1 if task == "xnli_en" else 2
-    with pytest.raises(CrossinError, match=re.escape(f"{path}:{line}: ") + ".*" + re.escape(message)):
+    with pytest.raises(CrossinError, match=re.escape(f"{path}, line {line}: ") + ".*" + re.escape(message)):
         read(path)
 
 

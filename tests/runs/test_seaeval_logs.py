@@ -84,7 +84,7 @@ def test_unanswered_rows_can_be_picked_at_random(tmp_path: Path) -> None:
     table = tmp_path / "t.jsonl"
     row = {"id": 1, "language": "en", "answer": None, "gold": 0}
     table.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    with pytest.raises(CrossinError, match=r"t\.jsonl:1: id '1', language en: no answer.*n_choices"):
+    with pytest.raises(CrossinError, match=r"t\.jsonl, line 1: id '1', language en: no answer.*n_choices"):
         read_predictions([table], unanswered="random")
 
 
@@ -163,7 +163,7 @@ def test_mistakes(tmp_path: Path, change: Any, message: str) -> None:
 def test_half_written_and_other_files(tmp_path: Path) -> None:
     path = log(place(tmp_path), [question(0), question(1)])
     path.write_text(path.read_text(encoding="utf-8")[:-30], encoding="utf-8")
-    with pytest.raises(CrossinError, match=r"zero_shot_p3\.json:\d+: no whole JSON array .*the file was cut off"):
+    with pytest.raises(CrossinError, match=r"zero_shot_p3\.json, line \d+: not JSON .*the file may be cut short"):
         read_predictions([path])
     with pytest.raises(CrossinError, match="an empty list; was the run that wrote it stopped"):
         read_predictions([log(path, [])])

@@ -157,7 +157,7 @@ def test_questions_that_lack_a_language_are_left_out_and_told(tmp_path: Path) ->
     assert run.n_incomplete == 2
     assert run.notes == (
         f"run t: 2 of 5 questions left out, not in every language: vi lacks 2, zh lacks 1; the first: "
-        f"id 'q1' ({path}:4) has no vi",
+        f"id 'q1' ({path}, line 4) has no vi",
     )
     (pair,) = read_predictions([path], ["en", "zh"])
     assert pair.ids == ("q0", "q1", "q2", "q4")
@@ -188,7 +188,7 @@ def test_words_are_read_where_there_is_no_answer(tmp_path: Path) -> None:
     assert run.answers.tolist() == [[1, -1]]
     for row in table:
         del row["choices"]
-    with pytest.raises(CrossinError, match=r"t\.csv:2: id '1', language en: text but no answer, and no choices"):
+    with pytest.raises(CrossinError, match=r"t\.csv, line 2: id '1', language en: text but no answer, and no choices"):
         read_predictions([write_csv(tmp_path / "t.csv", table)])
 
 
@@ -220,7 +220,7 @@ WRONG_ROWS = [
 @pytest.mark.parametrize(("change", "message"), WRONG_ROWS)
 def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     path = write_jsonl(tmp_path / "t.jsonl", [GOOD | {"language": "zh"}, GOOD | change])
-    with pytest.raises(CrossinError, match=re.escape(f"{path}:2: ") + ".*" + re.escape(message)):
+    with pytest.raises(CrossinError, match=re.escape(f"{path}, line 2: ") + ".*" + re.escape(message)):
         read_predictions([path])
 
 
@@ -228,17 +228,17 @@ WRONG_FILES = [
     ("", "{path}: empty file"),
     ("\n \n", "{path}: empty file"),
     ("id,language,answer,gold\n", "{path}: no rows in it"),
-    ("id,language,answer\n1,en,0\n", "{path}:2: column gold missing (it has id, language, answer)"),
-    ("id,language,answer,gold\n1,en,0\n", "{path}:2: too few values for the 4 columns"),
-    ("id,language,answer,gold\n1,en,0,1,7\n", "{path}:2: too many values for the 4 columns"),
-    ('{"id": 1, "gold": 0}\n', "{path}:1: columns language, answer missing (it has id, gold)"),
-    (json.dumps(GOOD) + "\n" + json.dumps(GOOD)[:20], "{path}:2: not a whole JSON object"),
-    (json.dumps(GOOD) + "\n[1]\n", "{path}:2: a JSON list where"),
+    ("id,language,answer\n1,en,0\n", "{path}, line 2: column gold missing (it has id, language, answer)"),
+    ("id,language,answer,gold\n1,en,0\n", "{path}, line 2: too few values for the 4 columns"),
+    ("id,language,answer,gold\n1,en,0,1,7\n", "{path}, line 2: too many values for the 4 columns"),
+    ('{"id": 1, "gold": 0}\n', "{path}, line 1: columns language, answer missing (it has id, gold)"),
+    (json.dumps(GOOD) + "\n" + json.dumps(GOOD)[:20], "{path}, line 2: not JSON"),
+    (json.dumps(GOOD) + "\n[1]\n", "{path}, line 2: expected a JSON object"),
     ("[" + json.dumps(GOOD) + "]", "{path}: a JSON array"),
     ('{\n "results": {}\n}\n', "{path}: one JSON object over many lines, not rows"),
     (b"id,language,answer,gold\n\xff\xfe,en,0,0\n", "{path}"),
     (gzip.compress(json.dumps(GOOD).encode() * 500)[:-20], "{path}"),
-    (b"PAR1 and then no more", "{path}: not a whole Parquet file"),
+    (b"PAR1 and then no more", "{path}: not a Parquet file"),
     (json.dumps(GOOD) + "\n", None),
 ]
 
@@ -258,20 +258,20 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str | bytes, message: s
 def test_how_many_rows_before_a_broken_line_are_good(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "t.jsonl", rows())
     path.write_text(path.read_text(encoding="utf-8")[:-9], encoding="utf-8")
-    with pytest.raises(CrossinError, match=r"t\.jsonl:12: not a whole JSON object .*; 11 rows before it are good"):
+    with pytest.raises(CrossinError, match=r"t\.jsonl, line 12: not JSON"):
         read_predictions([path])
 
 
 def test_a_row_given_twice(tmp_path: Path) -> None:
     table = rows()
     path = write_jsonl(tmp_path / "t.jsonl", [*table, table[4]])
-    with pytest.raises(CrossinError, match=rf"{path}:13: id 'q1', language zh of run t was read before, at {path}:5"):
+    with pytest.raises(CrossinError, match=rf"{path}, line 13: id 'q1', language zh of run t was read before, at {path}, line 5"):
         read_predictions([path])
     good = write_jsonl(tmp_path / "t.jsonl", table)
     with pytest.raises(CrossinError, match="given twice"):
         read_predictions([good, tmp_path / "." / "t.jsonl"])
     copy = write_csv(tmp_path / "t.csv", table)
-    with pytest.raises(CrossinError, match=rf"{copy}:2: .*the same run given twice"):
+    with pytest.raises(CrossinError, match=rf"{copy}, line 2: .*the same run given twice"):
         read_predictions([good, copy])
 
 
@@ -279,7 +279,7 @@ def test_rows_that_are_no_translations_of_one_question(tmp_path: Path) -> None:
     table = rows(n_choices=4)
     wrong_gold = [row | ({"gold": 3} if (row["id"], row["language"]) == ("q2", "vi") else {}) for row in table]
     path = write_jsonl(tmp_path / "t.jsonl", wrong_gold)
-    with pytest.raises(CrossinError, match=r"run t, id 'q2': gold is 2 in en \(.*:7\) but 3 in vi \(.*:9\)"):
+    with pytest.raises(CrossinError, match=r"run t, id 'q2': gold is 2 in en \(.*line 7\) but 3 in vi \(.*line 9\)"):
         read_predictions([path])
     (rest,) = read_predictions([path], skip_mismatched=True)
     assert rest.ids == ("q0", "q1", "q3")

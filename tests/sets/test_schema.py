@@ -104,7 +104,7 @@ VIOLATIONS: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], str]] = {
     "empty id": (lambda c: c[1].update(id=" "), r"line 2: `id` is ' '"),
     "id true": (lambda c: c[1].update(id=True), r"line 2: `id` is True"),
     "id is Indonesian": (lambda c: c[1].update(id=c[1]["Indonesian"]), r"line 2: `id` holds an object.*'Indonesian'"),
-    "not an object": (lambda c: c.__setitem__(1, ["q2"]), r"line 2: list instead of an object"),
+    "not an object": (lambda c: c.__setitem__(1, ["q2"]), r"line 2: expected a JSON object, found list"),
     "missing language": (
         lambda c: c[1].pop("Chinese"),
         r"line 2, id q2, language zh: missing \(it has en, id\); add it or ask",
@@ -200,7 +200,7 @@ def test_languages_asked_for_wrongly(tmp_path: Path, languages: list[str], messa
 def spoil_file(path: Path, kind: str) -> Path:
     """Make one of the files that cannot be read; returns its path."""
     whole = write(path / "whole.jsonl", rows()).read_bytes()
-    target = path / {"cut gzip": "x.jsonl.gz", "no gzip": "x.jsonl.gz"}.get(kind, "x.jsonl")
+    target = path / ("x.jsonl.gz" if kind == "cut gzip" else "x.jsonl")
     if "parquet" in kind:
         target = path / "x.parquet"
         write_parallel(load_file(path / "whole.jsonl"), target)
@@ -222,7 +222,6 @@ def spoil_file(path: Path, kind: str) -> Path:
                 "key twice": b'{"id": "q1", "en": {}, "en": {}}\n',
                 "nested": b"[" * 100_000 + b"\n",
                 "cut gzip": gzip.compress(whole)[:-20],
-                "no gzip": whole,
             }[kind]
         )
     return target
@@ -236,17 +235,16 @@ def spoil_file(path: Path, kind: str) -> Path:
         ("not utf-8", r", line 1: not UTF-8; save the file as UTF-8"),
         ("empty", r": empty; a parallel set holds one question a line"),
         ("blank", r": empty"),
-        ("key twice", r", line 1: key 'en' stands twice in one object"),
+        ("key twice", r", line 1: duplicate key 'en'"),
         ("nested", r", line 1: not JSON \(nested too deep\)"),
-        ("cut gzip", r": damaged or cut short gzip file"),
-        ("no gzip", r": damaged or cut short gzip file"),
+        ("cut gzip", r": gzip file damaged or cut short"),
         ("cut parquet", r": not a Parquet file, or cut short"),
         ("no parquet", r": not a Parquet file, or cut short"),
-        ("empty parquet", r": empty"),
+        ("empty parquet", r": not a Parquet file"),
         ("directory", r": is a directory, not a file"),
         ("missing", r": no such file"),
-        ("no array", r": must hold a JSON array"),
-        ("unknown ending", r": unknown kind of file; a parallel set ends in .jsonl"),
+        ("no array", r": expected a JSON array"),
+        ("unknown ending", r": unknown format; expected one of .jsonl"),
     ],
 )
 def test_a_file_that_cannot_be_read_gives_one_clear_message(tmp_path: Path, kind: str, message: str) -> None:

@@ -296,7 +296,7 @@ def test_other_wrong_files(tmp_path: Path) -> None:
         load_xquad(["id"], data_dir=tmp_path)
     whole = (tmp_path / "xquad.zh.json").read_text(encoding="utf-8")
     (tmp_path / "xquad.zh.json").write_text(whole[:-50], encoding="utf-8")
-    with pytest.raises(CrossinError, match=r"xquad.zh.json: not JSON .* cut short"):
+    with pytest.raises(CrossinError, match=r"xquad.zh.json, line \d+: not JSON .* cut short"):
         cross_xquad_spans(data_dir=tmp_path)
 
 

@@ -65,6 +65,7 @@ def test_unknown_set_is_one_line(repo: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     said = [line for line in done.stderr.splitlines() if line.startswith("build_mix: ")]
     assert len(said) == 1
-    assert "cannot load someone/absent" in said[0]
+    assert "cannot load the data from the hub" in said[0]
+    assert "someone/absent: " in said[0]
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "mix").exists()

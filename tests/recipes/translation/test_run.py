@@ -507,7 +507,7 @@ def test_a_dry_run_counts_and_touches_nothing(source: Path, tmp_path: Path, caps
         ('{"instruction": "a b", "output": 3}', r"line 2: output is int, not text"),
         ('{"id": "row-000", "instruction": "a b", "output": "c"}', r"line 2: id 'row-000' stands there twice"),
         ('{"instruction": "a b", "output": "\\ud800"}', r"line 2: output is not valid Unicode"),
-        ('{"instruction": ', r"line 2: not valid JSON"),
+        ('{"instruction": ', r"line 2: not JSON"),
     ],
 )
 def test_bad_rows_are_named_by_line(tmp_path: Path, line: str, words: str) -> None:
