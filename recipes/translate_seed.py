@@ -1,17 +1,16 @@
-"""Make a parallel instruction seed out of an English one.
+"""Translate an English instruction set into a parallel seed.
 
     python recipes/translate_seed.py --config recipes/configs/translate/mini_endpoint.yaml --output_dir out/mini_seed
 
 Writes into `output_dir`: seed.jsonl (rows accepted in every language), rejects.jsonl (the others, with reasons),
-report.md and report.json, config.yaml, manifest.json, and replies/ (every reply of the model). The same command goes on
-where a stopped one was.
+report.md and report.json, config.yaml, manifest.json, and replies/ (every reply of the model). Rerun the same command
+to resume a stopped run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +29,7 @@ PROG = "translate_seed.py"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the recipe; 0 when every row was answered, 1 when some requests were given up and should be asked again."""
+    """Run the recipe; 0 if every row was answered, 1 if some requests were given up: rerun to retry them."""
     from recipes.translation.config import EngineOptions, GateOptions, SourceOptions
 
     options = parse(
@@ -43,20 +42,20 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
     """Translate, check and write; see `recipes/translation/run.py` for the steps.
 
     Returns:
-        0 done, 1 done but for some rows that were not answered, 130 stopped by the user.
+        0 done, 1 done except for unanswered rows, 130 stopped by the user.
 
     Raises:
-        CrossinError: unreadable source, unreachable or failing engine, damaged or busy store, or a failing write. The
-            replies stored so far stay.
+        CrossinError: unreadable source, unreachable or failing engine, damaged or busy store, or a failed write.
+            Stored replies are kept.
     """
     from recipes.common.text_checks import build_gates
+    from recipes.llm.store import ReplyStore
     from recipes.mixes.sources import parse_fields
-    from recipes.translation.engines import build_engine
-    from recipes.translation.estimate import estimate
+    from recipes.translation.engines.base import build_engine
     from recipes.translation.neural_gates import build_neural_gates
-    from recipes.translation.report import write_outputs
+    from recipes.translation.report import estimate, write_outputs
     from recipes.translation.rows import read_source
-    from recipes.translation.run import Translation, open_store
+    from recipes.translation.run import Translation
 
     o = source_options
     source = read_source(
@@ -70,7 +69,7 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
         limit=o.limit,
     )
     folder = Path(o.output_dir)
-    with open_store(folder, read_only=o.dry_run) as store:
+    with ReplyStore(folder / "replies", read_only=o.dry_run) as store:
         for line in store.cut:
             _say(line)
         translation = Translation(
@@ -82,7 +81,7 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
             gates=build_gates(gate_options.gates, [o.source_language, *o.languages]),
             expensive_gates=build_neural_gates(gate_options),
             mask_numbers=gate_options.mask_numbers,
-            kinds=gate_options.kinds if o.source_language == "en" else [],  # their rules read English
+            kinds=gate_options.kinds if o.source_language == "en" else [],  # their rules are for English
         )
         if o.dry_run:
             print(estimate(translation))
@@ -90,7 +89,7 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
         try:
             verdicts = translation.run(_progress)
         except KeyboardInterrupt:
-            _say(f"stopped; {len(store)} replies are stored, the same command goes on from there")
+            _say(f"stopped; {len(store)} replies are stored. Rerun the same command to resume")
             return 130
         _write_set_up(folder, source_options, engine_options, gate_options, translation)
         report = write_outputs(folder, source, translation, verdicts, engine_options.licence)
@@ -104,8 +103,8 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
         f"see {folder / 'report.md'}"
     )
     if rows["unanswered"]:
-        error = next(iter(translation.errors.values()), "not asked")
-        _say(f"run the same command again to ask for the unanswered, for instance: {error}")
+        error = next(iter(translation.errors.values()), "not sent")
+        _say(f"rerun the same command to retry the unanswered rows; an error: {error}")
     return 1 if rows["unanswered"] else 0
 
 
@@ -115,7 +114,7 @@ def _say(message: str) -> None:
 
 @contextlib.contextmanager
 def _progress(description: str, total: int, done: int) -> Any:
-    """A progress bar with rate and time left; what an earlier run did counts as done, not into the rate."""
+    """A progress bar with rate and time left; an earlier run's work counts as done but not towards the rate."""
     from tqdm import tqdm
 
     with tqdm(desc=description, total=total, initial=done, dynamic_ncols=True, mininterval=1.0) as bar:
@@ -125,27 +124,16 @@ def _progress(description: str, total: int, done: int) -> Any:
 def _write_set_up(
     folder: Path, source: SourceOptions, engine: EngineOptions, gates: GateOptions, translation: Translation
 ) -> None:
-    """Write config.yaml (the merged options) and manifest.json (versions and what the engine is)."""
-    from importlib import metadata
-
+    """Write config.yaml (the merged options) and manifest.json (versions and the engine's identity)."""
     import yaml
 
-    from crossin_metrics import __version__
-    from recipes.translation.report import writing
+    from crossin_metrics.files import write_json, write_text
+    from recipes.common.provenance import versions
 
-    versions = {"crossin": __version__, "python": sys.version.split()[0]}
-    for name in ("aiohttp", "tenacity", "lingua-language-detector", "transformers", "ctranslate2", "torch"):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
     options = {**dataclasses.asdict(source), **dataclasses.asdict(engine), **dataclasses.asdict(gates)}
-    manifest = {"versions": versions, "engine": translation.engine.identity}
-    files = {
-        "config.yaml": yaml.safe_dump(options, sort_keys=False, allow_unicode=True),
-        "manifest.json": json.dumps(manifest, ensure_ascii=False, indent=2) + "\n",
-    }
-    for name, text in files.items():
-        with writing(folder / name) as file:
-            file.write(text)
+    write_text(folder / "config.yaml", yaml.safe_dump(options, sort_keys=False, allow_unicode=True))
+    packages = ("crossin", "aiohttp", "tenacity", "lingua-language-detector", "transformers", "ctranslate2", "torch")
+    write_json(folder / "manifest.json", {"versions": versions(packages), "engine": translation.engine.identity})
 
 
 if __name__ == "__main__":

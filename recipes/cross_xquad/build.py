@@ -13,7 +13,7 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import canonical, file_sha256, write_text
 from recipes.common.stages import StageRecord, sha256_of
-from recipes.cross_xquad.calls import Caller, open_calls
+from recipes.cross_xquad.calls import Caller
 from recipes.cross_xquad.checks.base import CHECKS_VERSION
 from recipes.cross_xquad.checks.by_model import build_model_checks
 from recipes.cross_xquad.checks.within import Checker
@@ -23,6 +23,7 @@ from recipes.cross_xquad.prompts import PROMPT_VERSION
 from recipes.cross_xquad.rewriting import Rewriter
 from recipes.cross_xquad.sources import Source, load_source
 from recipes.cross_xquad.writing import write_distractors, write_parallel
+from recipes.llm.store import ReplyStore
 
 MOST_REDOS = 20  # of one item by reviewers, as a guard
 _SETTINGS = (
@@ -135,7 +136,7 @@ def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, sa
         if not build.why_stale(name):
             say(f"{name}: done before")
             continue
-        with open_calls(Path(options.calls_dir or build.folder / "calls")) as store:
+        with ReplyStore(Path(options.calls_dir or build.folder / "calls")) as store:
             for line in store.cut:
                 say(line)
             caller = Caller(model, store, proven=name != STAGES[0])

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import canonical
 from recipes.cross_xquad.config import ModelOptions
 from recipes.cross_xquad.prompts import PROMPT_VERSION, Prompt
 from recipes.llm.endpoint import OpenAIClient
-from recipes.llm.replies import GOOD_FINISH, FormatError, Reply, Request, Usage, read_reply
+from recipes.llm.replies import GOOD_FINISH, FormatError, Reply, Request, Usage, content_key, read_reply
 from recipes.llm.store import ReplyStore
 
 VLLM_BATCH = 64  # calls that a killed process loses with the in-process engine
@@ -64,8 +61,7 @@ def make_call(options: ModelOptions, prompt: Prompt, attempt: int) -> Call:
         "settings": settings,
         "attempt": attempt,
     }
-    key = hashlib.sha256(canonical(address).encode("utf-8", "surrogatepass")).hexdigest()
-    return Call(key, prompt, settings)
+    return Call(content_key(address), prompt, settings)
 
 
 class Engine(Protocol):
@@ -96,13 +92,9 @@ class EndpointEngine:
     def body(self, call: Call) -> dict[str, Any]:
         """The JSON body of a request."""
         options = self._options
-        body: dict[str, Any] = {"model": options.model, **call.sampling()}
-        body |= {"messages": call.messages} if options.api == "chat" else {"prompt": call.prompt.text + "\n\n"}
-        if options.answer_format == "json_schema":
-            schema = {"name": call.prompt.task, "strict": True, "schema": call.prompt.schema(options.max_characters)}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        body |= options.extra()
-        return {name: value for name, value in body.items() if value is not None}
+        schema = call.prompt.schema(options.max_characters) if options.answer_format == "json_schema" else None
+        text = call.prompt.text + ("" if options.api == "chat" else "\n\n")
+        return options.body(text, call.sampling(), call.prompt.task, schema)
 
 
 class VLLMEngine:
@@ -263,15 +255,3 @@ class Caller:
         if values is not None and any(value not in values for value in fields.values()):
             return Answer(None, f"the reply has values other than {', '.join(values)}")
         return Answer(fields)
-
-
-def open_calls(folder: Path) -> ReplyStore:
-    """The store of the model's replies.
-
-    Raises:
-        CrossinError: the folder cannot be created, another process writes there, or a stored line is damaged.
-    """
-    try:
-        return ReplyStore(folder)
-    except OSError as error:
-        raise CrossinError(f"cannot use {folder} ({error.strerror or error})") from error

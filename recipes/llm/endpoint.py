@@ -1,8 +1,8 @@
-"""A client of any server that speaks the OpenAI interface: vLLM, SGLang, llama.cpp, TGI, hosted ones.
+"""A client of any server with the OpenAI interface: vLLM, SGLang, llama.cpp, TGI, hosted ones.
 
-Many requests in flight, with limits, retries that honour `Retry-After`, and patience while a server restarts. aiohttp
-and tenacity are what the harness itself uses for such servers (`lm_eval[api]`), so nothing new is learnt or installed;
-aiolimiter adds the requests-a-minute and tokens-a-minute limits.
+Keeps many requests in flight, within limits, with retries that honour `Retry-After`, and waits while a server restarts.
+aiohttp and tenacity are what the harness itself uses for such servers (`lm_eval[api]`); aiolimiter adds the limits per
+minute.
 """
 
 from __future__ import annotations
@@ -21,50 +21,47 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from crossin_metrics.errors import CrossinError
-from recipes.common.options import check_types, option
+from recipes.common.options import check_minimum, check_types, option
 from recipes.llm.replies import Reply, Usage
 
 PREFLIGHT_SECONDS = 5.0
 LONG_PAUSE_SECONDS = 30.0  # worth a line to the user
 FAILURES_IN_A_ROW = 20  # with no success between: the set-up is wrong, not these requests
+RETRIED = (408, 409, 425, 429)  # and every 5xx
 
 T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
 class EndpointOptions:
-    """How a server is reached."""
+    """How to reach a server."""
 
     model: str = option("Model id: as the server names it, a hub id, or a folder; {lang} stands for the target.")
     base_url: str = option("endpoint: address of the server.", "http://127.0.0.1:8000/v1")
     api: Literal["chat", "completions"] = option("endpoint: which interface; completions for base models.", "chat")
     api_key_env: str = option("endpoint: environment variable that holds the access token.", "OPENAI_API_KEY")
     concurrency: int = option("endpoint: requests in flight.", 64)
-    requests_per_minute: int = option("endpoint: at most so many; 0 for no limit.", 0)
-    tokens_per_minute: int = option("endpoint: at most so many, estimated from the text; 0 for no limit.", 0)
+    requests_per_minute: int = option("endpoint: limit; 0 for none.", 0)
+    tokens_per_minute: int = option("endpoint: limit, estimated from the text; 0 for none.", 0)
     request_timeout: float = option("endpoint: seconds for one reply.", 300.0)
     max_tries: int = option("endpoint: tries of one request that meets errors, with growing pauses.", 8)
     backoff_seconds: float = option("endpoint: first pause; it doubles, with jitter. Retry-After wins.", 1.0)
     backoff_max_seconds: float = option("endpoint: longest pause.", 60.0)
     patience_seconds: float = option("endpoint: how long a server may be away during a run, as for a restart.", 300.0)
     extra_body: str = option(
-        "endpoint: JSON object added to every request, as chat_template_kwargs; null takes a field out.", "{}"
+        "endpoint: JSON object added to every request, as chat_template_kwargs; null removes a field.", "{}"
     )
 
     def __post_init__(self) -> None:
         check_types(self)
         self.extra()
-        for name in ("concurrency", "max_tries"):
-            if getattr(self, name) < 1:
-                raise CrossinError(f"{name}: {getattr(self, name)} must be 1 or more")
-        for name in ("requests_per_minute", "tokens_per_minute", "backoff_seconds", "patience_seconds"):
-            if getattr(self, name) < 0:
-                raise CrossinError(f"{name}: {getattr(self, name)} must not be negative")
+        check_minimum(self, 1, "concurrency", "max_tries")
+        check_minimum(self, 0, "requests_per_minute", "tokens_per_minute", "backoff_seconds", "patience_seconds")
         address = urlsplit(self.base_url)
         if address.scheme not in ("http", "https") or not address.hostname:
-            raise CrossinError(f"base_url: {self.base_url!r} is no address; expected such as http://127.0.0.1:8000/v1")
+            raise CrossinError(f"base_url: {self.base_url!r} must be an address such as http://127.0.0.1:8000/v1")
         if address.username or address.password or address.query:
-            raise CrossinError("base_url: holds a secret; put it into the environment variable that api_key_env names")
+            raise CrossinError("base_url holds a secret: put it into the environment variable named by api_key_env")
 
     def extra(self) -> dict[str, Any]:
         """`extra_body` as an object."""
@@ -76,26 +73,48 @@ class EndpointOptions:
             raise CrossinError("extra_body: must be a JSON object")
         return value
 
+    def body(
+        self, prompt: str, settings: Mapping[str, Any], name: str = "", schema: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The JSON body of a request.
 
-class _TryAgain(Exception):
-    """A failure that may pass; `after` is what the server asked for, in seconds."""
+        Args:
+            prompt: the user's message, or the text to continue.
+            settings: sampling fields such as `max_tokens`, `temperature`, `seed`, `stop`.
+            name, schema: of the JSON object that the server must reply with; None for free text.
+        """
+        body: dict[str, Any] = {"model": self.model, **settings}
+        if self.api == "chat":
+            body["messages"] = [{"role": "user", "content": prompt}]
+        else:
+            body["prompt"] = prompt
+        if schema is not None:
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": name, "strict": True, "schema": schema},
+            }
+        return {name: value for name, value in (body | self.extra()).items() if value is not None}
+
+
+class _Retry(Exception):
+    """A failure that may pass; `after`: seconds the server asked to wait; `gone`: nobody answered at all."""
 
     def __init__(self, reason: str, after: float | None = None, gone: bool = False) -> None:
         super().__init__(reason)
         self.after = after
-        self.gone = gone  # nobody answered at all, as while a server restarts
+        self.gone = gone
 
 
 class _Refused(Exception):
-    """The server will not answer this request, however often it is asked."""
+    """The server refuses this request, however often it is sent."""
 
 
 class OpenAIClient:
     """Sends bodies to `/chat/completions` or `/completions` of a server.
 
     Args:
-        options: how the server is reached; the access token is read from the environment for each run and held nowhere.
-        usage: where repeated tries are counted; replies are the caller's to count.
+        options: how to reach the server; the access token is read from the environment for each run and never stored.
+        usage: where retries are counted; the caller counts replies.
 
     Raises:
         CrossinError: a package is missing.
@@ -107,6 +126,7 @@ class OpenAIClient:
             raise CrossinError(f"engine endpoint needs {', '.join(missing)}: pip install 'crossin[translate]'")
         self.options = options
         self.usage = usage
+        self.url = options.base_url.rstrip("/")
 
     def check(self) -> None:
         """Ask the server which models it has, within seconds.
@@ -117,14 +137,14 @@ class OpenAIClient:
         served = asyncio.run(self._served_models())
         if served is not None and self.options.model not in served:
             raise CrossinError(
-                f"{self._url()} does not serve model {self.options.model!r}; it serves: {', '.join(served) or 'none'}"
+                f"{self.url} does not serve model {self.options.model!r}; it serves: {', '.join(served) or 'none'}"
             )
 
     def send(self, requests: Iterable[tuple[T, Mapping[str, Any], int]], accept: Callable[[T, Reply], None]) -> None:
-        """Answer every request, in any order, calling `accept` once for each as soon as its reply is there.
+        """Answer every request, in any order, calling `accept` once for each as soon as its reply arrives.
 
         Args:
-            requests: what `accept` gets back, the JSON body, and about how many tokens prompt and reply have together.
+            requests: what `accept` gets back, the JSON body, and roughly the tokens of prompt and reply together.
             accept: an exception from it ends the call at once. A request that was given up has `Reply.error` set.
 
         Raises:
@@ -133,11 +153,8 @@ class OpenAIClient:
         asyncio.run(self._send(iter(requests), accept))
 
     def _headers(self) -> dict[str, str]:
-        token = os.environ.get(self.options.api_key_env, "")  # read here, held nowhere
+        token = os.environ.get(self.options.api_key_env, "")
         return {"Authorization": f"Bearer {token}"} if token else {}
-
-    def _url(self, path: str = "") -> str:
-        return self.options.base_url.rstrip("/") + path
 
     async def _served_models(self) -> list[str] | None:
         import aiohttp
@@ -146,44 +163,50 @@ class OpenAIClient:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, headers=self._headers()) as session,
-                session.get(self._url("/models")) as response,
+                session.get(f"{self.url}/models") as response,
             ):
-                if response.status in (401, 403):
-                    raise CrossinError(self._unauthorised(response.status))
-                if response.status != 200:  # not every server lists its models; the first request will tell
+                self._check_token(response.status)
+                if response.status != 200:  # not every server lists its models; the first request will show
                     return None
                 listed = (await response.json(content_type=None)).get("data", [])
                 return [str(entry.get("id")) for entry in listed]
+        except CrossinError:
+            raise
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, AttributeError) as error:
-            if isinstance(error, CrossinError):
-                raise
             reason = "no answer" if isinstance(error, asyncio.TimeoutError) else str(error) or type(error).__name__
             raise CrossinError(
-                f"cannot reach {self._url()} ({reason}). Start the server, for instance "
+                f"cannot reach {self.url} ({reason}). Start the server, for instance "
                 f"`vllm serve {self.options.model}`, or give its address with --base_url"
             ) from error
 
-    def _unauthorised(self, status: int) -> str:
-        return (
-            f"{self._url()} answered {status}: set the access token in the environment variable "
-            f"{self.options.api_key_env} (or name another with --api_key_env)"
-        )
+    def _check_token(self, status: int) -> None:
+        if status in (401, 403):
+            raise CrossinError(
+                f"{self.url} answered {status}: set the access token in the environment variable "
+                f"{self.options.api_key_env} (or name another with --api_key_env)"
+            )
 
     async def _send(
         self, requests: Iterator[tuple[T, Mapping[str, Any], int]], accept: Callable[[T, Reply], None]
     ) -> None:
         import aiohttp
+        from aiolimiter import AsyncLimiter
 
-        run = _Run(self.options, self.usage)
-        timeout = aiohttp.ClientTimeout(total=self.options.request_timeout, sock_connect=10)
-        connector = aiohttp.TCPConnector(limit=self.options.concurrency)
+        options = self.options
+        self._failures = 0
+        self._heard = time.monotonic()  # when the server last answered anything
+        self._hold_until = 0.0
+        per_minute = (options.requests_per_minute, options.tokens_per_minute)
+        self._limits = [AsyncLimiter(limit, 60) if limit > 0 else None for limit in per_minute]
+        timeout = aiohttp.ClientTimeout(total=options.request_timeout, sock_connect=10)
+        connector = aiohttp.TCPConnector(limit=options.concurrency)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector, headers=self._headers()) as session:
 
             async def worker() -> None:
-                for request, body, tokens in requests:  # one iterator for all workers: each takes the next that is free
-                    accept(request, await self._ask(session, body, tokens, run))
+                for request, body, tokens in requests:  # one iterator for all: each worker takes the next one
+                    accept(request, await self._ask(session, body, tokens))
 
-            workers = [asyncio.create_task(worker()) for _ in range(self.options.concurrency)]
+            workers = [asyncio.create_task(worker()) for _ in range(options.concurrency)]
             try:
                 await asyncio.gather(*workers)
             finally:
@@ -191,106 +214,51 @@ class OpenAIClient:
                     task.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _ask(self, session: Any, body: Mapping[str, Any], tokens: int, run: _Run) -> Reply:
+    async def _ask(self, session: Any, body: Mapping[str, Any], tokens: int) -> Reply:
         from tenacity import AsyncRetrying, RetryError, retry_if_exception_type
 
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(_Retry), stop=self._stop(), wait=self._wait, before_sleep=self._before_sleep
+        )
         try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(_TryAgain), stop=run.stop(), wait=run.wait, before_sleep=run.before_sleep
-            ):
+            async for attempt in attempts:
                 with attempt:
-                    await run.turn(tokens)
-                    reply = await self._post(session, body, run)
+                    await self._turn(tokens)
+                    reply = await self._post(session, body)
+            self._failures = 0
+            return reply
         except RetryError as error:
             failure = error.last_attempt.exception()
-            if isinstance(failure, _TryAgain) and failure.gone and run.silent() >= self.options.patience_seconds:
+            silent = time.monotonic() - self._heard
+            if isinstance(failure, _Retry) and failure.gone and silent >= self.options.patience_seconds:
                 raise CrossinError(
-                    f"{self._url()} has not answered for {run.silent():.0f} s ({failure}). What was answered is "
-                    "stored; start the server and run the same command again"
+                    f"{self.url} has not answered for {silent:.0f} s ({failure}). All replies so far are stored: start "
+                    "the server and rerun the same command to resume"
                 ) from None
-            reply = run.failed(f"gave up after {error.last_attempt.attempt_number} tries: {failure}")
+            reason = f"gave up after {error.last_attempt.attempt_number} tries: {failure}"
         except _Refused as error:
-            reply = run.failed(f"refused: {error}")
-        if reply.error is None:
-            return run.answered(reply)
-        if run.failures >= FAILURES_IN_A_ROW:
+            reason = f"refused: {error}"
+        self._failures += 1
+        if self._failures >= FAILURES_IN_A_ROW:
             raise CrossinError(
-                f"{self._url()} failed {run.failures} requests in a row, the last: {reply.error}. What was "
-                "answered is stored; mend this and run the same command again"
+                f"{self.url} failed {self._failures} requests in a row, the last: {reason}. All replies so far are "
+                "stored: fix the problem and rerun the same command to resume"
             )
-        return reply
+        return Reply("", error=reason)
 
-    async def _post(self, session: Any, body: Mapping[str, Any], run: _Run) -> Reply:
-        import aiohttp
-
-        path = "/chat/completions" if self.options.api == "chat" else "/completions"
-        try:
-            async with session.post(self._url(path), json=body) as response:
-                text = await response.text(encoding="utf-8", errors="replace")
-                status, headers = response.status, response.headers
-        except asyncio.TimeoutError:
-            raise _TryAgain(f"no answer within {self.options.request_timeout:g} s", gone=True) from None
-        except (aiohttp.ClientConnectionError, OSError) as error:
-            raise _TryAgain(str(error) or type(error).__name__, gone=True) from None
-        except aiohttp.ClientError as error:
-            raise _TryAgain(str(error) or type(error).__name__) from None
-        run.heard()
-        if status in (401, 403):
-            raise CrossinError(self._unauthorised(status))
-        if status == 404:
-            raise CrossinError(f"{self._url()} answered 404 for {path}: {_excerpt(text)}")
-        if status in (408, 409, 425, 429) or status >= 500:
-            raise _TryAgain(f"status {status}: {_excerpt(text)}", after=retry_after(headers.get("Retry-After")))
-        if status != 200:
-            raise _Refused(f"status {status}: {_excerpt(text)}")
-        return self._read(text)
-
-    def _read(self, text: str) -> Reply:
-        try:
-            value = json.loads(text)
-            choice = value["choices"][0]
-            content = choice["message"]["content"] if self.options.api == "chat" else choice["text"]
-            finish_reason = str(choice.get("finish_reason") or "stop")
-            usage = value.get("usage") or {}
-            if not isinstance(content, str):  # a refusal or an empty message: the gates will say so
-                content = ""
-            return Reply(content, finish_reason, usage.get("prompt_tokens"), usage.get("completion_tokens"))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            raise _TryAgain(f"not a reply of this interface: {_excerpt(text)}") from None
-
-
-class _Run:
-    """What the requests in flight share: limits, the pause a server asked for, and when it last answered."""
-
-    def __init__(self, options: EndpointOptions, usage: Usage) -> None:
-        from aiolimiter import AsyncLimiter
-        from tenacity import wait_exponential_jitter
-
-        self.options = options
-        self.usage = usage
-        self.failures = 0
-        self._heard = time.monotonic()
-        self._hold_until = 0.0
-        self._backoff = wait_exponential_jitter(
-            initial=options.backoff_seconds, max=options.backoff_max_seconds, jitter=options.backoff_seconds
-        )
-        self._requests = AsyncLimiter(options.requests_per_minute, 60) if options.requests_per_minute > 0 else None
-        self._tokens = AsyncLimiter(options.tokens_per_minute, 60) if options.tokens_per_minute > 0 else None
-
-    async def turn(self, tokens: int) -> None:
+    async def _turn(self, tokens: int) -> None:
         """Wait until a request of this size may be sent."""
-        if self._requests is not None:
-            await self._requests.acquire()
-        if self._tokens is not None:
-            await self._tokens.acquire(min(tokens, self._tokens.max_rate))
+        for limit, amount in zip(self._limits, (1, tokens), strict=True):
+            if limit is not None:
+                await limit.acquire(min(amount, limit.max_rate))
         while (pause := self._hold_until - time.monotonic()) > 0:
             await asyncio.sleep(pause)
 
-    def stop(self) -> Callable[[Any], bool]:
+    def _stop(self) -> Callable[[Any], bool]:
         """A fresh rule for one request: when to give it up.
 
         A try counts when the server refused it, or dropped it while answering others. While the server answers nobody,
-        as during a restart, tries do not count, and patience is what ends.
+        as during a restart, tries do not count and `patience_seconds` decides.
         """
         counted = 0
         failed_before = math.inf
@@ -300,57 +268,70 @@ class _Run:
             gone = state.outcome.exception().gone
             counted += not gone or self._heard > failed_before
             failed_before = time.monotonic()
-            return counted >= self.options.max_tries or (gone and self.silent() >= self.options.patience_seconds)
+            silent = failed_before - self._heard
+            return counted >= self.options.max_tries or (gone and silent >= self.options.patience_seconds)
 
         return rule
 
-    def wait(self, state: Any) -> float:
+    def _wait(self, state: Any) -> float:
         """Seconds to wait: what the server asked for, or exponential backoff with jitter."""
-        after = state.outcome.exception().after
-        return float(after if after is not None else self._backoff(state))
+        from tenacity import wait_exponential_jitter
 
-    def before_sleep(self, state: Any) -> None:
-        """Count the wait, and hold everybody back where the server asked for it."""
+        first, most = self.options.backoff_seconds, self.options.backoff_max_seconds
+        after = state.outcome.exception().after
+        return float(after if after is not None else wait_exponential_jitter(first, most, jitter=first)(state))
+
+    def _before_sleep(self, state: Any) -> None:
+        """Count the retry, and hold back all requests where the server asked for a pause."""
         failure = state.outcome.exception()
-        name = "no answer" if failure.gone else str(failure).split(":")[0]
-        self.usage.waits[name] += 1
-        if failure.after is not None:  # the server speaks for all its clients: everyone waits
+        self.usage.waits["no answer" if failure.gone else str(failure).split(":")[0]] += 1
+        if failure.after is not None:
             self._hold_until = max(self._hold_until, time.monotonic() + failure.after)
             if failure.after >= LONG_PAUSE_SECONDS:
                 print(f"\nthe server asks for a pause of {failure.after:.0f} s ({failure})", file=sys.stderr)
 
-    def silent(self) -> float:
-        """Seconds since the server last answered anything."""
-        return time.monotonic() - self._heard
+    async def _post(self, session: Any, body: Mapping[str, Any]) -> Reply:
+        import aiohttp
 
-    def heard(self) -> None:
-        """The server answered something, if only that it cannot."""
+        path = "/chat/completions" if self.options.api == "chat" else "/completions"
+        try:
+            async with session.post(self.url + path, json=body) as response:
+                text = await response.text(encoding="utf-8", errors="replace")
+                status, headers = response.status, response.headers
+        except asyncio.TimeoutError:
+            raise _Retry(f"no answer within {self.options.request_timeout:g} s", gone=True) from None
+        except (aiohttp.ClientError, OSError) as error:
+            gone = isinstance(error, (aiohttp.ClientConnectionError, OSError))
+            raise _Retry(str(error) or type(error).__name__, gone=gone) from None
         self._heard = time.monotonic()
-
-    def answered(self, reply: Reply) -> Reply:
-        """A request was answered: failures in a row begin anew."""
-        self.failures = 0
-        return reply
-
-    def failed(self, reason: str) -> Reply:
-        """A request was given up: one more failure in a row."""
-        self.failures += 1
-        return Reply("", error=reason)
+        self._check_token(status)
+        excerpt = " ".join(text.split())[:200]
+        if status == 404:
+            raise CrossinError(f"{self.url} answered 404 for {path}: {excerpt}")
+        if status in RETRIED or status >= 500:
+            raise _Retry(f"status {status}: {excerpt}", after=retry_after(headers.get("Retry-After")))
+        if status != 200:
+            raise _Refused(f"status {status}: {excerpt}")
+        try:
+            value = json.loads(text)
+            choice = value["choices"][0]
+            content = choice["message"]["content"] if self.options.api == "chat" else choice["text"]
+            finish_reason = str(choice.get("finish_reason") or "stop")
+            usage = value.get("usage") or {}
+            if not isinstance(content, str):  # a refusal or an empty message: the gates report it
+                content = ""
+            return Reply(content, finish_reason, usage.get("prompt_tokens"), usage.get("completion_tokens"))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            raise _Retry(f"not a reply of this interface: {excerpt}") from None
 
 
 def retry_after(value: str | None) -> float | None:
     """Seconds from a Retry-After header, a number or an HTTP date (RFC 9110, 10.2.3); None if absent or unreadable."""
-    if value is None:
-        return None
     try:
-        return max(0.0, float(value))
+        return max(0.0, float(value or ""))
     except ValueError:
         pass
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        return max(0.0, email.utils.parsedate_to_datetime(value or "").timestamp() - time.time())
     except (TypeError, ValueError):
         return None
-
-
-def _excerpt(text: str) -> str:
-    return " ".join(text.split())[:200]

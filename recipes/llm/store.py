@@ -1,86 +1,78 @@
-"""Replies on disk: append-only JSON Lines shards, addressed by the request's key, written by one process.
+"""Replies on disk: append-only JSON Lines, addressed by the request's key, written by one process.
 
-What survives what:
+What survives:
 
-* `kill -9` of the process: every reply for which :meth:`ReplyStore.add` returned. A line half written at that moment
-  is cut on the next start, and its request asked again.
+* `kill -9`: every reply for which :meth:`ReplyStore.add` returned. A half-written line is cut on the next start, and
+  its request is sent again.
 * a power cut: every reply older than `fsync_seconds` (0: each reply is synced before `add` returns).
 * a full disk: `add` raises, the partial line is cut at once, and all earlier replies stay.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import write_json
-
-SHARD_BYTES = 64 * 2**20
-
-
-def _checksum(key: str, value: dict[str, Any]) -> str:
-    return f"{zlib.crc32((key + _dump(value)).encode('utf-8', 'surrogatepass')):08x}"
+from crossin_metrics.files import read_json, write_json
 
 
 def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
 
 
-class ReplyStore:
-    """A folder of shards `replies-00000.jsonl`, ..., one `{"key", "value", "crc"}` a line.
+def _checksum(key: str, value: dict[str, Any]) -> str:
+    return f"{zlib.crc32((key + _dump(value)).encode('utf-8', 'surrogatepass')):08x}"
 
-    Only keys and positions are held in memory (about 200 bytes a reply). Use as a context manager.
+
+class ReplyStore(contextlib.AbstractContextManager["ReplyStore"]):
+    """A folder with `replies-00000.jsonl` (older versions wrote several), one `{"key", "value", "crc"}` per line.
+
+    Only keys and positions are held in memory (about 200 bytes per reply). Use as a context manager.
 
     Args:
-        folder: made if missing.
-        read_only: take no lock and change nothing; a half-written last line is then passed over.
+        folder: created if missing.
+        read_only: take no lock and change nothing; a half-written last line is then skipped.
         fsync_seconds: at most this much work is lost by a power cut.
-        shard_bytes: a new shard is begun beyond this size.
 
     Attributes:
         cut: one line for each half-written end that was cut on opening, for the user to see.
 
     Raises:
-        CrossinError: another process writes here, or a line is damaged (file and line are named).
+        CrossinError: the folder cannot be used, another process writes here, or a line is damaged (with file and line).
     """
 
-    def __init__(
-        self, folder: Path, *, read_only: bool = False, fsync_seconds: float = 1.0, shard_bytes: int = SHARD_BYTES
-    ) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False, fsync_seconds: float = 1.0) -> None:
         self.folder = folder
         self.cut: list[str] = []
         self._fsync_seconds = fsync_seconds
-        self._shard_bytes = shard_bytes
         self._read_only = read_only
-        self._index: dict[str, tuple[int, int, int]] = {}  # key -> shard, offset, length
-        self._readers: dict[int, Any] = {}
+        self._index: dict[str, tuple[Path, int, int]] = {}  # key -> file, offset, length
+        self._open = contextlib.ExitStack()
+        self._readers: dict[Path, Any] = {}
         self._writer: int | None = None
-        self._writer_shard = -1
         self._synced = time.monotonic()
-        self._lock: Any = None
-        if not read_only:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
         try:
-            for shard in self._shards():
-                self._load(shard)
+            if not read_only:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._take_lock()
+            files = sorted(folder.glob("replies-*.jsonl"))
+            self._path = files[-1] if files else folder / "replies-00000.jsonl"
+            for path in files:
+                self._load(path)
+        except OSError as error:
+            self._open.close()
+            raise CrossinError(f"{folder}: cannot be used ({error.strerror or error})") from error
         except BaseException:
-            self.close()
+            self._open.close()
             raise
 
-    def __enter__(self) -> ReplyStore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __len__(self) -> int:
@@ -91,137 +83,96 @@ class ReplyStore:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The value stored under a key, or None."""
-        place = self._index.get(key)
-        if place is None:
+        if key not in self._index:
             return None
-        shard, offset, length = place
-        if shard not in self._readers:
-            self._readers[shard] = open(self._path(shard), "rb")  # noqa: SIM115 - kept open, closed in close()
-        reader = self._readers[shard]
-        reader.seek(offset)
-        value: dict[str, Any] = json.loads(reader.read(length))["value"]
+        path, offset, length = self._index[key]
+        if path not in self._readers:
+            self._readers[path] = self._open.enter_context(path.open("rb"))
+        self._readers[path].seek(offset)
+        value: dict[str, Any] = json.loads(self._readers[path].read(length))["value"]
         return value
 
     def add(self, key: str, value: dict[str, Any]) -> None:
-        """Store a value; once this returns, a killed process does not lose it. A key stored already is left as it is.
+        """Store a value; once this returns, killing the process does not lose it. An existing key keeps its value.
 
         Raises:
             CrossinError: the write failed, such as on a full disk. Everything stored before is intact.
         """
+        if self._read_only:
+            raise CrossinError(f"{self.folder}: opened for reading only")
         if key in self._index:
             return
         line = (_dump({"key": key, "value": value, "crc": _checksum(key, value)}) + "\n").encode("ascii")
         start = -1
         try:
-            descriptor = self._open_writer()
-            start = os.fstat(descriptor).st_size
+            if self._writer is None:
+                self._writer = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+                self._open.callback(os.close, self._writer)
+                self._open.callback(os.fsync, self._writer)
+            start = os.fstat(self._writer).st_size
             written = 0
             while written < len(line):  # a nearly full disk may take a part and refuse the rest
-                written += os.write(descriptor, line[written:])
+                written += os.write(self._writer, line[written:])
             if time.monotonic() - self._synced >= self._fsync_seconds:
-                os.fsync(descriptor)
+                os.fsync(self._writer)
                 self._synced = time.monotonic()
         except OSError as error:
             if start >= 0 and self._writer is not None:
                 os.ftruncate(self._writer, start)
             raise CrossinError(
-                f"{self._path(max(self._writer_shard, 0))}: cannot write ({error.strerror}); the {len(self)} replies "
-                "stored before are intact. Make room or choose another --output_dir, then run the same command again"
+                f"{self._path}: cannot write ({error.strerror}); the {len(self)} replies stored before are intact. "
+                "Free disk space or choose another --output_dir, then rerun the same command to resume"
             ) from error
-        self._index[key] = (self._writer_shard, start, len(line))
+        self._index[key] = (self._path, start, len(line))
 
     def close(self) -> None:
         """Sync, and let the next writer in."""
-        if self._writer is not None:
-            try:
-                os.fsync(self._writer)
-            finally:
-                os.close(self._writer)
-                self._writer = None
-        for reader in self._readers.values():
-            reader.close()
+        self._writer = None
         self._readers.clear()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._open.close()
 
     def _take_lock(self) -> None:
         from filelock import FileLock, Timeout
 
-        self._lock = FileLock(self.folder / "writer.lock")  # the system frees it when the process dies, also by kill -9
+        lock = FileLock(self.folder / "writer.lock")  # the system frees it when the process dies, also by kill -9
         owner = self.folder / "writer.json"
         try:
-            self._lock.acquire(timeout=0)
+            self._open.enter_context(lock.acquire(timeout=0))
         except Timeout:
-            self._lock = None
-            try:
-                pid = json.loads(owner.read_text("utf-8"))["pid"]
-            except (OSError, ValueError, KeyError):
-                pid = "unknown"
+            pid = (read_json(owner) or {}).get("pid", "unknown")
             raise CrossinError(
-                f"{self.folder}: process {pid} is writing here; one writer at a time. "
-                "Wait for it, stop it, or choose another --output_dir"
+                f"{self.folder}: process {pid} is writing here. Wait for it, stop it, or choose another --output_dir"
             ) from None
-        try:
-            write_json(owner, {"pid": os.getpid(), "started": int(time.time())})
-        except CrossinError:
-            self._lock.release()
-            raise
+        write_json(owner, {"pid": os.getpid(), "started": int(time.time())})
 
-    def _path(self, shard: int) -> Path:
-        return self.folder / f"replies-{shard:05d}.jsonl"
-
-    def _shards(self) -> Iterator[int]:
-        for path in sorted(self.folder.glob("replies-*.jsonl")):
-            yield int(path.stem.removeprefix("replies-"))
-
-    def _open_writer(self) -> int:
-        if self._read_only:
-            raise CrossinError(f"{self.folder}: opened for reading only")
-        if self._writer is not None and os.fstat(self._writer).st_size < self._shard_bytes:
-            return self._writer
-        if self._writer is not None:
-            os.fsync(self._writer)
-            os.close(self._writer)
-            self._writer = None
-            self._writer_shard += 1
-        else:
-            self._writer_shard = max(self._shards(), default=0)
-        self._writer = os.open(self._path(self._writer_shard), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        return self._writer
-
-    def _load(self, shard: int) -> None:
-        path = self._path(shard)
+    def _load(self, path: Path) -> None:
         size = path.stat().st_size
         offset = 0
-        with open(path, "rb") as lines:
+        with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 end = offset + len(line)
-                key = self._read_key(line)
+                key = _read_key(line)
                 if key is not None:
-                    self._index.setdefault(key, (shard, offset, len(line)))
-                elif end == size and not line.endswith(b"\n"):  # a write that was interrupted: nobody was told of it
-                    self._cut(path, number, offset, len(line))
-                else:
+                    self._index.setdefault(key, (path, offset, len(line)))
+                elif end < size or line.endswith(b"\n"):
                     raise CrossinError(
                         f"{path}:{number}: damaged line (not what was written there). Delete this line and run again: "
-                        "only its request will be asked anew; or restore the file from a copy"
+                        "only its request is sent again; or restore the file from a copy"
+                    )
+                elif not self._read_only:  # an interrupted write, of which `add` never returned
+                    os.truncate(path, offset)
+                    self.cut.append(
+                        f"{path}:{number}: half-written line of {len(line)} bytes cut; its request is sent again"
                     )
                 offset = end
 
-    @staticmethod
-    def _read_key(line: bytes) -> str | None:
-        if not line.endswith(b"\n"):
-            return None
-        try:
-            record = json.loads(line)
-            key, value, crc = record["key"], record["value"], record["crc"]
-        except (ValueError, KeyError, TypeError):
-            return None
-        return key if isinstance(key, str) and isinstance(value, dict) and crc == _checksum(key, value) else None
 
-    def _cut(self, path: Path, number: int, offset: int, length: int) -> None:
-        if self._read_only:
-            return
-        os.truncate(path, offset)
-        self.cut.append(f"{path}:{number}: half-written line of {length} bytes cut; its request will be asked again")
+def _read_key(line: bytes) -> str | None:
+    """The key of an undamaged line."""
+    try:
+        record = json.loads(line)
+        key, value, crc = record["key"], record["value"], record["crc"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    whole = line.endswith(b"\n") and isinstance(key, str) and isinstance(value, dict)
+    return key if whole and crc == _checksum(key, value) else None

@@ -1,7 +1,7 @@
-"""Plan, ask, judge, write: the whole translation, resumable at any point because replies alone are state.
+"""Plan, send, judge: the whole translation, resumable at any point because replies are its only state.
 
-Everything but the replies is computed anew in each run, from the source, the options and the store: a run that was
-stopped and one that was not end with the same bytes, and changing a gate needs no new request.
+Everything else is recomputed in each run from the source, the options and the store: a resumed run ends with the same
+bytes as an uninterrupted one, and changing a gate sends no new request.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
 from recipes.common.text_checks import Finding, Gate, Pair, first_finding
 from recipes.llm.replies import GOOD_FINISH, FormatError, Reply, Request, read_reply
 from recipes.llm.store import ReplyStore
@@ -28,7 +26,7 @@ CHUNK = 256  # rows judged together, so that neural gates can batch
 
 @dataclass(frozen=True)
 class Part:
-    """One request of a row, with what its sentinels stand for."""
+    """One request of a row, and the masked text behind its sentinels."""
 
     masked: masking.Masked
     request: Request
@@ -36,14 +34,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one row in one language.
+    """The outcome of one row in one language.
 
     Attributes:
-        fields: the translation, sentinels restored; None where there is none to show.
-        finding: why it was not accepted; None when it was.
-        attempt: which attempt this is about.
-        keys, replies: of its requests; the raw replies are for the rejects file.
-        unanswered: no reply is stored, and what the last error was.
+        fields: the translation, masked spans restored; None if there is none.
+        finding: why it was not accepted; None if it was.
+        attempt: number of the attempt.
+        keys, replies: of its requests; the rejects file shows the raw replies.
+        unanswered: the last error, where no reply is stored.
     """
 
     fields: dict[str, str] | None
@@ -65,7 +63,7 @@ class Translation:
 
     Attributes:
         errors: request key -> last error of this run, for requests that were given up.
-        left_out: row id -> (kind, what showed it), for rows that are not translated.
+        left_out: row id -> (kind, evidence), for rows that are not translated.
     """
 
     rows: Sequence[Row]
@@ -90,14 +88,14 @@ class Translation:
     # -- plan --------------------------------------------------------------------------------------------------------
 
     def work(self) -> Iterator[tuple[Row, str]]:
-        """(row, language) of everything to translate; the languages of a row follow one another."""
+        """(row, language) of everything to translate, grouped by row."""
         for row in self.rows:
             if row.id not in self.left_out:
                 for language in self.languages:
                     yield row, language
 
     def parts(self, row: Row, language: str, attempt: int) -> list[Part]:
-        """The requests of a row in a language. A field that is code, or without words as a bare number, needs none."""
+        """The requests of a row in a language. A field that is code, or has no words (a bare number), needs none."""
         sentinel = self.engine.sentinel
         filled = {name: text for name, text in row.fields.items() if text and not is_code(text)}
         groups = [filled] if self.engine.joint else [{name: text} for name, text in filled.items()]
@@ -115,7 +113,7 @@ class Translation:
         return parts
 
     def missing(self, work: Iterable[tuple[Row, str]], attempt: int) -> Iterator[Request]:
-        """The requests that are not in the store, each once, although rows may share it."""
+        """The requests that are not in the store, each once even if rows share it."""
         seen: set[str] = set()
         for row, language in work:
             for part in self.parts(row, language, attempt):
@@ -125,13 +123,13 @@ class Translation:
                     yield part.request
 
     def count(self, work: Iterable[tuple[Row, str]], attempt: int) -> tuple[int, int]:
-        """Number of different requests, and of those among them that are not in the store."""
+        """Number of distinct requests, and how many of them are not in the store."""
         keys = {part.request.key for row, language in work for part in self.parts(row, language, attempt)}
         return len(keys), sum(key not in self.store for key in keys)
 
-    # -- ask ---------------------------------------------------------------------------------------------------------
+    # -- send ---------------------------------------------------------------------------------------------------------
 
-    def ask(self, requests: Iterable[Request], progress: Any) -> None:
+    def send(self, requests: Iterable[Request], progress: Any) -> None:
         """Send requests and store every reply the moment it arrives."""
 
         def accept(request: Request, reply: Reply) -> None:
@@ -150,7 +148,7 @@ class Translation:
     # -- judge -------------------------------------------------------------------------------------------------------
 
     def read(self, row: Row, language: str, attempt: int) -> tuple[Verdict, list[Pair]]:
-        """Read a row's replies and restore its masks, before any gate looks at the text."""
+        """Read a row's replies and restore its masked spans; gates come after."""
         fields = dict(row.fields)  # fields that need no request stay as they are
         pairs: list[Pair] = []
         replies: list[str] = []
@@ -160,7 +158,7 @@ class Translation:
         for part in parts:
             stored = self.store.get(part.request.key)
             if stored is None:
-                reason = self.errors.get(part.request.key, "not asked yet")
+                reason = self.errors.get(part.request.key, "not sent yet")
                 return Verdict(None, None, attempt, keys, unanswered=reason), []
             replies.append(stored["text"])
             whole = "+".join(part.request.fields)
@@ -184,7 +182,7 @@ class Translation:
         return Verdict(fields if finding is None else None, finding, attempt, keys, tuple(replies)), pairs
 
     def judge(self, work: Iterable[tuple[Row, str]], attempt: int) -> Iterator[tuple[Row, str, Verdict]]:
-        """Verdicts on one attempt, in the order of `work`: cheap gates first, dear ones on what is left, in batches."""
+        """Verdicts on one attempt, in the order of `work`: cheap gates first, expensive ones in batches on the rest."""
         items = iter(work)
         while chunk := list(itertools.islice(items, CHUNK)):
             judged: list[tuple[Row, str, Verdict]] = []
@@ -210,14 +208,14 @@ class Translation:
     # -- the whole ---------------------------------------------------------------------------------------------------
 
     def run(self, progress: Any) -> dict[tuple[str, str], Verdict]:
-        """Ask for everything missing, judge, ask once more for what failed, and judge that.
+        """Request everything missing, judge it, request once more what failed, and judge that.
 
         Args:
             progress: called as `progress(description, total, done)`; returns a context manager with `update(n)`.
 
         Returns:
-            (row id, language) -> the last verdict on what was not accepted at the first attempt. What is not in there
-            was accepted at attempt 0, and is read from the store when it is written: memory does not grow with it.
+            (row id, language) -> the last verdict on what was not accepted at the first attempt. The rest was accepted
+            at attempt 0 and is read from the store when written, so memory does not grow with it.
         """
         verdicts: dict[tuple[str, str], Verdict] = {}
         work: Sequence[tuple[Row, str]] = list(self.work())
@@ -232,15 +230,15 @@ class Translation:
                     checked = True
                 name = "translate" if attempt == 0 else "second attempt"
                 with progress(name, total, total - absent) as bar:
-                    # a language at a time: one model in memory, or one prompt prefix in the server's cache
+                    # one language at a time: one model in memory, or one prompt prefix in the server's cache
                     by_language = sorted(work, key=lambda item: self.languages.index(item[1]))
-                    self.ask(self.missing(by_language, attempt), bar)
+                    self.send(self.missing(by_language, attempt), bar)
             failed = []
             with progress("check", len(work), 0) as bar:
                 for row, language, verdict in self.judge(work, attempt):
                     bar.update(1)
                     if not verdict.accepted or attempt > 0:
-                        if verdict.unanswered is not None and attempt > 0:  # keep what the first attempt showed
+                        if verdict.unanswered is not None and attempt > 0:  # keep the first attempt's verdict
                             verdict = dataclasses.replace(verdicts[row.id, language], unanswered=verdict.unanswered)
                         verdicts[row.id, language] = verdict
                     if verdict.finding is not None and verdict.unanswered is None:
@@ -252,15 +250,3 @@ class Translation:
         """The final verdict on a row in a language."""
         known = verdicts.get((row.id, language))
         return known if known is not None else self.read(row, language, 0)[0]
-
-
-def open_store(output_dir: Path, *, read_only: bool = False) -> ReplyStore:
-    """The reply store of an output folder.
-
-    Raises:
-        CrossinError: the folder cannot be made, another process writes there, or a stored line is damaged.
-    """
-    try:
-        return ReplyStore(output_dir / "replies", read_only=read_only)
-    except OSError as error:
-        raise CrossinError(f"{output_dir}: cannot be used ({error.strerror or error})") from error
