@@ -373,12 +373,11 @@ def test_the_gates_pass_translations_by_people(shared: Path) -> None:
 
 def test_the_store_keeps_what_it_was_given(tmp_path: Path) -> None:
     values = {f"{k:064x}": {"text": f"línea\n{k} 😀 \u2028", "finish_reason": "stop"} for k in range(200)}
-    with ReplyStore(tmp_path, shard_bytes=2000) as store:
+    with ReplyStore(tmp_path) as store:
         for key, value in values.items():
             store.add(key, value)
             assert store.get(key) == value
         store.add(next(iter(values)), {"text": "another", "finish_reason": "stop"})  # the first stays
-    assert len(list(tmp_path.glob("replies-*.jsonl"))) > 10
     with ReplyStore(tmp_path, read_only=True) as store:
         assert len(store) == len(values)
         assert {key: store.get(key) for key in values} == values

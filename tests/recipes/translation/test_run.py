@@ -497,7 +497,7 @@ def test_a_dry_run_counts_and_touches_nothing(source: Path, tmp_path: Path, caps
     assert not output.exists()
     table = capsys.readouterr().out
     assert "| rows read | 24 |" in table
-    assert "| ... to ask | 72 |" in table
+    assert "| ... to send | 72 |" in table
 
 
 @pytest.mark.parametrize(
