@@ -21,6 +21,16 @@ class Language(NamedTuple):
     script: str
     iso3: str
 
+    @property
+    def direction(self) -> str:
+        """`rtl` or `ltr`, as in HTML's `dir`."""
+        return "rtl" if self.script in ("Arabic", "Hebrew") else "ltr"
+
+    @property
+    def spaced(self) -> bool:
+        """Whether words have spaces between them."""
+        return self.script not in ("Han", "Thai")
+
 
 LANGUAGES: dict[str, Language] = {
     row.code: row

@@ -11,9 +11,8 @@ import regex  # knows Unicode's letters and marks, without which Hindi and Thai 
 
 from crossin_metrics.languages import LANGUAGES
 
-# Scripts without spaces between words: each character counts as a word, as does a run of digits or Latin letters.
-_UNSPACED = ("Han", "Thai")
 _NUMBER = r"\p{N}+(?:[.,]\p{N}+)*"
+# Without spaces between words, each character counts as a word, as does a run of digits or Latin letters.
 _SIGNS = regex.compile(rf"{_NUMBER}|[\p{{Latin}}\p{{M}}]+|\p{{L}}\p{{M}}*")
 _WORDS = regex.compile(rf"{_NUMBER}|[\p{{L}}\p{{M}}]+(?:['’][\p{{L}}\p{{M}}]+)*")
 _ARTICLES = {"a", "an", "the"}
@@ -38,14 +37,9 @@ def words(text: str, language: str) -> tuple[str, ...]:
     """Words, case and width folded, without punctuation; English articles left out (as SQuAD's own scorer does)."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     folded = "".join(str(unicodedata.decimal(c, c)) for c in folded)
-    found = tuple((_WORDS if spaced(language) else _SIGNS).findall(folded))
+    found = tuple((_WORDS if LANGUAGES[language].spaced else _SIGNS).findall(folded))
     kept = tuple(word for word in found if word not in _ARTICLES) if language == "en" else found
     return kept or found
-
-
-def spaced(language: str) -> bool:
-    """Whether the language is written with spaces between words."""
-    return LANGUAGES[language].script not in _UNSPACED
 
 
 def contains(text: str, part: str, language: str) -> bool:
@@ -72,7 +66,7 @@ def share_in(text: str, part: str, language: str) -> float:
     own, there = words(part, language), words(text, language)
     if not own:
         return 0.0
-    if not spaced(language):
+    if not LANGUAGES[language].spaced:
         if len(own) == 1:
             return float(own[0] in there)
         pairs, have = list(itertools.pairwise(own)), set(itertools.pairwise(there))

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.languages import LANGUAGES
 from recipes.translation.masking import has_words
 
 _LIST_MARK = re.compile(r"\s*(?:[-*•–]+|#+|>|\(?\d{1,3}[.):]|\(?[A-Za-z][.)])\s+")
-_UNSPACED = {"zh", "ja", "th"}  # written without a blank between sentences
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Layout:
                 continue
             between = 0 < position < len(self.pieces) - 1 and piece and not piece.strip(" ")
             neighbours = self.pieces[position - 1 : position + 2 : 2]
-            if between and target in _UNSPACED and all(isinstance(piece, int) for piece in neighbours):
+            if between and not LANGUAGES[target].spaced and all(isinstance(piece, int) for piece in neighbours):
                 continue
             out.append(piece)
         return "".join(out)

@@ -26,8 +26,6 @@ from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.text_tables import NOT_SIGNIFICANT, UNTESTED, percent
 
-_RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
-
 
 @dataclass(frozen=True)
 class Content:
@@ -125,7 +123,7 @@ def _data(content: Content, entries: Sequence[Entry]) -> dict[str, Any]:
     return {
         "entries": [_entry(entry) for entry in entries],
         "languages": {
-            code: [LANGUAGES[code].english, "rtl" if LANGUAGES[code].script in _RIGHT_TO_LEFT else "ltr"]
+            code: [LANGUAGES[code].english, LANGUAGES[code].direction]
             for code in sorted({code for entry in entries for run in entry.runs for code in run.languages})
             if code in LANGUAGES
         },

@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
+from crossin_metrics.languages import LANGUAGES
 from recipes.common.text_checks import LanguageGate, Pair, characters_per_english, script_share
 from recipes.cross_xquad.checks.across import check_parallel
 from recipes.cross_xquad.checks.base import CheckInput
 from recipes.cross_xquad.items import N_CHOICES, Finding
 from recipes.cross_xquad.sources import PIVOT, Source, SourceQuestion
-from recipes.cross_xquad.texts import contains, initials, kind, number_value, same, share_in, spaced, words
+from recipes.cross_xquad.texts import contains, initials, kind, number_value, same, share_in, words
 
 # An option is odd if it is LENGTH_FACTOR times as long as the longest other (or the shortest other is that many times
 # as long as it), and the difference is at least LENGTH_SLACK characters of English.
@@ -190,7 +191,7 @@ def _odd_lengths(one: CheckInput) -> Iterator[Finding]:
 def _english_length(text: str, language: str) -> float:
     """Characters that an English text of this length would have; a Chinese sign counts for three, a digit for one."""
     letters = sum(character.isalpha() and not character.isascii() for character in text)
-    if spaced(language):
+    if LANGUAGES[language].spaced:
         return len(text) / characters_per_english(language)
     return letters / characters_per_english(language) + len(text) - letters
 

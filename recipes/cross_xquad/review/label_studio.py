@@ -21,7 +21,6 @@ from recipes.cross_xquad.review.decisions import VERDICTS, ReviewEntry, decided_
 from recipes.cross_xquad.review.table import findings_text
 
 _NOTHING = "–"  # Label Studio shows an empty field as "undefined"
-_RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
 _HINTS = {
     "accept": "right in every language, with the new options if any",
     "reject": "the question leaves the set",
@@ -68,7 +67,7 @@ def labelling_config(items: Sequence[Item]) -> str:
     side = ET.SubElement(view, "View", style="display: flex; flex-wrap: wrap; gap: 1em")
     for language in languages:
         name, row = _name(language), LANGUAGES.get(language)
-        direction = "rtl" if row and row.script in _RIGHT_TO_LEFT else "ltr"
+        direction = row.direction if row else "ltr"
         column = ET.SubElement(side, "View", style=f"flex: 1 1 20em; direction: {direction}")
         ET.SubElement(column, "Header", value=row.english if row else language)
         _text(column, f"{name}_question")

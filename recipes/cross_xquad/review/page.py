@@ -13,9 +13,6 @@ from recipes.cross_xquad.checks.base import REASONS
 from recipes.cross_xquad.items import Decision, Item
 from recipes.cross_xquad.review.decisions import FORMAT, VERSION
 
-_RIGHT_TO_LEFT = {"Arabic", "Hebrew"}
-_WITHOUT_SPACES = {"Han", "Thai"}  # scripts in which words touch, so that an option may start anywhere
-
 
 def render_page(items: Sequence[Item], *, title: str) -> str:
     """The page as text; nothing in it depends on time or machine."""
@@ -79,5 +76,4 @@ def _language(code: str) -> list[Any]:
     row = LANGUAGES.get(code)
     if row is None:
         return [code, "", "auto", True]
-    direction = "rtl" if row.script in _RIGHT_TO_LEFT else "ltr"
-    return [row.english, row.native, direction, row.script not in _WITHOUT_SPACES]
+    return [row.english, row.native, row.direction, row.spaced]
