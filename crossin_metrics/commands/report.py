@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from crossin_metrics.commands.arguments import at_least, count, names, progress
+from crossin_metrics.commands.arguments import at_least, count, names, progress, require_matplotlib
 
 _EPILOG = """\
 RESULTS may be folders of `lm_eval --output_path D --log_samples`, sample logs, or prediction tables (JSON Lines, .gz,
@@ -85,9 +85,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, test, draw and write; returns the exit code."""
-    from crossin_metrics.report.build import Options, build_report
-    from crossin_metrics.report.folder import check_target, write_report
+    from crossin_metrics.report.build import Options, build_report, check_target, write_report
 
+    if not args.no_plots:
+        require_matplotlib()
     check_target(args.out)
     options = Options(
         languages=names(args.languages, "--languages"),

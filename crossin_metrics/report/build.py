@@ -1,38 +1,23 @@
-"""From result folders to the files of a report."""
+"""From result folders to the files of a report, and these into its folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics import __version__
+from crossin_metrics.files import atomic_folder, check_replaceable
 from crossin_metrics.report.arms import DEFAULT_RESAMPLES as ARM_RESAMPLES
-from crossin_metrics.report.arms import averaged, make_studies, missing_runs
-from crossin_metrics.report.arms import costs as arm_costs
+from crossin_metrics.report.arms import averaged, costs, make_studies, missing_runs
 from crossin_metrics.report.browser import MAX_BYTES, MAX_QUESTIONS, question_sets, read_question_texts
-from crossin_metrics.report.collect import collect
-from crossin_metrics.report.diagnosis import RULES, Finding, diagnose
-from crossin_metrics.report.draw.arm_tables import (
-    arm_section,
-    arms_csv,
-    comparisons_csv,
-    cost_section,
-    costs_csv,
-    legend,
-)
+from crossin_metrics.report.collect import MARKER, collect
+from crossin_metrics.report.diagnosis import RULES, diagnose
+from crossin_metrics.report.draw import arm_tables, tables
 from crossin_metrics.report.draw.page import Content, render
-from crossin_metrics.report.draw.tables import (
-    LEGEND,
-    build_tables,
-    latex,
-    markdown,
-    prompts_csv,
-    scores_csv,
-    text_of_findings,
-)
-from crossin_metrics.report.entries import Entry, group_entries, make_entries, rank_and_test
+from crossin_metrics.report.entries import group_entries, make_entries, rank_and_test
 from crossin_metrics.report.labels import Labels, read_labels
 from crossin_metrics.report.published import read_published
 from crossin_metrics.scores.significance import TEST_RESAMPLES
@@ -40,7 +25,7 @@ from crossin_metrics.scores.significance import TEST_RESAMPLES
 
 @dataclass(frozen=True)
 class Options:
-    """What a report is made with; see `crossin report --help`."""
+    """Options of a report; see `crossin report --help`."""
 
     languages: Sequence[str] | None = None
     labels: Path | None = None
@@ -59,7 +44,7 @@ class Options:
 
 @dataclass
 class Report:
-    """The files (relative path -> content), and what to tell the user."""
+    """The files (relative path -> content), and problems and notes for the user."""
 
     files: dict[str, str | bytes]
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -69,15 +54,13 @@ class Report:
 def build_report(
     paths: Sequence[str | Path], options: Options, *, progress: Callable[[str], None] | None = None
 ) -> Report:
-    """Make the whole report in memory.
+    """Make the whole report in memory; plots need matplotlib.
 
     Raises:
-        CrossinError: nothing can be read of the results; a labels, published or questions file is broken; matplotlib
-            is missing and plots are wanted.
+        CrossinError: none of the results can be read; a labels, published or questions file is broken.
     """
-    if options.plots:
-        _need_matplotlib()
-    # Small files that a user wrote first: their mistakes are said before long logs are read.
+    say = progress or (lambda _: None)
+    # Small files that a user wrote come first, so that mistakes in them are reported before long logs are read.
     labels = Labels() if options.labels is None else read_labels(options.labels)
     published = [entry for given in options.published for entry in read_published(given)]
     texts = read_question_texts(options.questions)
@@ -94,61 +77,56 @@ def build_report(
         seed=options.seed,
         progress=progress,
     )
-    ordered: list[Entry] = [entry for group in groups for entry in group.entries]
-    findings: dict[int, Sequence[Finding]] = {}
-    for number, entry in enumerate(ordered):
-        if progress is not None and number % 20 == 0:
-            progress(f"diagnosis: {number} of {len(ordered)}")
-        if entry.runs:
-            findings[number] = diagnose(entry)
+    ordered = [entry for group in groups for entry in group.entries]
+    say("diagnosis")
+    findings = {number: diagnose(entry) for number, entry in enumerate(ordered) if entry.runs}
     notes = [*found.notes, *notes_of_arms]
     missing = missing_runs(labels)
     if missing:
         notes.append(f"missing: {'; '.join(missing)}")
     elif unused := labels.unused():
         notes.append(f"labels that no run matched: {', '.join(unused)}")
-    costs = arm_costs(labels)
-    arms = [arm_section(study) for study in studies]
-    efficiency = cost_section(costs)
-    if efficiency is not None:
-        arms.append(efficiency)
-    tables = build_tables(groups)
+    arms = [arm_tables.arm_section(study) for study in studies]
+    arm_costs = costs(labels)
+    if arm_costs:
+        arms.append(arm_tables.cost_section(arm_costs))
+    legend = arm_tables.legend(studies)
+    sections = tables.build_tables(groups)
     files: dict[str, str | bytes] = {
-        "tables.md": markdown("Accuracy, consistency and AC3", LEGEND, tables),
-        "tables.tex": latex(LEGEND, tables),
-        "scores.csv": scores_csv(groups),
-        "prompts.csv": prompts_csv(groups),
-        "diagnosis.md": text_of_findings([(ordered[n], one) for n, one in findings.items()], RULES, found.problems),
+        "tables.md": tables.markdown("Accuracy, consistency and AC3", tables.LEGEND, sections),
+        "tables.tex": tables.latex(tables.LEGEND, sections),
+        "scores.csv": tables.scores_csv(groups),
+        "prompts.csv": tables.prompts_csv(groups),
+        "diagnosis.md": tables.text_of_findings(
+            [(ordered[number], one) for number, one in findings.items()], RULES, found.problems
+        ),
     }
     if arms:
-        files["arms.md"] = markdown("Arms", legend(studies), arms, missing)
-        files["arms.tex"] = latex(legend(studies), arms)
-        files["arms.csv"] = arms_csv(studies)
-        if any(study.pairs for study in studies):
-            files["comparisons.csv"] = comparisons_csv(studies)
-        if efficiency is not None:
-            files["efficiency.csv"] = costs_csv(costs)
+        files["arms.md"] = tables.markdown("Arms", legend, arms, missing)
+        files["arms.tex"] = tables.latex(legend, arms)
+        files["arms.csv"] = arm_tables.arms_csv(studies)
+    if any(study.pairs for study in studies):
+        files["comparisons.csv"] = arm_tables.comparisons_csv(studies)
+    if arm_costs:
+        files["efficiency.csv"] = arm_tables.costs_csv(arm_costs)
     figures = []
     if options.plots:
         from crossin_metrics.report.draw.arm_plots import draw_arms
         from crossin_metrics.report.draw.plots import draw_all
 
-        if progress is not None:
-            progress("plots")
+        say("plots")
         for figure, png in chain(draw_arms(studies), draw_all(groups, averaged(groups, studies) if studies else None)):
             files[f"figures/{figure.name}.svg"] = figure.svg
             files[f"figures/{figure.name}.png"] = png
             figures.append(figure)
     sets = question_sets(ordered, texts, max_questions=options.max_questions, max_bytes=options.max_bytes)
-    if any(one.text_left_out for one in sets):
-        notes.append(
-            f"the page holds {options.max_bytes / 1e6:g} MB of texts at most; some questions stand without theirs"
-        )
+    if any(one.n_left_out for one in sets):
+        notes.append(f"the page holds {options.max_bytes / 1e6:g} MB of texts at most; some questions have no texts")
     content = Content(
         title=options.title,
         groups=groups,
         entries=ordered,
-        tables=tables,
+        tables=sections,
         findings=findings,
         figures=figures,
         question_sets=sets,
@@ -157,15 +135,36 @@ def build_report(
         mixed=options.mix,
         n_resamples=options.n_resamples,
         arms=arms,
-        arms_legend=legend(studies),
+        arms_legend=legend,
         missing=missing,
     )
     files["index.html"] = render(content)
     return Report(files, found.problems, notes)
 
 
-def _need_matplotlib() -> None:
-    from importlib.util import find_spec
+def check_target(out: Path) -> None:
+    """Refuse a folder that holds anything but a report.
 
-    if find_spec("matplotlib") is None:
-        raise CrossinError("plots need matplotlib: pip install 'crossin[report]', or leave them out with --no-plots")
+    Raises:
+        CrossinError: the path is a file or a link, or a folder that holds other files.
+    """
+
+    def files() -> list[str]:
+        return list(json.loads((out / MARKER).read_text(encoding="utf-8"))["files"])
+
+    check_replaceable(out, MARKER, "report of crossin", files, "--out")
+
+
+def write_report(out: Path, contents: Mapping[str, str | bytes]) -> None:
+    """Write all files (relative path -> text or bytes) as a folder, whole or not at all.
+
+    Raises:
+        CrossinError: the target is refused (see :func:`check_target`) or cannot be written.
+    """
+    check_target(out)
+    marker = json.dumps({"crossin": __version__, "files": sorted(contents)}, indent=1) + "\n"
+    with atomic_folder(out) as folder:
+        for name, content in {**contents, MARKER: marker}.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode("utf-8", "replace") if isinstance(content, str) else content)

@@ -19,7 +19,6 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.records import json_lines, text_lines
-from crossin_metrics.report.folder import MARKER
 from crossin_metrics.report.labels import Labels
 from crossin_metrics.runs.harness_families import find_family
 from crossin_metrics.runs.run import Run, file_kind, read_predictions
@@ -28,6 +27,7 @@ from crossin_metrics.runs.seaeval_logs import is_parallel
 from crossin_metrics.runs.signature import setup_of
 from crossin_metrics.scores.definitions import score_questions
 
+MARKER = ".crossin-report.json"  # a file in each report, which lists its files
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT[\d.:-]+)\.json")
 _TABLES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
 _SCORES = ("acc", "consistency", "ac3")

@@ -14,8 +14,7 @@ import pytest
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.html import embedded_json
 from crossin_metrics.report.browser import LONGEST, read_question_texts
-from crossin_metrics.report.build import Options, build_report
-from crossin_metrics.report.folder import check_target, write_report
+from crossin_metrics.report.build import Options, build_report, check_target, write_report
 from tests.report.report_files import answers_of, write_run
 
 PAYLOADS = (
@@ -80,7 +79,7 @@ def test_what_models_and_data_say_is_text(tmp_path: Path, payload: str) -> None:
     (made,) = data["sets"]
     texts = next(iter(made["texts"].values()))
     assert texts["en"]["q"] == payload  # and it is there, whole
-    assert payload in made["words"]["0"]["p1"].values()
+    assert payload in made["responses"]["0"]["p1"].values()
 
 
 def test_json_inside_a_script_cannot_end_it() -> None:

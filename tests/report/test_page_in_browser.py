@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossin_metrics.report.build import Options, build_report
-from crossin_metrics.report.folder import write_report
+from crossin_metrics.report.build import Options, build_report, write_report
 from tests.report.report_files import answers_of, write_run
 
 pytestmark = pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import re
 import shutil
@@ -10,13 +11,12 @@ import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from crossin_metrics.report.build import Options, Report, build_report
 from crossin_metrics.report.draw.tables import OTHER_PROMPTS
-from crossin_metrics.report.labels import Labels
 from crossin_metrics.text_tables import NOT_SIGNIFICANT, UNTESTED
+from tests.helpers.cli import crossin
 from tests.report.report_files import answers_of, write_run
 
 HOSTILE = "<script>alert(1)</script> | $x$ & a_b\\c {d} #1 ~^ --> %"
@@ -165,18 +165,12 @@ def test_plots_are_drawn_of_what_there_is(tmp_path: Path) -> None:
     assert again.files == report.files  # the same input gives the same bytes
 
 
-def test_plots_need_matplotlib_only_where_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.util
-
-    from crossin_metrics.errors import CrossinError
-
-    write_run(tmp_path, *answers_of(0.5, n=20))
+def test_plots_need_matplotlib_only_if_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path / "in", *answers_of(0.5, n=20))
     whole = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else whole(name))
-    with pytest.raises(CrossinError, match=r"crossin\[report\]"):
-        build_report([tmp_path], Options(n_resamples=200))
-    assert "index.html" in build_report([tmp_path], Options(n_resamples=200, plots=False)).files
-
-
-def test_labels_default_is_empty() -> None:
-    assert np.all([getattr(Labels().of("gpt"), name) in ("", None) for name in ("name", "base", "arm", "n_samples")])
+    arguments = ["report", tmp_path / "in", "--out", tmp_path / "out", "--resamples", "200"]
+    done = crossin(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "crossin[report]" in done.stderr
+    assert crossin(*arguments, "--no-plots").returncode == 0

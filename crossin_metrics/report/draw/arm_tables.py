@@ -146,11 +146,9 @@ def p_text(p: float) -> str:
     return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
-def cost_section(costs: Sequence[Cost]) -> Section | None:
-    """Efficiency: what training an arm cost, mean over its runs; None where nothing is known."""
+def cost_section(costs: Sequence[Cost]) -> Section:
+    """Efficiency: what training an arm cost, mean over its runs."""
     columns = [column for column in COSTS if any(column in cost.means for cost in costs)]
-    if not columns:
-        return None
     rows = [
         Row((cost.name, str(cost.n_runs), *(_amount(cost.means.get(column), column) for column in columns)))
         for cost in costs

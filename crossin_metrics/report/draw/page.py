@@ -136,7 +136,7 @@ def _data(content: Content, entries: Sequence[Entry]) -> dict[str, Any]:
                 "all": made.n_all,
                 "texts": made.texts,
                 "answers": made.answers,
-                "words": made.words,
+                "responses": made.responses,
             }
             for made in content.question_sets
         ],

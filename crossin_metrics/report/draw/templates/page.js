@@ -194,16 +194,16 @@ const fits = (set, question) => {
   return [set.ids[question], ...texts.flatMap((text) => [text.q, ...text.o])].some((text) => text.toLowerCase().includes(part));
 };
 const verdict = (answer, gold) => (answer < 0 ? "none" : answer === gold ? "right" : "wrong");
-const said = (answer, gold) => (answer < 0 ? "no answer" : `${letter(answer)}, ${answer === gold ? "right" : "wrong"}`);
+const verdictText = (answer, gold) => (answer < 0 ? "no answer" : `${letter(answer)}, ${answer === gold ? "right" : "wrong"}`);
 const side = (set, question) => {
   const grid = make("div", { class: "side" });
   const answers = answersOf(set, question);
   const gold = set.gold[question];
-  const words = ((set.words[answerer.value] || {})[prompt.value]) || {};
+  const responses = ((set.responses[answerer.value] || {})[prompt.value]) || {};
   set.langs.forEach((code, column) => {
     const text = (set.texts[set.ids[question]] || {})[code];
     const article = make("article", { lang: code });
-    article.append(make("h3", { lang: "en" }, `${languageName(code)}: `, make("span", { class: verdict(answers[column], gold) }, said(answers[column], gold))));
+    article.append(make("h3", { lang: "en" }, `${languageName(code)}: `, make("span", { class: verdict(answers[column], gold) }, verdictText(answers[column], gold))));
     if (text) {
       if (text.c) article.append(make("p", { class: "context", dir: "auto", tabindex: "0" }, text.c));
       article.append(make("p", { class: "text", dir: "auto" }, text.q));
@@ -218,8 +218,8 @@ const side = (set, question) => {
       });
       article.append(list);
     }
-    const spoken = words[`${question},${column}`];
-    if (spoken !== undefined) article.append(make("blockquote", { dir: "auto", tabindex: "0", title: "the model's words" }, spoken === "" ? "(nothing)" : spoken));
+    const response = responses[`${question},${column}`];
+    if (response !== undefined) article.append(make("blockquote", { dir: "auto", tabindex: "0", title: "the model's response" }, response === "" ? "(empty)" : response));
     grid.append(article);
   });
   return grid;
