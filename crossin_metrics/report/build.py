@@ -80,7 +80,7 @@ def build_report(
     ordered = [entry for group in groups for entry in group.entries]
     say("diagnosis")
     findings = {number: diagnose(entry) for number, entry in enumerate(ordered) if entry.runs}
-    notes = [*found.notes, *notes_of_arms]
+    notes = notes_of_arms
     missing = missing_runs(labels)
     if missing:
         notes.append(f"missing: {'; '.join(missing)}")

@@ -3,21 +3,21 @@
 A labels file is a table, CSV or YAML (a list of mappings), with the column `run` and any of the others:
 
     run             the model's name in the report or in its results file, or a shell pattern (`*x2x_5000*`) that the
-                    name or the path of a result file matches; the first row that matches counts
-    name            how the model is shown; of an arm, the same for all its seeds (arms that share all else are told
-                    apart by it)
-    base            the model it was tuned from (`Gemma-2B`): rows of a table are put together by it
+                    name or the path of a result file matches; the first matching row counts
+    name            how the model is shown; the same for all seeds of an arm (arms that share all else are told apart
+                    by it)
+    base            the model it was tuned from (`Gemma-2B`), by which rows of a table are put together
     system          what was done to it (`Alpaca`, `CrossIn x2x`): the row's name in a table
     arm             formulation of the data: `en2x`, `x2en`, `x2x` ... (the bars by data formulation)
     n_samples       cross-lingual samples in the mix (AC3 against data quantity)
     translation     yes or no: whether translation pairs were in the mix
-    tag             whatever else sets arms apart, e.g. yes or no for an output-language tag
-    seed            of the training run, a whole number; rows that differ in it alone are replicates of one arm
+    tag             anything else that sets arms apart, e.g. yes or no for an output-language tag
+    seed            of the training run, a whole number; rows that differ in it alone are runs of one arm
     tokens, seconds, peak_memory_gb, trained_parameters
                     what the run cost: numbers, 0 or more (the table of efficiency)
 
-A row without `seed` is an arm of one run that nothing random was done to (an untuned model). Without a row, the names
-of this project's own mixes are read: `x2x_trans_5000` is arm x2x, 5000 samples, translation.
+A row without `seed` is an arm of one run without randomness in training (an untuned model). Without a labels file, the
+names of this project's own mixes are parsed: `x2x_trans_5000` is arm x2x, 5000 samples, translation.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Label:
 
     Attributes:
         tokens, seconds, peak_memory_gb, trained_parameters: of its training, >= 0.
-        told_by_name: whether an arm of another name shares all else, so that the name is part of what the arm is.
+        named_apart: whether an arm of another name shares all else, so that the name is part of the key.
     """
 
     name: str = ""
@@ -60,13 +60,13 @@ class Label:
     seconds: float | None = None
     peak_memory_gb: float | None = None
     trained_parameters: float | None = None
-    told_by_name: bool = False
+    named_apart: bool = False
 
     @property
     def arm_key(self) -> tuple[Any, ...]:
-        """What the replicates of one arm share; the name only where nothing else tells arms apart."""
+        """What the runs of one arm share; the name only if nothing else tells arms apart."""
         key = (self.base, self.system, self.arm, self.n_samples, self.translation, self.tag)
-        named = self.told_by_name or not any(part not in ("", None) for part in key)
+        named = self.named_apart or not any(part not in ("", None) for part in key)
         return (*key, self.name) if named else key
 
 
@@ -74,11 +74,11 @@ class Labels:
     """The rows of a labels file, each a pattern and its label, in the file's order."""
 
     def __init__(self, rows: Sequence[tuple[str, Label]] = ()) -> None:
-        self.rows = _told_apart(rows)
+        self.rows = _named_apart(rows)
         self._used: set[str] = set()
 
     def of(self, *names: str) -> Label:
-        """The label of the first row that one of a run's names matches, else what the first name itself says."""
+        """The label of the first row that one of a run's names matches, else parsed from the first name."""
         row = self.row_of(*names)
         if row is None:
             return label_of_name(names[0])
@@ -122,7 +122,7 @@ class Labels:
         return names
 
 
-def _told_apart(rows: Sequence[tuple[str, Label]]) -> list[tuple[str, Label]]:
+def _named_apart(rows: Sequence[tuple[str, Label]]) -> list[tuple[str, Label]]:
     """The rows, their names part of the arm where two names have the same seed of what would else be one arm.
 
     Otherwise names may differ within an arm ("x2x, first run").
@@ -136,7 +136,7 @@ def _told_apart(rows: Sequence[tuple[str, Label]]) -> list[tuple[str, Label]]:
         if any(len(those) > 1 for those in by_seed.values())
         or (None in by_seed and len(set().union(*by_seed.values())) > 1)
     }
-    return [(run, replace(label, told_by_name=True) if label.arm_key in clashing else label) for run, label in rows]
+    return [(run, replace(label, named_apart=True) if label.arm_key in clashing else label) for run, label in rows]
 
 
 def _shared_name(labels: Sequence[Label]) -> str:
@@ -178,7 +178,7 @@ def read_labels(path: Path) -> Labels:
 
     Raises:
         CrossinError: it is missing or broken, has an unknown column, a row without `run`, a value of the wrong kind, or
-            a seed without anything that tells its arm.
+            a seed without an arm.
     """
     rows = []
     for place, record in _yaml_rows(path) if path.suffix in (".yaml", ".yml") else csv_rows(path):
@@ -186,54 +186,44 @@ def read_labels(path: Path) -> Labels:
         if unknown:
             raise CrossinError(f"{place}: unknown column {', '.join(unknown)}; there are {', '.join(COLUMNS)}")
         values = {key: "" if value is None else str(value).strip() for key, value in record.items()}
-        if not values.get("run"):
-            raise CrossinError(f"{place}: no `run`: the model's name, or a pattern such as *x2x_5000*")
-        rows.append((values["run"], _label(values, place)))
+        run = values.pop("run", "")
+        if not run:
+            raise CrossinError(f"{place}: `run` is missing: the model's name, or a pattern such as *x2x_5000*")
+        rows.append((run, _label(values, place)))
     return Labels(rows)
 
 
 def _label(values: dict[str, str], place: str) -> Label:
     translation = values.get("translation", "").lower()
     if translation not in ("", *_YES, *_NO):
-        raise CrossinError(f"{place}: translation {translation!r} is neither yes nor no")
-    label = Label(
-        name=values.get("name", ""),
-        base=values.get("base", ""),
-        system=values.get("system", ""),
-        arm=values.get("arm", ""),
-        n_samples=_whole(values, "n_samples", place),
-        translation=None if not translation else translation in _YES,
-        tag={"true": "yes", "false": "no"}.get(values.get("tag", "").lower(), values.get("tag", "")),
-        seed=_whole(values, "seed", place),
-        tokens=_cost(values, "tokens", place),
-        seconds=_cost(values, "seconds", place),
-        peak_memory_gb=_cost(values, "peak_memory_gb", place),
-        trained_parameters=_cost(values, "trained_parameters", place),
-    )
+        raise CrossinError(f"{place}: translation must be yes or no, not {translation!r}")
+    tag = values.get("tag", "")
+    parsed: dict[str, Any] = {
+        **values,
+        **{column: _number(values.get(column, ""), column, place) for column in ("n_samples", "seed", *COSTS)},
+        "translation": translation in _YES if translation else None,
+        "tag": {"true": "yes", "false": "no"}.get(tag.lower(), tag),
+    }
+    label = Label(**parsed)
     if label.seed is not None and label.arm_key == Label().arm_key:
-        raise CrossinError(f"{place}: seed {label.seed} of no arm; fill in name, system or arm")
+        raise CrossinError(f"{place}: seed {label.seed} without an arm; fill in name, system or arm")
     return label
 
 
-def _whole(values: dict[str, str], column: str, place: str) -> int | None:
-    text = values.get(column, "")
+def _number(text: str, column: str, place: str) -> Any:
+    """A whole number, or of costs any number; None for an empty cell."""
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()):
-        raise CrossinError(f"{place}: {column} {text!r} is no whole number")
-    return int(text)
-
-
-def _cost(values: dict[str, str], column: str, place: str) -> float | None:
-    text = values.get(column, "")
-    if not text:
-        return None
+    if column not in COSTS:
+        if not (text.isascii() and text.isdigit()):
+            raise CrossinError(f"{place}: {column} must be a whole number, not {text!r}")
+        return int(text)
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number >= 0.0):
-        raise CrossinError(f"{place}: {column} {text!r} is no number of 0 or more")
+        raise CrossinError(f"{place}: {column} must be a number of 0 or more, not {text!r}")
     return number
 
 

@@ -289,12 +289,12 @@ def test_names_that_are_wrong(runs: Path, options: dict[str, Any], said: str) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("run,arm,seed\na,x2x,first\n", "labels.csv, line 2: seed 'first' is no whole number"),
-        ("run,arm,seed\na,x2x,-1\n", "seed '-1' is no whole number"),
-        ("run,seed\na,1\n", "seed 1 of no arm"),
-        ("run,tokens\na,many\n", "tokens 'many' is no number"),
-        ("run,seconds\na,-2\n", "seconds '-2' is no number of 0 or more"),
-        ("run,peak_memory_gb\na,nan\n", "peak_memory_gb 'nan'"),
+        ("run,arm,seed\na,x2x,first\n", "labels.csv, line 2: seed must be a whole number, not 'first'"),
+        ("run,arm,seed\na,x2x,-1\n", "seed must be a whole number, not '-1'"),
+        ("run,seed\na,1\n", "seed 1 without an arm"),
+        ("run,tokens\na,many\n", "tokens must be a number of 0 or more, not 'many'"),
+        ("run,seconds\na,-2\n", "seconds must be a number of 0 or more, not '-2'"),
+        ("run,peak_memory_gb\na,nan\n", "not 'nan'"),
     ],
 )
 def test_columns_that_are_wrong(tmp_path: Path, text: str, said: str) -> None:

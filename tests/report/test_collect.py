@@ -42,7 +42,7 @@ def test_half_written_files(tmp_path: Path) -> None:
     found = collect([tmp_path])
     assert {run.model for run in found.runs} == {"org__good", "org__broken"}
     assert "not JSON" in said(found, "org__cut/samples")
-    assert "half-written or no JSON" in said(found, "org__broken/results")
+    assert "truncated or not JSON" in said(found, "org__broken/results")
     assert "empty file" in said(found, "org__empty/samples")
 
 
@@ -57,7 +57,7 @@ def test_results_without_samples_are_stated_with_na_errors(tmp_path: Path) -> No
     assert stated.errors == {"acc": 0.02}
     assert stated.n_questions == 120
     assert "no sample log beside it" in said(found, "org__bare")
-    assert "passed over" in said(found, "org__other")
+    assert "skipped" in said(found, "org__other")
 
 
 def test_scores_that_the_samples_do_not_give(tmp_path: Path) -> None:

@@ -215,9 +215,9 @@ def test_labels(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("run,n_samples\na,many\n", "labels.csv, line 2: n_samples 'many'"),
-        ("run,translation\na,perhaps\n", "neither yes nor no"),
+        ("run,translation\na,perhaps\n", "must be yes or no"),
         ("run,colour\na,red\n", "unknown column colour"),
-        ("base\nGemma\n", "no `run`"),
+        ("base\nGemma\n", "`run` is missing"),
         ("run,base\na\n", "too few values"),
     ],
 )
