@@ -1,4 +1,4 @@
-"""The task files: every one is indexed by the installed harness, and the wheel's copies are those of the checkout."""
+"""The task files: those of the catalogue, all indexed by the harness, the same in the wheel."""
 
 from __future__ import annotations
 
@@ -6,55 +6,58 @@ from pathlib import Path
 
 import lm_eval
 import pytest
-import yaml
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
+from crossin_metrics.languages import LANGUAGES
+from crossin_metrics.sets.catalogue import FORMULATIONS, GROUPS, SETS, SetEntry, SetTask, all_tasks
+
 TASKS = Path(__file__).resolve().parents[2] / "lm_eval_tasks"
-FILES = sorted(TASKS.rglob("*.yaml"))
+GROUP_NAMES = [f"{group}{end}" for group in GROUPS for end in FORMULATIONS.values()]
 
 
-def _name(path: Path) -> str:
-    text = "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if "!function" not in line)
-    config = yaml.safe_load(text)
-    return config.get("group") or config["task"]
-
-
-def test_the_harness_indexes_every_file_on_disk() -> None:
+def test_files_on_disk_are_the_tasks_of_the_catalogue_and_the_harness_indexes_them() -> None:
     manager = TaskManager(include_path=str(TASKS), include_defaults=False)
-    assert manager.all_tasks == sorted(_name(path) for path in FILES)
-    assert len(FILES) == 24
+    expected = sorted([*all_tasks(), *GROUP_NAMES])
+    assert manager.all_tasks == expected  # the harness drops a broken file silently
+    assert sorted(path.stem for path in TASKS.rglob("*.yaml")) == expected
+    assert not list(TASKS.rglob("*.py"))
 
 
 def test_the_installed_harness_holds_the_same_files() -> None:
     installed = Path(lm_eval.__file__).parent / "tasks" / "crossin"
     if not installed.is_dir():
         pytest.skip("crossin is not installed here")
-    there = {p.relative_to(installed): p.read_bytes() for p in installed.rglob("*") if p.is_file()}
-    here = {p.relative_to(TASKS): p.read_bytes() for p in TASKS.rglob("*") if p.is_file()}
-    stale = [str(path) for path in here if there.get(path) != here[path]]
+    here = [path for path in TASKS.rglob("*") if path.is_file() and path.suffix != ".md"]
+    copies = {path: installed / path.relative_to(TASKS) for path in here}
+    stale = [path.name for path, copy in copies.items() if not copy.exists() or copy.read_bytes() != path.read_bytes()]
     assert not stale, f"installed copies are old: {stale}; run `make venv`"
-    names = TaskManager().all_tasks
-    assert {"cross_xquad", "cross_mmlu_sea_gen", "crossin"} <= set(names)
+    assert {"cross_xquad", "cross_mmlu_sea_gen", "crossin"} <= set(TaskManager().all_tasks)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_task_files_hold_no_logic_and_name_themselves(path: Path) -> None:
-    config = load_yaml(path)
-    assert path.stem == _name(path)
-    if "group" not in config:
-        assert config["class"].__module__.startswith("crossin_metrics.")
-        assert config["metadata"]["version"] == 1.0
-        expected = {"cf": "cf", "gen": "gen"}.get(path.stem.rsplit("_", 1)[-1], "letter")
-        assert config["metadata"]["formulation"] == expected
-        assert config["output_type"] == ("generate_until" if expected == "gen" else "multiple_choice")
-    assert not list(TASKS.rglob("*.py"))
+@pytest.mark.parametrize("task", all_tasks().values(), ids=list(all_tasks()))
+def test_a_task_file_says_what_the_catalogue_says(task: SetTask) -> None:
+    config = load_yaml(TASKS / task.set.name / f"{task.name}.yaml")
+    assert config["task"] == task.name
+    assert config["class"].__module__.startswith("crossin_metrics.")
+    assert config["output_type"] == ("generate_until" if task.formulation == "gen" else "multiple_choice")
+    metadata = {"version": 1.0, "set": task.set.name, "formulation": task.formulation, "languages": [*task.languages]}
+    assert config["metadata"] == metadata
 
 
-@pytest.mark.parametrize("folder", sorted({p.parent for p in FILES}), ids=lambda p: p.name)
-def test_every_task_folder_has_a_readme_that_names_its_tasks(folder: Path) -> None:
-    text = (folder / "README.md").read_text(encoding="utf-8")
-    for path in folder.glob("*.yaml"):
-        assert f"`{path.stem}`" in text
+@pytest.mark.parametrize("name", GROUP_NAMES)
+def test_a_group_file_lists_the_members_of_the_catalogue(name: str) -> None:
+    group = name.partition("_")[0]
+    assert load_yaml(TASKS / group / f"{name}.yaml")["task"] == [name.replace(group, set_) for set_ in GROUPS[group]]
+
+
+@pytest.mark.parametrize("entry", SETS.values(), ids=list(SETS))
+def test_a_set_readme_says_what_the_catalogue_says(entry: SetEntry) -> None:
+    text = (TASKS / entry.name / "README.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# {entry.title}\n")
+    tasks = [f"`{task.name}`" for task in all_tasks().values() if task.set == entry]
+    facts = [f"{entry.n_questions:,} ", f"({entry.licence})", *tasks]
+    facts += [LANGUAGES[code].english for code in entry.languages] if len(entry.languages) < 10 else entry.languages
+    assert [fact for fact in facts if fact not in " ".join(text.split())] == []
     for part in ("### Paper", "### Groups, Tags, and Tasks", "### Checklist", "### Changelog"):
         assert part in text
