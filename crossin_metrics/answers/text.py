@@ -1,7 +1,4 @@
-"""What a model's words are read with: cleaning, the options as patterns, and labels such as ``(B)``.
-
-Used by :mod:`crossin_metrics.answers`, which holds the rules.
-"""
+"""Cleaned text, a question's options as patterns, and labels such as `(B)`: what the rules of `reading.py` work on."""
 
 from __future__ import annotations
 
@@ -14,18 +11,19 @@ from crossin_metrics.answers import cues
 from crossin_metrics.errors import CrossinError
 
 LETTERS = "ABCDEFGHIJ"
-SEVERAL, NO_ANSWER, CONFLICT = -1, -2, -3  # what a stated answer can be, when it is not an option
+SEVERAL, NO_ANSWER, CONFLICT = -1, -2, -3  # what an announced answer can be when it is not one option
 
 
 # --- options ---------------------------------------------------------------------------------------------------------
 
 
 class Options(NamedTuple):
-    """A question's options, prepared for being found in a text."""
+    """A question's options, prepared to be found in a text."""
 
-    texts: tuple[str, ...]  # cleaned, unlabelled
-    exact: dict[str, int]  # folded text -> index, unambiguous ones only
-    squeezed: dict[str, int]  # the same without spaces and most signs, for formulas
+    texts: tuple[str, ...]  # cleaned, without labels
+    exact: dict[str, int]  # folded text -> index; only texts that one option has
+    squeezed: dict[str, int]  # the same without spaces and punctuation, for formulas
+    numbers: dict[str, int]  # the same for numbers without thousands separators
     pattern: re.Pattern[str] | None  # any option's text, the longest first
     letters: str  # "ABCD"
 
@@ -38,7 +36,7 @@ END = " \t\n.。!?,;:、؟۔।\"'`”“’‘«»「」『』"
 def options_of(choices: tuple[str, ...]) -> Options:
     """Prepare options for matching, cached; raises CrossinError unless there are 2 to 10."""
     if not 2 <= len(choices) <= len(LETTERS):
-        raise CrossinError(f"{len(choices)} choices given; an answer can be read among 2 to {len(LETTERS)}")
+        raise CrossinError(f"{len(choices)} choices given; there must be 2 to {len(LETTERS)}")
     texts = [clean(choice) for choice in choices]
     labels = [_CHOICE_LABEL.match(text) for text in texts]
     if all(m is not None and m[1] == letter for m, letter in zip(labels, LETTERS, strict=False)):
@@ -46,15 +44,18 @@ def options_of(choices: tuple[str, ...]) -> Options:
     folded = [fold(text) for text in texts]
     by_length = sorted({f for f in folded if f}, key=len, reverse=True)
     groups = [_literal(f) for f in by_length]
-    unique = {f: folded.index(f) for f in by_length if folded.count(f) == 1}
-    squeezed = [squeeze(text) for text in texts]
     return Options(
         tuple(texts),
-        unique,
-        {s: i for i, s in enumerate(squeezed) if len(s) >= 3 and squeezed.count(s) == 1},
+        _unique(folded, 1),
+        _unique([squeeze(text) for text in texts], 3),
+        _unique([number(text) for text in texts], 1),
         re.compile("|".join(f"({g})" for g in groups), re.IGNORECASE) if groups else None,
         LETTERS[: len(choices)],
     )
+
+
+def _unique(forms: list[str], shortest: int) -> dict[str, int]:
+    return {form: i for i, form in enumerate(forms) if len(form) >= shortest and forms.count(form) == 1}
 
 
 def _literal(folded: str) -> str:
@@ -72,7 +73,7 @@ def _spaced(char: str) -> bool:
 
 
 def option_at(text: str, position: int, options: Options) -> tuple[int | None, int]:
-    """The option whose text stands at `position` (None: none; SEVERAL: two options of one wording) and its end."""
+    """The option whose text begins at `position` (None: none; SEVERAL: two options of one wording) and its end."""
     match = options.pattern.match(text, position) if options.pattern else None
     if match is None:
         return None, position
@@ -82,82 +83,152 @@ def option_at(text: str, position: int, options: Options) -> tuple[int | None, i
 # --- cleaning --------------------------------------------------------------------------------------------------------
 
 CJK = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
-_SIGNS = str.maketrans({"−": "-", "‐": "-", "‑": "-", "–": "-", "—": "-", "’": "'", "‘": "'", "“": '"', "”": '"'})
-_INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff\u00ad\x00-\x08\x0b-\x1f]")
-_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_END_OF_TURN = re.compile(r"<\|(?:im_end|eot_id|endoftext|end_of_text|end|eom_id|EOT)\|>|</s>|<eos>|<end_of_turn>")
+_SIGNS = str.maketrans(
+    {"−": "-", "‐": "-", "‑": "-", "–": "-", "—": "-", "’": "'", "‘": "'", "“": '"', "”": '"', "：": ":", "。": "。"}
+    | {first + i: LETTERS[i] for first in (0x1F150, 0x1F170, 0x1F1E6) for i in range(len(LETTERS))}  # Ⓑ-like emoji
+)
+_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\ufeff\u00ad\x00-\x08\x0b-\x1f]")
+_END_OF_TURN = re.compile(
+    r"<\|(?:im_end|eot_id|endoftext|end_of_text|end|eom_id|EOT|return|END_RESPONSE|END_OF_TURN_TOKEN)\|>|</s>|<eos>|"
+    r"<end_of_turn>"
+)
 _ROLE = re.compile(r"<\|(?:im_start|start_header_id)\|>\s*\w*\s*(?:<\|end_header_id\|>)?|<start_of_turn>\s*\w*")
 _SPECIAL = re.compile(r"<\|[^<>|\n]{1,40}\|>|</?(?:s|pad|bos|unk|sep|cls|mask)>|\[/?(?:INST|PAD|CLS|SEP|UNK|BOS|EOS)\]")
-_LATEX = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathsf|rm|bf)\s*\{([^{}]*)\}|\\[()\[\]]|\$")
+_LATEX = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathsf|rm|bf)\s*\{([^{}]{0,500})\}|\\[()\[\]]|\$")
 _MARKDOWN = re.compile(r"(?m)\*+(?=\S)|(?<=\S)\*+|__+|`+|^[ \t]*(?:#{1,6}|>+)[ \t]*(?=\S)|^[ \t]*[-•·][ \t]+(?=\S)|~~")
-_MARKUP_SIGNS = frozenset("*_`#>$\\<[-•·~")
+_MARKUP_SIGNS = frozenset("*_`#>-•·~")
 _BLANKS = re.compile(r"[^\S\n]+")
+_HEAD, _TAIL = 8_000, 24_000  # characters kept of a longer text: an answer is near one of its ends
 
 
 def clean(text: str) -> str:
-    """Strip what is not words: compatibility forms (full width), special tokens, thoughts, Markdown, LaTeX, blanks."""
+    """Strip what is not words: compatibility forms, special tokens, Markdown, LaTeX, repeated blanks."""
+    return strip_latex(strip_markdown(first_turn(text)))
+
+
+def first_turn(text: str) -> str:
+    """The model's first turn, in NFKC, without special tokens; very long texts keep head and tail."""
+    if len(text) > _HEAD + _TAIL:
+        text = text[:_HEAD] + "\n\n" + text[-_TAIL:]
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
     text = _INVISIBLE.sub("", text)
-    if not _MARKUP_SIGNS.isdisjoint(text):
-        text = _THOUGHT.sub("", text)
+    if "<" in text or "[" in text:
         pieces = [_SPECIAL.sub(" ", _ROLE.sub(" ", piece)) for piece in _END_OF_TURN.split(text)]
         text = next((piece for piece in pieces if piece.strip()), "")
-        text = _MARKDOWN.sub("", _LATEX.sub(lambda m: m[1] or "", text))
+    return text
+
+
+def strip_markdown(text: str) -> str:
+    """The text without Markdown's marks."""
+    return text if _MARKUP_SIGNS.isdisjoint(text) else _MARKDOWN.sub("", text)
+
+
+def strip_latex(text: str) -> str:
+    """The text without LaTeX's marks, white space folded."""
+    if "\\" in text or "$" in text:
+        text = _LATEX.sub(lambda m: m[1] or "", text)
     return _BLANKS.sub(" ", text).strip()
 
 
+_CAPITAL = re.compile(r"(?<![A-Za-z\u00c0-\u024f\u1e00-\u1eff])[A-J](?![A-Za-z\u00c0-\u024f\u1e00-\u1eff])")
+
+
+@lru_cache(maxsize=8)
+def lowered(text: str) -> str:
+    """The text in lower case but for lone capitals A to J, which may be labels; positions stay the same."""
+    low = text.lower()
+    if len(low) != len(text):
+        low = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+    capitals = [match.start() for match in _CAPITAL.finditer(text)]
+    if not capitals:
+        return low
+    chars = list(low)
+    for position in capitals:
+        chars[position] = text[position]
+    return "".join(chars)
+
+
 def fold(text: str) -> str:
-    """Return the text without differences of case, end punctuation and white space."""
+    """The text without differences of case, end punctuation and white space."""
     return " ".join(text.casefold().strip(END).split())
 
 
-_DROPPED = r"[\s×·⋅*^_(){}\[\]\"'`$;:!?。、.,]+"
-_SQUEEZED_OUT = re.compile(rf"(?<!\d){_DROPPED}|{_DROPPED}(?!\d|[\s×·⋅*^_(){{}}\[\].,])")  # kept between two digits
+_DROPPED = r"[\s×·⋅*^_(){}\[\]\"'`$;:!?。、.,]"
+_SQUEEZED_OUT = re.compile(rf"(?<!\d){_DROPPED}|{_DROPPED}(?!{_DROPPED}{{0,20}}\d)")  # kept between two digits
 
 
 def squeeze(text: str) -> str:
-    """Return the text in lower case without punctuation and spaces, except those between two digits."""
+    """The text in lower case without punctuation and spaces, except those between two digits."""
     return _SQUEEZED_OUT.sub("", text.casefold())
 
 
-_NEXT = re.compile(
-    rf"(?:^|\n)[ ]*(?:{cues.NEXT_QUESTION}|{cues.NEXT_TURN})|(?<=[.。!?\n])assistant\n|(?<=\s)#{{2,}}\s*{cues.TURN}",
-    re.IGNORECASE,
+_THOUSANDS = re.compile(r"(?<=\d)[, .'](?=\d{3}(?:\D|\Z))")
+_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?\s?%?\Z")
+
+
+def number(text: str) -> str:
+    """A number without thousands separators ("100,000" is "100000"); "" where the text is something else."""
+    plain = _THOUSANDS.sub("", text.strip(END))
+    return plain.replace(" ", "") if _NUMBER.match(plain) else ""
+
+
+# --- labels in other scripts -----------------------------------------------------------------------------------------
+
+# "В" (Cyrillic, like Latin B) is the third letter of its own alphabet: what it names is unknown, and it is not read.
+_LOOK_ALIKE = {"С": "C", "Ε": "E", "Α": "A"}
+_OWN_LABELS: dict[str, str] = {
+    form: LETTERS[position]
+    for cue in cues.CUES.values()
+    for position, letter in enumerate(cue.labels)
+    for form in {letter, letter.upper()}
+    if letter not in "вВ"
+} | _LOOK_ALIKE
+_OWN_LABEL = re.compile(
+    rf"(?<!\w)(?<![\u0900-\u0dff])[{''.join(_OWN_LABELS)}](?![\w\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0981-\u09cd"
+    r"\u0b82-\u0bcd\u0e31-\u0e3a\u0e47-\u0e4e])"
 )
+_UPPER_ONLY = re.compile(r"[а-яα-ω]")
 
 
-def this_question(text: str, options: Options) -> str:
-    """The part before a next question or turn. A text that opens with one is kept if it repeats our options."""
-    found = _NEXT.search(text)
-    if found is None:
+def latin_labels(text: str, options: Options) -> str:
+    """Replace labels of other scripts (ب, ख, Б, 甲) by Latin ones where they stand alone, as in "ب) ..." or "(Б)"."""
+    if text.isascii() or any(_OWN_LABEL.search(option) for option in options.texts):
         return text
-    if found.start() > 0:
-        return text[: found.start()].strip()
-    second = _NEXT.search(text, found.end())
-    text = text[: second.start()].strip() if second else text
-    seen = {options.exact.get(fold(m[0])) for m in options.pattern.finditer(text)} if options.pattern else set()
-    return text if len(seen - {None}) >= 2 else ""
+
+    def latin(match: re.Match[str]) -> str:
+        enclosed = match.string[match.end() : match.end() + 1] in (")", "]", "】", "」")
+        small = _UPPER_ONLY.match(match[0]) is not None  # "а" and "с" are words unless set off as a label
+        return match[0] if small and not enclosed else _OWN_LABELS[match[0]]
+
+    return _OWN_LABEL.sub(latin, text)
 
 
 # --- labels ----------------------------------------------------------------------------------------------------------
 
+OPTION_WORD = (
+    rf"(?:(?:the|la|el|ang|的|die|der|das|a|o|il|le)\s+)?{cues.any_word('option', 'answer')}"
+    r"(?:\s+(?:number|letter|đúng|correcta))?"
+)
 OPEN, CLOSE = r"[(\[{<【「『〔《]", r"[)\]}>】」』〕》]"
 _ENCLOSED = re.compile(rf"{OPEN}\s?([A-Ja-j])\s?{CLOSE}")
 _HALF = re.compile(rf"([A-Ja-j])\s?{CLOSE}")
 _CUT = re.compile(r"[(\[【]\s?([A-J])[\s.。!\"']*\Z")
-_BARE = re.compile(r"([A-Ja-j])(?![\w'])|([A-J])(?=因为|由于|选?项|吧|です|입니다|이다)")
+NOT_AFTER = r"\w|'(?![dt][ıiuü]r)"  # "A's" and "I'd" are words, Turkish "A'dır" is "is A"
+_BARE = re.compile(rf"([A-Ja-j])(?!{NOT_AFTER})|([A-J])(?={cues._NO_SPACES.pattern})")
 _AFTER_BARE = re.compile(
-    r"\s*\Z|\s*\n|\s?[;!\"»|]|\s?:(?!\s*\d)|\s?\.(?!\w)|\.(?=[^\W\d_]{2}|[\u4e00-\u9fff])|[。、]|\s-+\s"
+    r"\s*\Z|\s*\n|\s?[;!\"»|]|\s?:(?!\s*\d)|\s?\.(?!\w)|\.(?=[^\W\d_]{2}|[\u4e00-\u9fff])|[。、।]|\s[-→⇒]+\s"
 )
-_CONNECTIVE = re.compile(rf",?\s*(?:{cues.CONNECTIVE})(?!\w)|\s*(?:因为|由于|吧|项|选项)", re.IGNORECASE)
+_CONNECTIVE = re.compile(
+    rf",?\s*{cues.any_word('because')}|\s*(?:'[dt][ıiuü]r|번|입니다|이다|です|だ|ครับ|ค่ะ)|"
+    rf"\s*(?:{cues.any_word('option', 'answer', 'right', 'link', languages=cues.VERB_FINAL)})"
+)
 _OTHER_SCRIPT = re.compile(r"\s+(?:\d|[\u4e00-\u9fff])")
 _COMMA = re.compile(r",(?=\s|[^\x00-\x7f])")
 _ANEW = re.compile(r"\s+[^a-z\s]|[^\x00-\x7f]")  # after "the answer is B": no word in small letters, as in "C major"
 _ALONE = re.compile(r"[\s.。!\"']*\Z")
-TOGETHER = re.compile(
-    rf"\s*{cues.TOGETHER}\s*(?:{cues.TOGETHER}\s*)?(?:{cues.OPTION_WORD}\s*)?{OPEN}?\s?([A-J])(?![\w'])", re.IGNORECASE
-)
+_BOTH = rf"(?:,|/|&|\+|、|;|{cues.any_word('both')})"
+TOGETHER = re.compile(rf"\s*{_BOTH}\s*(?:{_BOTH}\s*)?(?:{OPTION_WORD}\s*)?{OPEN}?\s?([A-J])(?![\w'])")
 _ABBREVIATION = re.compile(r"\.\s?[A-Za-z]\.")
 
 
@@ -169,7 +240,7 @@ class Label(NamedTuple):
 
 
 def label_at(text: str, position: int, options: Options, words: str, after_cue: bool) -> Label | None:
-    """The label at `position`: ``(B)``, ``B)``, ``(B`` at the very end, or a bare ``B`` that cannot be a word."""
+    """The label at `position`: `(B)`, `B)`, `(B` at the very end, or a bare `B` that cannot be a word."""
     match = _ENCLOSED.match(text, position) or _HALF.match(text, position) or _CUT.match(text, position)
     if match is not None:
         return Label(LETTERS.index(match[1].upper()), match.end())
@@ -185,28 +256,26 @@ def label_at(text: str, position: int, options: Options, words: str, after_cue: 
         return Label(index, end)
     if _ABBREVIATION.match(text, end):
         return None
-    if _AFTER_BARE.match(text, end) or TOGETHER.match(text, end):
+    if _AFTER_BARE.match(text, end) or TOGETHER.match(lowered(text), end):
         return Label(index, end)
     if letter not in words and _COMMA.match(text, end):
         return Label(index, end)
-    if (after_cue or (letter != "I" and text.startswith(",", end))) and _CONNECTIVE.match(text, end):
+    if (after_cue or (letter != "I" and text.startswith(",", end))) and _CONNECTIVE.match(lowered(text), end):
         return Label(index, end)
     if letter not in words and at is None and (_ANEW if after_cue else _OTHER_SCRIPT).match(text, end):
         return Label(index, end)
     return None
 
 
-_SEPARATOR = re.compile(r"[\s.:,、。;(\"'-]*")
-LINE_END = re.compile(r"\s*(?:\Z|\n|[.。;!)(](?!\d))")
+_SEPARATOR = re.compile(r"[\s.:,、。;(\"'→⇒>=-]*")
+LINE_END = re.compile(r"\s*(?:\Z|\n|[.。;!)(।](?!\d))")
 _LINE_LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?(?:{CLOSE}|[.:、](?!\w\.)|\Z)")
-_ANSWER_WORD = re.compile(r"(?:answer|respuesta|答案|đáp án|jawaban|jawapan|sagot)\s*[:.]?\s*\Z", re.IGNORECASE)
-
-
+_ANSWER_WORD = re.compile(rf"{cues.any_word('answer')}\s*[:.]?\s*\Z")
 _NEXT_ENTRY = re.compile(rf"[\s,;.。!?\"'|]*{OPEN}([A-J]){CLOSE}")
 
 
 def skip(text: str, position: int) -> int:
-    """Return the position behind a separator that begins at `position`, or `position`."""
+    """The position behind a separator that begins at `position`, or `position`."""
     match = _SEPARATOR.match(text, position)
     return match.end() if match else position
 
@@ -221,7 +290,7 @@ def settle(text: str, label: Label, options: Options) -> int:
         following = _NEXT_ENTRY.match(text, end)
         if following is not None and LETTERS.index(following[1]) != label.choice:
             return SEVERAL
-    elif TOGETHER.match(text, label.end):
+    elif TOGETHER.match(lowered(text), label.end):
         return SEVERAL
     elif at is not None and at >= 0 and (LINE_END.match(text, end) or end - start >= 10):
         return CONFLICT
@@ -230,9 +299,9 @@ def settle(text: str, label: Label, options: Options) -> int:
 
 def listed(text: str, position: int, index: int, options: Options) -> bool:
     """Do the lines right after name other options in the same way? Then this is a list, not an answer."""
-    for line in text[position:].split("\n")[1:]:
+    for line in text[position : position + 2_000].split("\n")[1:]:
         line = line.strip()
-        if not line or _ANSWER_WORD.match(line):
+        if not line or _ANSWER_WORD.match(line.lower()):
             continue
         match = _LINE_LABEL.match(line)
         other = LETTERS.index(match[1] or match[2]) if match else options.exact.get(fold(line))

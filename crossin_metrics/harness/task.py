@@ -18,7 +18,7 @@ from lm_eval.api.task import ConfigurableTask
 
 from crossin_metrics import __version__
 from crossin_metrics.answers import read_answer
-from crossin_metrics.answers.rules import random_answer
+from crossin_metrics.answers.reading import random_answer
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.aggregate import Row, RowResult, aggregate, headline_metrics, standard_error
 from crossin_metrics.harness.documents import build_documents, ordered_by_hash

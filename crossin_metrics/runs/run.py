@@ -234,7 +234,7 @@ def _rows(path: Path, kind: str, fields: LogFields | None) -> Iterator[tuple[Run
 
 def _picked_at_random(rows: Iterable[tuple[RunKey, Row]], seed: int) -> Iterator[tuple[RunKey, Row]]:
     """The rows with a random pick where there is no answer, in runs whose variant says so."""
-    from crossin_metrics.answers.rules import random_answer
+    from crossin_metrics.answers.reading import random_answer
 
     for key, row in rows:
         if row.answer < 0:

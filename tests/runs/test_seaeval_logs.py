@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from crossin_metrics.answers.rules import random_answer
+from crossin_metrics.answers.reading import random_answer
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import file_kind, read_predictions
 from crossin_metrics.runs.seaeval_logs import read_samples, run_key

@@ -1,0 +1,200 @@
+"""Announced answers: "the answer is B", "(B) is correct", "so it must be B", in every language of the cues."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from crossin_metrics.answers import cues
+from crossin_metrics.answers.text import (
+    CJK,
+    CLOSE,
+    CONFLICT,
+    LETTERS,
+    LINE_END,
+    NO_ANSWER,
+    NOT_AFTER,
+    OPEN,
+    OPTION_WORD,
+    TOGETHER,
+    Options,
+    label_at,
+    lowered,
+    option_at,
+    settle,
+    skip,
+)
+
+_ANSWER = cues.any_word("answer")
+_OPTION = cues.any_word("option")
+_RIGHT = cues.any_word("right")
+_CHOSEN = cues.any_word("right", "chosen")
+LINK = cues.any_word("link")
+NO = cues.any_word("no")
+_ARTICLE_AHEAD = r"(?:(?:la|el|le|die|der|das|o|a|il|η|το)\s)?"
+_LABEL_AHEAD = rf"(?={_ARTICLE_AHEAD}[\"'(\[{{<【「『]{{0,2}}[^\S\n]?[A-J](?!{NOT_AFTER}))"
+_ADVERB = (
+    r"(?:\s+(?:most likely|likely|probably|therefore|thus|clearly|definitely|simply|indeed|actually|donc|also|daher|"
+    r"quindi|portanto|logo|deci|dus|so)(?!\w))?"
+)
+_AFTER_ADVERB = re.compile(rf"{_ADVERB}[\s\"':,]{{1,6}}(?:{OPTION_WORD}\s)?")
+_NOUNS = cues.Finder(
+    rf"{_ANSWER}|{_CHOSEN}\s{{0,2}}(?:\w{{1,20}}\s)?{_OPTION}|{_OPTION}(?=[^.\n:;。]{{0,30}}?{_CHOSEN})",
+    "answer",
+    "right",
+    "chosen",
+    "option",
+)
+_LINKED = re.compile(rf"(?:{LINK}(?:\s?:)?|[:=]|(?<=\s)-+(?=\s)|[→⇒])")
+_GAP_END = re.compile(r"[.。।\n:;؛]")
+_LONGEST_GAP = 80
+_DIRECT = cues.Finder(
+    rf"(?:{_CHOSEN}|{_OPTION})\s?的?\s?(?:{LINK}|[:=])\s?{_ADVERB}\s?(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
+    rf"|(?:{_ANSWER}(?:\s{_CHOSEN})?|{_CHOSEN}\s{{0,2}}{_OPTION}|{_OPTION}\s{_CHOSEN})[】\])]?[^\S\n]?(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
+    rf"|{cues.any_word('choose')}\s?:?"
+    rf"|{cues.any_word('but')}\s?(?:\w{{1,3}}\s)?(?:{_OPTION}\s?)?{_LABEL_AHEAD}",
+    "answer",
+    "right",
+    "chosen",
+    "option",
+    "choose",
+    "but",
+)
+_CONCLUSIONS = cues.Finder(
+    rf"(?:{cues.any_word('so')}|[=-]>|[⇒→∴])\s?[,:]?\s?(?:[^\W\d_]{{1,12}}\s){{0,3}}?(?:{_OPTION}\s?)?"
+    rf"|(?<![\w'])(?:{cues.any_word('pronoun')})(?:'s|\s+(?:is|was|must\s+be|would\s+be|has\s+to\s+be|should\s+be))\s+(?:{_OPTION}\s?)?",
+    "so",
+    "pronoun",
+)
+_CONCLUDED = re.compile(rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))(?![\w'])[\"']?\s?(?:[.。!]|\Z|\n)")
+_BUT = re.compile(cues.any_word("but"))
+NEGATION = re.compile(NO)
+CONDITION = re.compile(cues.any_word("condition"))
+_CORRECTION = re.compile(
+    r"\b(?:wait|correction|on\ second\ thought|i\ made\ a\ mistake|let\ me\ (?:re|correct)|espera|corrección|"
+    r"tunggu|koreksi|pembetulan|ralat|teka|khoan|đính\ chính)|等等|更正|"
+    r"(?:[.!?。\n]\s?)(?:actually|en\ realidad|sebenarnya|sa\ totoo|thực\ ra|其实|实际上)",
+    re.IGNORECASE,
+)
+_NO_OPTION = re.compile(rf"[\s\"']{{0,4}}{cues.any_word('none')}")
+_FILLER = re.compile(
+    rf"[\s\"':,]{{0,6}}(?:{OPTION_WORD}[\s\"':]{{0,4}}|(?:la|el|le|die|der|das|den|o|a|il|ang|là|το|η|de)\s+(?=\S))?[\s\"']{{0,4}}"
+)
+_WRONG = re.compile(r"(?:wrong|incorrect|false|错误的?|不正确的?|不是)\s?\Z")
+_LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|(?<![A-Za-z0-9_'(])([A-J])(?![A-Za-z0-9_'])")
+_ENDORSED = re.compile(
+    rf"[\"']?\s?(?:{_OPTION}\s?)?"
+    rf"(?:(?:{LINK}|\b(?:best|fits|matches))\s?(?:[^\W\d_]{{1,12}}\s){{0,3}}?(?:{_RIGHT}|{_ANSWER}|fits|match)"
+    rf"|(?:{_OPTION}|{_ANSWER})\s?{_RIGHT}"
+    rf"|[가이은는が]?\s?(?:最|{cues.any_word('option')})?\s?{cues.any_word('right', languages=cues.NO_COPULA)}"
+    rf"|[가이은는がは]\s?{cues.any_word('answer', languages=('ja', 'ko'))})"
+    rf"(?![^.。।,;!?\n]{{0,12}}?{NO})"
+)
+_SUBJECT = re.compile(
+    rf"(?:\A|\b(?:la|el|die|der|il|o|[aA]|le)|{_OPTION}|{_ANSWER}|{cues.any_word('so')}|"
+    r"\b(?:then|that|only|and|but|think|believe|these)\s?,?)\s?[\"']?\Z"
+)
+_REJECTED = re.compile(rf"[^\n]{{0,3}}[A-J]{CLOSE}?\s?{NO}")  # "the option B not ..."
+_SENTENCE_OVER = re.compile(r"\s?[.。।!?\n]")
+_AFTER_ARTICLE = re.compile(r"\s(?:resposta|alternativa|opção|opción|válasz)")
+_ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b[B-J]\b")
+_CLAUSE = re.compile(r"[.。।,;!?\n]")
+MOST_LABELS = 200  # labels of a text that are looked at
+
+
+def _announcements(low: str, starts: list[tuple[int, str]]) -> Iterator[tuple[int, int, str | None]]:
+    """Where an announcement begins and ends, and the words between its noun and its verb (None: there is no verb)."""
+    for noun in _NOUNS(low, starts):
+        link = _LINKED.search(low, noun.end(), noun.end() + _LONGEST_GAP + 20)
+        if link and link.start() <= noun.end() + _LONGEST_GAP and not _GAP_END.search(low, noun.end(), link.start()):
+            yield noun.start(), link.end(), low[noun.end() : link.start()]
+    for match in _DIRECT(low, starts):
+        yield match.start(), match.end(), None
+
+
+def announced(text: str, options: Options, words: str) -> tuple[int | None, int | None]:
+    """The last announced answer, and the first if the text opens with its announcement."""
+    low = lowered(text)
+    starts = cues.word_starts(low)
+    stated: list[tuple[int, int]] = []
+    for start, end, gap in _announcements(low, starts):
+        before = _CLAUSE.split(low[max(0, start - 40) : start])[-1]
+        if CONDITION.search(before) or _WRONG.search(before):
+            continue
+        denied = NEGATION.search(before if gap is None else gap)
+        if denied and not _BUT.match(low, start):
+            if gap is not None and _NO_OPTION.match(gap):
+                stated.append((start, NO_ANSWER))
+            continue
+        if gap is not None and _ANY_LETTER.search(gap):
+            continue
+        answer = _target(text, end, options, words)
+        if answer is not None and not (gap is None and (_REJECTED.match(low, end) or _SENTENCE_OVER.match(low, end))):
+            stated.append((start, answer))
+    for match in _CONCLUSIONS(low, starts):
+        concluded = _CONCLUDED.match(text, match.end())
+        before = _CLAUSE.split(low[max(0, match.start() - 40) : match.start()])[-1]
+        if concluded and not CONDITION.search(before) and not NEGATION.search(match[0]):
+            index = LETTERS.index(concluded[1] or concluded[2])
+            stated.append((match.start(), index if index < len(options.letters) else NO_ANSWER))
+    for match in list(_LABEL.finditer(text))[-MOST_LABELS:]:
+        endorsed = _ENDORSED.match(low, match.end())
+        before = _CLAUSE.split(low[max(0, match.start() - 40) : match.start()])[-1]
+        if option_at(text, skip(text, match.end()), options)[0] == LETTERS.index(match[1] or match[2]):
+            continue  # the option itself: "(B) ...", whatever its words
+        if not endorsed or (match[1] is None and not _SUBJECT.search(before)):
+            continue  # "Vitamin C is the best source"
+        if match[2] == "A" and not before.strip() and _AFTER_ARTICLE.match(endorsed[0]):
+            continue  # Portuguese "A resposta correta ...": an article
+        if not any(pattern.search(before) for pattern in (NEGATION, CONDITION)) and not NEGATION.search(endorsed[0]):
+            index = LETTERS.index(match[1] or match[2])
+            stated.append((match.start(), index if index < len(options.letters) else NO_ANSWER))
+    if not stated:
+        return None, None
+    stated.sort()
+    opening = stated[0][1] if stated[0][0] <= 4 and stated[0][1] >= 0 else None
+    return stated[-1][1], opening
+
+
+def corrected(text: str) -> bool:
+    """Does the writer correct what it said first, so that the last announcement counts?"""
+    return _CORRECTION.search(text) is not None
+
+
+_ASKED = re.compile(r"[)\]\"']{0,4}\s?\?")  # "Is the answer (A)?"
+
+
+def _target(text: str, position: int, options: Options, words: str) -> int | None:
+    """The answer right after a cue, or None when what follows is something else."""
+    low = lowered(text)
+    filler = _FILLER.match(low, position)
+    start = filler.end() if filler else position
+    adverb = _AFTER_ADVERB.match(low, position)
+    places = {start, skip(text, position), adverb.end() if adverb else start}
+    for place in sorted(places, reverse=True):
+        at, end = option_at(text, place, options)
+        if at is not None and at >= 0 and (len(options.texts[at]) > 1 or LINE_END.match(text, end)):
+            if TOGETHER.match(low, end) or not _complete(text, place, end, options.texts[at]):
+                return None
+            as_label = label_at(text, place, options, words, after_cue=True)
+            if as_label is None or as_label.choice == at or end > as_label.end:
+                return at
+            return CONFLICT
+        label = label_at(text, place, options, words, after_cue=True)
+        if label is not None:
+            if _ASKED.match(text, label.end):
+                return None
+            return settle(text, label, options)
+        if _NO_OPTION.match(low, place):
+            return NO_ANSWER
+    return None
+
+
+_BOUNDARY = re.compile(rf"\s?(?:\Z|[\n,;:!?\"')(。।、|<]|\.(?!\d)|-)|,?\s?{cues.any_word('because')}")
+
+
+def _complete(text: str, start: int, end: int, option: str) -> bool:
+    """Is the option's text at [start, end) a phrase of its own ("the Nile."), not part of one ("the Nile delta")?"""
+    if _BOUNDARY.match(lowered(text), end):
+        return True
+    return any(c.isalpha() for c in option) and (end - start >= 15 or len(CJK.findall(option)) >= 6)

@@ -1,0 +1,149 @@
+"""Answers without an announcement: an option's text, or a single label, that the text brings forward."""
+
+from __future__ import annotations
+
+import re
+
+from crossin_metrics.answers import cues
+from crossin_metrics.answers.announced import CONDITION, LINK, MOST_LABELS, NEGATION, NO
+from crossin_metrics.answers.text import (
+    CJK,
+    CLOSE,
+    LETTERS,
+    NO_ANSWER,
+    OPEN,
+    OPTION_WORD,
+    SEVERAL,
+    Label,
+    Options,
+    fold,
+    listed,
+    lowered,
+    option_at,
+    settle,
+    skip,
+)
+
+_STOP = re.compile(r"[\"']?[.。।!;]\s|[。；।]")
+_ANEW = re.compile(r"\W{0,4}(?:\Z|\d|[A-Z]|\n)")  # a digit or a capital: something else begins
+_ONE_WORD = re.compile(r"\s[^\W\d_]{3,20}[.!。]?\Z")
+
+
+def first_line(text: str, options: Options, words: str) -> int | None:
+    index, end = option_at(text, 0, options)
+    line = text.split("\n", 1)[0]
+    if index is None or index < 0:
+        return None
+    alone = fold(line) == fold(options.texts[index])
+    worded = any(c.isalpha() for c in options.texts[index])
+    sentence = worded and (_STOP.match(text, end) or _ONE_WORD.match(text, end))  # "The Amazon River."
+    long = (end >= 20 or len(CJK.findall(text[:end])) >= 8) and _ANEW.match(text, end)
+    if not (alone or sentence or long):
+        return None
+    others = {options.exact.get(fold(m[0])) for m in options.pattern.finditer(text)} if options.pattern else set()
+    if listed(text, 0, index, options) or (not alone and others - {index, None}):
+        return SEVERAL
+    return index
+
+
+_INTRODUCED = re.compile(rf"(?:{LINK}|:|{OPTION_WORD})\s?[\"']?\s?\Z")
+_QUOTED = re.compile(r"[\"「『]\s?\Z")
+_NAMED = re.compile(rf"{OPTION_WORD}\s*([A-J])(?![\w'])")
+_REFUSAL = re.compile(cues.any_word("refusal"))
+_MENTION = re.compile(
+    rf"(?<![\w(])(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?{CLOSE}|([A-J])(?=:\s))|{OPEN}\s?([A-J])\s?\Z"
+)
+_SHORT = re.compile(rf"\A(?:[^\W\d_]{{2,16}}[\s,]{{1,2}}){{1,3}}(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))[.!。]?\Z")
+_QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s{0,8}\d{1,3}[.)])")
+_COPULA = re.compile(rf"\A[^.。।!?\n]{{0,200}}?{LINK}\s?[\"']?\Z")
+_ALONE = re.compile(r"[\s.。।!\"']{0,8}\Z")
+_ARTICLE = re.compile(r"\W{0,4}(?:the|an?|el|la|los|las|ang|si|các|những)?\W{0,4}", re.IGNORECASE)
+_A_FEW = 4  # sentences; in a longer text (a passage, working) a single mention says little
+_COMPLETE = re.compile(r"(?<![^.。।!?\n])[^.。।!?\n]+(?:[.。।!?]|(?=\n))")
+
+
+def only_label(text: str, options: Options, words: str) -> int | None:
+    """One letter set off as a label, brought forward as one and not denied."""
+    low = lowered(text)
+    if _REFUSAL.search(low):
+        return None
+    short = _SHORT.match(text)
+    if short is not None and not NEGATION.search(low) and not CONDITION.search(low):
+        index = LETTERS.index(short[1] or short[2])
+        return index if index < len(options.letters) else NO_ANSWER  # "Definitely C!"
+    found: dict[int, list[re.Match[str]]] = {}
+    for match in list(_MENTION.finditer(text))[:MOST_LABELS]:
+        letter = next(g for g in match.groups() if g)
+        found.setdefault(LETTERS.index(letter), []).append(match)
+    if sum(any(option_at(text, skip(text, m.end()), options)[0] == i for m in ms) for i, ms in found.items()) > 1:
+        return None  # two options with their texts: a list of them
+    kept = {}
+    for index, matches in found.items():
+        affirmed = [m for m in matches if not _denied(text, m.start(), m.end())]
+        if affirmed:
+            kept[index] = affirmed
+    if len(kept) != 1:
+        return None
+    ((index, matches),) = kept.items()
+    if index >= len(options.letters):
+        return None
+    for match in matches:
+        start = skip(text, match.end())
+        at, _ = option_at(text, start, options)
+        before = low[max(0, match.start() - 40) : match.start()]
+        own = at == index or fold(text[start : start + 12]) == fold(options.texts[index][:12]) != ""
+        introduced = _INTRODUCED.search(before) is not None or _QUOTED.search(before) is not None
+        if (own or introduced or _BUT_BEFORE.search(before)) and at in (None, index):
+            return settle(text, Label(index, match.end()), options)
+    return None
+
+
+_BUT_BEFORE = re.compile(rf"{cues.any_word('but')}\s?\Z")
+_DENIED_AFTER = re.compile(rf"[^.。।!?\n]{{0,12}}?{NO}")
+_SENTENCE_END = re.compile(r"[.。।!?\n]")
+_IN_QUESTION = re.compile(r"[^.。।!?\n]{0,80}\?")
+_HALVES = re.compile(rf"[.。।!?,;\n]|{cues.any_word('but')}")
+
+
+def _denied(text: str, start: int, end: int) -> bool:
+    """Is the phrase at [start, end) negated in its own clause, before it or right after it, or asked or supposed?"""
+    low = lowered(text)
+    if CONDITION.search(_SENTENCE_END.split(low[max(0, start - 120) : start])[-1]) or _IN_QUESTION.match(text, end):
+        return True
+    before = _HALVES.split(low[max(0, start - 80) : start])[-1]
+    return NEGATION.search(before) is not None or _DENIED_AFTER.match(low, end) is not None
+
+
+def only_option(text: str, options: Options, words: str) -> int | None:
+    """One option named in prose.
+
+    Working is full of numbers, so a number counts only in a lone "... is 150."; an option that opens a sentence is
+    spoken about, not chosen.
+    """
+    if (
+        options.pattern is None
+        or _REFUSAL.search(lowered(text))
+        or _MENTION.search(text)
+        or _NAMED.search(lowered(text))
+    ):
+        return None
+    found = [(options.exact.get(fold(m[0]), SEVERAL), m) for m in options.pattern.finditer(text)]
+    if len({index for index, _ in found}) != 1 or found[0][0] < 0:
+        return None
+    index, option = found[0][0], options.texts[found[0][0]]
+    letters = sum(c.isalpha() for c in option)
+    last = found[-1][1]
+    if len(found) == 1 and _COPULA.search(lowered(text)[: last.start()]) and _ALONE.match(text, last.end()):
+        return None if _denied(text, last.start(), last.end()) else index  # one sentence, "The number is 150."
+    if letters < (3 if CJK.search(option) else 4):
+        return None
+    if _QUESTION_OR_LIST.search(text):
+        return None
+    complete = [m for m in _COMPLETE.finditer(text) if m[0].strip() and not m[0].rstrip().endswith(":")]
+    for sentence in (complete[0], complete[-1]) if 1 <= len(complete) <= _A_FEW else ():
+        for _, match in found:
+            inside = sentence.start() <= match.start() and match.end() <= sentence.end()
+            opens = _ARTICLE.fullmatch(text, sentence.start(), match.start())
+            if inside and not opens and not _denied(text, match.start(), match.end()):
+                return index
+    return None

@@ -1,0 +1,342 @@
+"""From a generated text to the option it names: :func:`read_answer`, deterministic, in any of the project's languages.
+
+The thought is set aside first (:mod:`crossin_metrics.answers.thoughts`). The rest is read by rules in order of
+strength; the first that decides wins, and a decision may be "no answer":
+
+1. ``structured``  the last `{"answer": ...}`, `<answer>...</answer>` or `\\boxed{...}`;
+2. ``whole``       nothing but a letter, or nothing but an option's text;
+3. ``leading``     the text begins with a letter set off as a label: `B)`, `**B.`, `(B) ...`, a line `B`;
+4. ``announced``   the last "the answer is ...", "(B) is correct", "答案是B" (:mod:`crossin_metrics.answers.cues`);
+5. ``first_line``  the text begins with an option's text, set off from what follows;
+6. ``only_label``  one label in the whole text, introduced as one ("is (B)", "option B:") or before its option's text;
+7. ``only_option`` one option in a text of a few sentences, named in its first or last complete one and not negated.
+
+Precision comes first. A text that names several answers, contradicts itself (label B with option C's text), declines,
+or merely repeats the options has no answer. The prompt's question repeated with the same options is read through to
+its cue; another question or another turn ends the text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from crossin_metrics.answers import cues
+from crossin_metrics.answers.announced import announced, corrected
+from crossin_metrics.answers.mentioned import first_line, only_label, only_option
+from crossin_metrics.answers.text import (
+    CLOSE,
+    CONFLICT,
+    JUDGED,
+    LETTERS,
+    LINE_END,
+    NO_ANSWER,
+    OPEN,
+    OPTION_WORD,
+    SEVERAL,
+    Options,
+    first_turn,
+    fold,
+    label_at,
+    latin_labels,
+    lowered,
+    number,
+    option_at,
+    options_of,
+    settle,
+    skip,
+    squeeze,
+    strip_latex,
+    strip_markdown,
+)
+from crossin_metrics.answers.thoughts import split_thought
+from crossin_metrics.errors import CrossinError
+
+
+class Reading(NamedTuple):
+    """How an output was read.
+
+    Attributes:
+        answer: index of the choice (from 0), or None.
+        rule: the rule that decided; "" where none did, `cut` where the thought did not end.
+        thought: number of characters of the thought, 0 where there is none.
+    """
+
+    answer: int | None
+    rule: str
+    thought: int = 0
+
+
+def read_answer(text: str, choices: Sequence[str], language: str | None = None) -> int | None:
+    """Return the index of the choice that a generated text names, or None where it names none.
+
+    Args:
+        text: the model's output, of any length, as generated.
+        choices: 2 to 10 options in the order shown to the model; labels like `(A) ` are ignored if all have one.
+        language: ISO 639 code of the row; only decides which capital letters may be words (English "A", Spanish "E").
+            Cues of all languages are always tried.
+
+    Returns:
+        An index in `range(len(choices))`, or None. Never a guess.
+
+    Raises:
+        CrossinError: there are fewer than 2 or more than 10 choices.
+    """
+    return explain_answer(text, choices, language).answer
+
+
+def explain_answer(
+    text: str, choices: Sequence[str], language: str | None = None, marks: Iterable[tuple[str, str]] = ()
+) -> Reading:
+    """Like :func:`read_answer`, with the rule that decided; `marks` are more marks of thoughts (opening, closing)."""
+    options = options_of(tuple(choices))
+    split = split_thought(text, marks)
+    if split.cut:
+        return Reading(None, "cut", len(split.thought))
+    answer, rule = _read(strip_markdown(first_turn(split.answer)), options, _word_letters(language))
+    return Reading(answer if answer is not None and answer >= 0 else None, rule, len(split.thought))
+
+
+def random_answer(question_id: str, language: str, n_choices: int, seed: int = 0) -> int:
+    """A choice for a row without an answer, uniform as in the reference scorer, but repeatable.
+
+    The index, in `range(n_choices)`, depends on the arguments alone (SHA-256): the same on every machine and in any
+    order of rows.
+
+    Raises:
+        CrossinError: `n_choices` is not positive.
+    """
+    if n_choices < 1:
+        raise CrossinError(f"question {question_id!r} ({language}) has no choices to pick from; check the data set")
+    key = "\x1f".join((str(seed), str(question_id), str(language)))
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:8], "big") % n_choices
+
+
+def _read(text: str, options: Options, words: str) -> tuple[int | None, str]:
+    """The answer (negative: a decision for none) and the rule."""
+    for part in _this_question(text, options):
+        structured = _structured(part, options, words)
+        if structured is not None:
+            return structured, "structured"
+        plain = _SYMBOLS.sub("", latin_labels(strip_latex(part), options))
+        answer, rule = _prose(plain, options, words)
+        if rule:
+            return answer, rule
+    return None, ""
+
+
+def _prose(text: str, options: Options, words: str) -> tuple[int | None, str]:
+    if not text:
+        return None, ""
+    whole = _whole(text, options)
+    if whole is not None:
+        return whole, "whole"
+    leading = _leading(text, options, words)
+    stated, opening = announced(text, options, words)
+    first = leading if leading is not None else opening
+    if first is not None and (first >= 0 or first == CONFLICT) and stated is not None and stated != first:
+        return (stated, "announced") if corrected(text) else (None, "contradiction")
+    if leading is not None and leading >= 0:
+        return leading, "leading"
+    if stated is not None:
+        return stated, "announced"
+    if leading is not None:
+        return None, "leading"
+    for name, rule in (("first_line", first_line), ("only_label", only_label), ("only_option", only_option)):
+        answer = rule(text, options, words)
+        if answer is not None:
+            return answer, name
+    return None, ""
+
+
+# --- the part that answers this question -----------------------------------------------------------------------------
+
+_QUESTION = cues.any_word("question")
+_PASSAGE = cues.any_word("passage")
+_NEXT = re.compile(
+    rf"^[ ]*(?:\d{{1,3}}[.)][ ][^\n]{{5,400}}\?[ ]*$|"
+    rf"(?:\d{{1,3}}[.)][ ]*)?{_QUESTION}\s?(?:no\.?\s?)?\d{{0,4}}\s?[.:]|"
+    r"#{2,}\s*(?:user|human|instruction|input|question|system)\b|(?:user|human|system)\s?:)|"
+    rf"(?<=\n)[ ]*{_PASSAGE}\s?[.:]|(?<=[.。!?\n])assistant\n|"
+    r"(?<=\s)#{2,}\s?(?:user|human|instruction|input|question)\b",
+    re.MULTILINE,
+)
+_ENTRY_LINE = re.compile(rf"\s{{0,8}}{OPEN}?\s?([A-J])\s?(?:{CLOSE}|[.:、])+\s*(\S.*)")
+
+
+def _this_question(text: str, options: Options) -> list[str]:
+    """The parts of a text that may answer this question, in the order in which they count.
+
+    Text before a list of options comes first (the answer at the prompt's own cue). After this question's options comes
+    what follows their cue; after other options, which may be ours in another language, the whole text.
+    """
+    parts, begin = [], 0
+    for start, stop, ours in _option_lists(text, options):
+        parts.append(text[begin : _question_start(text, begin, start)])
+        if not ours:
+            parts += [text] if begin == 0 else []
+            break
+        begin = stop
+    else:
+        parts.append(text[begin:])
+    return [part for part in (_first_question(part, options) for part in parts) if part.strip()]
+
+
+def _option_lists(text: str, options: Options) -> list[tuple[int, int, bool]]:
+    """Runs of lines "A. ...", "B. ...": start, end, and whether they hold exactly this question's options."""
+    if "\n" not in text or "B" not in text:
+        return []
+    found: list[tuple[int, int, bool]] = []
+    run: list[tuple[int, str]] = []  # where the entry begins, its folded text
+    position = 0
+    for line in [*text.split("\n"), ""]:
+        entry = _ENTRY_LINE.fullmatch(strip_latex(line)) if len(line) < 1_000 else None
+        at = LETTERS.index(entry[1]) if entry else -1
+        if run and at != len(run) and line.strip():
+            _close(run, position, found, options)
+            run = []
+        if entry and at == len(run):
+            run.append((position, fold(entry[2])))
+        position += len(line) + 1
+    _close(run, min(position, len(text)), found, options)
+    return found
+
+
+def _close(run: list[tuple[int, str]], end: int, found: list[tuple[int, int, bool]], options: Options) -> None:
+    texts = [text for _, text in run]
+    own = [fold(text) for text in options.texts]
+    if len(run) < 2:
+        return
+    if texts == own:
+        found.append((run[0][0], end, True))
+    elif not any(text.startswith(option) for text, option in zip(texts, own, strict=False) if option):
+        found.append((run[0][0], end, False))
+
+
+def _question_start(text: str, begin: int, start: int) -> int:
+    """Where the question above a list of options begins: at its first marker from `begin` on, else its paragraph."""
+    marker = next((m.start() for m in _NEXT.finditer(lowered(text), begin, start)), None)
+    if marker is not None:
+        return marker
+    above = text.rfind("\n\n", begin, max(begin, start - 1))
+    return above if above >= 0 else max(begin, text.rfind("\n", begin, max(begin, start - 1)) + 1)
+
+
+def _first_question(text: str, options: Options) -> str:
+    """The part before a next question or turn. A text that opens with one is kept if it repeats our options."""
+    found = _NEXT.search(lowered(text))
+    if found is None:
+        return text
+    if text[: found.start()].strip():
+        return text[: found.start()]
+    second = _NEXT.search(lowered(text), found.end())
+    text = text[: second.start()] if second else text
+    seen = {options.exact.get(fold(m[0])) for m in options.pattern.finditer(text)} if options.pattern else set()
+    return text if len(seen - {None}) >= 2 else ""
+
+
+# --- structured ------------------------------------------------------------------------------------------------------
+
+_KEY = (
+    r"(?:final|correct|selected|chosen|predicted|my)?[ _-]?"
+    r"(?:answer|choice|option|letter|selection|response|result|prediction)"
+)
+_NATIVE_KEY = cues.any_word("answer")
+_FIELD = re.compile(
+    rf"[\"'](?:{_KEY}(?:[ _-](?:letter|choice|option|key))?|{_NATIVE_KEY})[\"']\s?[:=]\s*"
+    r"(?:\[\s*)?(?:\"((?:[^\"\\\n]|\\.){0,2000})\"|'([^'\n]{0,2000})'|([^\s\"',\]}]{1,40})(?=\s*[,\]}\n]))",
+    re.IGNORECASE,
+)
+_TAG = re.compile(
+    rf"<(({_KEY})|ans)>\s*(?:(?!<\1>).){{0,2000}}?(?:</\1>)|<(?:{_KEY}|ans)>\s*([(\[]?[A-J][)\].]?)\s*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s?\{")
+
+
+def _structured(text: str, options: Options, words: str) -> int | None:
+    """The last complete field, tag or box, whichever comes last."""
+    found: list[tuple[int, str]] = []
+    if '"' in text or "'" in text:
+        found += [(m.start(), next(g for g in m.groups() if g is not None)) for m in _FIELD.finditer(text)]
+    if "<" in text:
+        found += [(m.start(), m[3] or re.sub(r"\A<[^>]*>|</[^>]*>\Z", "", m[0])) for m in _TAG.finditer(text)]
+    if "\\" in text:
+        found += [(m.start(), inside) for m in _BOX.finditer(text) if (inside := _balanced(text, m.end())) is not None]
+    if not found:
+        return None
+    inside = _SYMBOLS.sub("", latin_labels(strip_latex(strip_markdown(max(found)[1])), options))
+    answer, rule = _prose(inside, options, words)
+    return answer if rule and answer is not None else NO_ANSWER if rule or not inside else None
+
+
+def _balanced(text: str, start: int) -> str | None:
+    """What a brace opened before `start` encloses; a letter may stand unclosed at the end of a text that was cut."""
+    depth = 1
+    for position in range(start, min(len(text), start + 500)):
+        depth += (text[position] == "{") - (text[position] == "}")
+        if depth == 0:
+            return text[start:position]
+    return text[start:] if re.fullmatch(r"\s?\(?[A-J]\)?\s?", text[start : start + 8]) else None
+
+
+# --- whole and leading -----------------------------------------------------------------------------------------------
+
+_SYMBOLS = re.compile(r"\A(?:[\s✅☑✔✓👉➡🔹🔸⭐🎯•▶►■□●○※*#=>→⇒:]|-(?=\s)|\ufe0f)+(?=\S)")
+_WHOLE_LABEL = re.compile(
+    rf"[\"']?(?:{OPEN}\s?([A-Ja-j])\s?{CLOSE}?|([A-Ja-j])\s?{CLOSE}?|([A-J])(?:[\s.,]{{1,4}}\3(?!\w)){{1,40}})[\s.。:!,\"']{{0,40}}\Z"
+)
+
+
+def _whole(text: str, options: Options) -> int | None:
+    index = options.exact.get(fold(text))
+    match = _WHOLE_LABEL.match(text)
+    if match is not None:
+        label = LETTERS.index((match[1] or match[2] or match[3]).upper())
+        if match[1] is None and index is not None and index != label:
+            return SEVERAL  # a bare "A" where another option reads "A"
+        return label if label < len(options.letters) else NO_ANSWER
+    if index is not None or "\n" in text or len(text) > 1_000:
+        return index
+    index = options.squeezed.get(squeeze(text))
+    return index if index is not None else options.numbers.get(number(text))
+
+
+_ENTRY = re.compile(rf"{OPTION_WORD}\s*([A-J])\s?:")
+_PREAMBLE = re.compile(rf"[\s\"'(]{{0,4}}(?:{OPTION_WORD}\s?(?=[(\[]?[A-J](?![\w']))|[\s\"']{{0,4}})")
+_NUMBERED = re.compile(r"\(?(\d{1,2})[.):、]\s*(?=\S)")
+
+
+def _leading(text: str, options: Options, words: str) -> int | None:
+    numbered = _NUMBERED.match(text)
+    if numbered is not None:  # "2) the Amazon": the number counts only where the option's text confirms it
+        at, end = option_at(text, numbered.end(), options)
+        confirmed = at == int(numbered[1]) - 1 and LINE_END.match(text, end) and not listed_numbers(text[end:])
+        return at if confirmed else None
+    low = lowered(text)
+    start = _PREAMBLE.match(low)
+    position = start.end() if start else 0
+    label = label_at(text, position, options, words, after_cue=False)
+    if label is None:
+        return None
+    if any(LETTERS.index(m[1]) != label.choice for m in _ENTRY.finditer(low, label.end, label.end + 4_000)):
+        return None  # "Option A: ... Option B: ...": the options one after the other
+    at, _ = option_at(text, skip(text, label.end), options)
+    if at != label.choice and JUDGED.match(text, label.end):
+        return None  # "(A) is wrong": the letter is spoken about; "(A) is correct" is for the cues
+    return settle(text, label, options)
+
+
+def listed_numbers(rest: str) -> bool:
+    """Does a numbered list go on after its first entry?"""
+    return re.match(r"[\s.,;]{0,6}\(?\d{1,2}[.):、]\s", rest) is not None
+
+
+@lru_cache(maxsize=256)
+def _word_letters(language: str | None) -> str:
+    """Capital letters that can be words in a row of this language (English always counts; all languages if unknown)."""
+    rows = cues.CUES.values() if language is None else [cues.CUES["en"], *filter(None, [cues.CUES.get(language)])]
+    return "".join(sorted({letter for row in rows for letter in row.words if letter.isascii()}))
