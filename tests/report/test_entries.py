@@ -214,7 +214,7 @@ def test_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("run,n_samples\na,many\n", "labels.csv, line 2: n_samples 'many'"),
+        ("run,n_samples\na,many\n", "labels.csv, line 2: n_samples must be a whole number, not 'many'"),
         ("run,translation\na,perhaps\n", "must be yes or no"),
         ("run,colour\na,red\n", "unknown column colour"),
         ("base\nGemma\n", "`run` is missing"),
