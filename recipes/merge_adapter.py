@@ -1,9 +1,9 @@
-"""Merge an adapter into its base model, and check that the result is the same model.
+"""Merge an adapter into its base model and verify the result.
 
     python recipes/merge_adapter.py --adapter RUN/adapter --output_dir RUN/merged
 
-The output folder holds a plain model (safetensors, tokenizer, model card, merge.json) that transformers and vLLM load.
-Its logits were compared with the adapter's before anything appeared there.
+The output folder holds a plain model (safetensors, tokenizer, model card, merge.json) for transformers and vLLM. It is
+written only if the logits equal those of base and adapter.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
+if __package__ in (None, ""):  # run as a script: `recipes` is found in the checkout, not in this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from crossin_metrics.errors import CrossinError
@@ -23,22 +23,20 @@ from recipes.common.options import check_types, parse, run
 
 @dataclass
 class MergeOptions:
-    """Which adapter, into what, and what the result must be loadable by."""
+    """Options of one merge."""
 
     adapter: str = field(metadata={"help": "Folder of the adapter: adapter_config.json, adapter_model.safetensors."})
-    output_dir: str = field(metadata={"help": "Folder to write; it must not exist, or be empty."})
-    base: str | None = field(
-        default=None, metadata={"help": "The base model, where it is not at the place that the adapter names."}
-    )
+    output_dir: str = field(metadata={"help": "Folder to write; must be absent or empty."})
+    base: str | None = field(default=None, metadata={"help": "The base model, if it is not where the adapter says."})
     dtype: Literal["float32", "bfloat16", "float16"] | None = field(
         default=None, metadata={"help": "Dtype of the written weights. Default: the base model's."}
     )
     compute_dtype: Literal["float32", "bfloat16"] = field(
-        default="float32", metadata={"help": "Dtype in which weights are added; bfloat16 needs half the memory."}
+        default="float32", metadata={"help": "Dtype in which weights are added; bfloat16 halves the memory."}
     )
-    vllm: bool = field(default=True, metadata={"help": "Refuse a result that vLLM cannot load."})
+    vllm: bool = field(default=True, metadata={"help": "Fail if vLLM could not load the result."})
     try_vllm: bool = field(
-        default=False, metadata={"help": "Load the result in vLLM too and compare its most likely next tokens."}
+        default=False, metadata={"help": "Also load the result in vLLM and compare its most likely next tokens."}
     )
 
     def __post_init__(self) -> None:
@@ -65,15 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     exact, stored = facts["after_merging"], facts["after_loading_back"]
     print(
         f"{target}: {facts['parameters']:,} parameters, {facts['dtype']}, {'tied' if facts['tied'] else 'untied'}; "
-        f"logits differ by {exact['logit_difference']:.1e} of their size after merging; loaded back: "
+        f"relative logit difference after merging {exact['logit_difference']:.1e}; reloaded: "
         f"KL {stored['kl']:.1e} nats, same most likely token at {stored['top1']:.0%}",
         file=sys.stderr,
     )
     if options.try_vllm:
         same, n = compare_vllm(target)
-        print(f"{target}: vLLM loads it; same most likely next token on {same} of {n} prompts", file=sys.stderr)
+        print(f"{target}: loads in vLLM; same most likely next token on {same} of {n} prompts", file=sys.stderr)
         if same < n:
-            raise CrossinError(f"vLLM and transformers disagree on {n - same} of {n} prompts; the folder was kept")
+            raise CrossinError(f"vLLM and transformers disagree on {n - same} of {n} prompts; {target} was kept")
     return 0
 
 

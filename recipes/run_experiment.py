@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     (options,) = parse(ExperimentOptions, argv, prog="run_experiment", description="Run a grid of tuning experiments.")
     from recipes.experiments import overview
     from recipes.experiments.local import LocalExecutor, experiment_lock
-    from recipes.experiments.plan import check_options, make_plan
+    from recipes.experiments.plan import check_options, make_plan, write_configs
     from recipes.experiments.records import Records
 
     plan = make_plan(options)
@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     with experiment_lock(options.folder):
         check_options(options)
+        write_configs(options)
         guard = threading.Lock()  # runs report from threads of their own
 
         def renew(*, ended: bool = False) -> None:

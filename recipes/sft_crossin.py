@@ -2,9 +2,9 @@
 
     accelerate launch -q recipes/sft_crossin.py --config recipes/configs/mini_x2x.yaml
 
-The output folder then holds adapter/, config.yaml, train_log.jsonl, manifest.json and, where asked for, mix/, merged/
-and eval/. The same command goes on where a killed run stopped, and does nothing where all is done. (`-q` keeps
-accelerate from printing a traceback of its own behind an error message.)
+The output folder then holds adapter/, config.yaml, train_log.jsonl, manifest.json and, as configured, mix/, merged/ and
+eval/. Rerun the same command to resume after an interruption; it does nothing once everything is done. (`-q` stops
+accelerate from printing its own traceback after an error message.)
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
+if __package__ in (None, ""):  # run as a script: `recipes` is found in the checkout, not in this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from crossin_metrics.errors import CrossinError
 from recipes.common.options import run
+from recipes.common.provenance import REPO
 
 if TYPE_CHECKING:
     from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
-
-REPO = Path(__file__).resolve().parents[1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             facts = merge(output / "adapter", output / "merged", base=base, vllm="vllm" in tune.eval_backend)
             difference = facts["after_merging"]["logit_difference"]
-            say(f"merged: {output / 'merged'}, logits differ by {difference:.1e} of their size")
+            say(f"merged: {output / 'merged'}, relative logit difference {difference:.1e}")
         if tune.eval_tasks:
             from recipes.tuning.evaluate import evaluate
 
@@ -49,14 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> str:
-    """Train the adapter into `<output>/adapter`, unless it is there; returns the base model's folder or id.
+    """Train the adapter into `<output>/adapter` unless it exists; returns the base model's folder or id.
 
     Raises:
-        CrossinError: anything that can be known to fail before training starts; see `recipes.tuning.checks`.
+        CrossinError: training would fail; see `recipes.tuning.checks`.
     """
     from accelerate import PartialState
 
-    from recipes.tuning import checks, labels, run_folder
+    from recipes.tuning import checks, loss_masks, run_folder
     from recipes.tuning import model as models
     from recipes.tuning.evaluate import check_tasks
 
@@ -75,8 +74,8 @@ def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
     plan = models.plan_adapter(config, tokenizer, tune, model)
     checks.check_evaluation(tune, plan, config)
     with train.main_process_first(desc="the mix"):
-        rows = labels.load_rows(find_mix(tune, output, train.should_save))
-        rows, report = labels.label_rows(
+        rows = loss_masks.load_rows(find_mix(tune, output, train.should_save))
+        rows, report = loss_masks.mask_rows(
             rows,
             tokenizer,
             tune.frame,
@@ -84,7 +83,7 @@ def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
             long_rows=tune.long_rows,
             num_proc=train.dataset_num_proc,
         )
-    most = sorted((sum(label != labels.IGNORED for label in row) for row in rows["labels"]), reverse=True)
+    most = sorted((sum(label != loss_masks.IGNORED for label in row) for row in rows["labels"]), reverse=True)
     estimate = checks.estimate_memory(
         config,
         plan,
@@ -97,7 +96,7 @@ def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
         for line in [*report.lines(), *plan.lines(), estimate.line()]:
             say(line)
         if plan.tied and tune.untied:
-            say("untied: embedding and output head become two matrices; merging gives tie_word_embeddings: false")
+            say("untied: embedding and output head become two matrices; the merged model is not tied")
     checks.check_memory(estimate, tune, train)
     settings = run_folder.settings_of(
         tune, train, model, run_folder.identify_weights(base, config), run_folder.tokens_sha256(rows)
@@ -106,7 +105,7 @@ def tune_adapter(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
         run_folder.claim(output, settings, tune.overwrite)
     PartialState().wait_for_everyone()
     if (output / run_folder.MANIFEST).is_file():
-        say(f"{output / 'adapter'} is there already")
+        say(f"{output / 'adapter'} already exists")
         return base
     fit(output, base, rows, report, tokenizer, plan, tune, train, model, settings)
     return base
@@ -124,21 +123,21 @@ def fit(
     model: ModelOptions,
     settings: dict[str, Any],
 ) -> None:
-    """Train, from the last whole checkpoint if there is one; write adapter, log and manifest."""
+    """Train, from the last complete checkpoint if there is one; write adapter, log and manifest."""
     from transformers import set_seed
 
     from crossin_metrics import files
-    from recipes.tuning import cards, checks, labels, manifest, run_folder
+    from recipes.tuning import cards, checks, loss_masks, manifest, run_folder
     from recipes.tuning import model as models
-    from recipes.tuning.checkpoints import last_whole
+    from recipes.tuning.checkpoints import last_complete
     from recipes.tuning.trainer import CrossinTrainer, LogBeforeSave, save_adapter
 
     set_seed(train.seed)  # LoRA matrices are drawn before the trainer sets its seed
     network = models.load_model(base, plan, model, train)
     checks.check_attention(network, train)
     if not train.packing:
-        rows = labels.fill_up(rows, tune.global_batch_size, tokenizer.pad_token_id)
-    max_length, train.max_length = train.max_length, train.max_length if train.packing else None  # rows are cut already
+        rows = loss_masks.pad_to_multiple(rows, tune.global_batch_size, tokenizer.pad_token_id)
+    max_length, train.max_length = train.max_length, train.max_length if train.packing else None  # truncated already
     meter = manifest.Meter(output / "checkpoints" / "sessions.json")
     trainer = CrossinTrainer(
         model=network,
@@ -148,11 +147,11 @@ def fit(
         callbacks=[LogBeforeSave(), meter],
     )
     train.max_length = max_length
-    start, half = last_whole(output / "checkpoints")
-    for path in half:
-        say(f"{path} is not whole (a run was stopped while writing it): passed over")
+    start, incomplete = last_complete(output / "checkpoints")
+    for path in incomplete:
+        say(f"skipping {path}: incomplete, a run was stopped while writing it")
     if start is not None:
-        say(f"going on from {start}")
+        say(f"resuming from {start}")
     if train.should_save:
         run_folder.write_config(output, tune, train, model)
     trainer.train(resume_from_checkpoint=str(start) if start is not None else None)
@@ -173,18 +172,16 @@ def find_mix(tune: TuneOptions, output: Path, build: bool) -> Path:
     """The mix's folder or file; a mix configuration is built into `<output>/mix` first.
 
     Raises:
-        CrossinError: nothing is there, or the mix cannot be built.
+        CrossinError: the mix is not found or cannot be built.
     """
     path = Path(tune.mix).expanduser()
     if not path.exists() and (REPO / path).exists():
         path = REPO / path
     if not path.exists():
-        raise CrossinError(
-            f"mix {tune.mix} does not exist: give a folder made by build_mix.py, a file of rows, or a .yaml"
-        )
+        raise CrossinError(f"mix {tune.mix} not found: give a folder made by build_mix.py, a file of rows, or a .yaml")
     if path.suffix not in (".yaml", ".yml"):
         if tune.mix_options:
-            raise CrossinError(f"mix_options change a mix configuration (.yaml), and mix is {tune.mix}")
+            raise CrossinError(f"mix_options need a mix configuration (.yaml), and mix is {tune.mix}")
         return path
     if build:
         from recipes.common.options import parse
@@ -200,7 +197,7 @@ def find_mix(tune: TuneOptions, output: Path, build: bool) -> Path:
 
 
 def say(message: str) -> None:
-    """A line on standard error, once for all processes."""
+    """Print a line on standard error, in the main process only."""
     from accelerate import PartialState
 
     if PartialState().is_main_process:

@@ -7,11 +7,10 @@ import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
-
+REPO = Path(__file__).resolve().parents[2]
+"""Root of the checkout."""
 
 PACKAGES = (
     "crossin",
@@ -38,7 +37,7 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str | None]:
     return out
 
 
-def git_commit(folder: Path) -> str | None:
+def git_commit(folder: Path = REPO) -> str | None:
     """Commit of the checkout, with "+changes" where files differ from it; None outside a checkout."""
     try:
         commit = subprocess.run(

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from crossin_metrics.errors import CrossinError
 from recipes.common.options import check_types
 
-REPO = Path(__file__).resolve().parents[2]
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 ARM_KEYS = ("mix_config", "mix", "train_config", "train", "tune", "label", "seeds")

@@ -1,8 +1,8 @@
-"""What an experiment will cost: operations, hours, memory and disk of each arm, before anything is run.
+"""Estimates the cost of an experiment before it runs: FLOPs, device hours, memory and disk of each arm.
 
-Operations are counted (`operations.py`), rows and tokens counted or taken from stated means (`lengths.py`), memory is
-the estimate that training itself makes. Hours follow from the accelerator's peak rate and the share of it that is
-assumed to be used. All of it is an estimate; finished runs are held against it where there are any.
+FLOPs per token follow from the architecture; tokens are counted if the mix's sources are on this machine, and assumed
+otherwise; hours follow from the device's peak rate and the share of it in use (`--mfu`). Memory is the estimate that
+training itself makes. Finished runs show the rate they reached.
 """
 
 from __future__ import annotations
@@ -10,79 +10,32 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json
 from crossin_metrics.sets.catalogue import expand_tasks
-from recipes.experiments import lengths
-from recipes.experiments.config import REPO, ExperimentOptions
-from recipes.experiments.operations import inference_operations, model_config, training_operations
-from recipes.experiments.plan import Plan, mix_options, model_of, train_options
+from crossin_metrics.text_tables import align
+from recipes.common.provenance import REPO
+from recipes.experiments import figures
+from recipes.experiments.config import ExperimentOptions
+from recipes.experiments.plan import Plan, mix_options, model_of, parse_merged, run_folder, train_options
+
+if TYPE_CHECKING:
+    from recipes.tuning.model import AdapterPlan
 
 GIB = 2**30
 
-# Peak dense bfloat16 rate without sparsity in operations a second, and memory in GiB, from the makers' data sheets.
-GPUS = {
-    "A100-40GB": (312e12, 40),
-    "A100-80GB": (312e12, 80),
-    "H100-80GB": (989e12, 80),
-    "H200-141GB": (989e12, 141),
-    "L40S-48GB": (362e12, 48),
-    "A10-24GB": (125e12, 24),
-    "RTX4090-24GB": (165e12, 24),
-}
 
-# Tokens of a row with its options listed (prompt p1): means measured on the sets with each tokenizer; for Cross-XQuAD
-# on XQuAD's own passages, questions and answers.
-_LIKE = {"cross_xquad_spans": "cross_xquad", "crossin_mini": "cross_mmlu"}  # sets whose rows are as long as another's
-QUESTION_TOKENS: dict[str, dict[str, dict[str, float]]] = {
-    "mistral": {
-        "cross_xquad": {"en": 246, "zh": 368, "vi": 626, "es": 348},
-        "cross_mmlu": {"en": 73, "zh": 98, "vi": 163, "es": 99, "id": 116, "ms": 116, "fil": 122},
-        "cross_logiqa": {"en": 178, "zh": 251, "vi": 511, "es": 272, "id": 339, "ms": 352, "fil": 364},
-    },
-    "gemma": {
-        "cross_xquad": {"en": 219, "zh": 237, "vi": 286, "es": 265},
-        "cross_mmlu": {"en": 66, "zh": 66, "vi": 80, "es": 76, "id": 73, "ms": 75, "fil": 100},
-        "cross_logiqa": {"en": 162, "zh": 149, "vi": 210, "es": 193, "id": 181, "ms": 198, "fil": 280},
-    },
-    "llama3": {
-        "cross_xquad": {"en": 214, "zh": 265, "vi": 281, "es": 303},
-        "cross_mmlu": {"en": 63, "zh": 73, "vi": 78, "es": 84, "id": 88, "ms": 90, "fil": 106},
-        "cross_logiqa": {"en": 159, "zh": 182, "vi": 210, "es": 229, "id": 249, "ms": 263, "fil": 312},
-    },
-}
-# Of these, tokens of the passage, which crossin-hf and crossin-vllm read once for all of its questions.
-PASSAGE_TOKENS = {
-    "mistral": {"en": 185, "zh": 279, "vi": 500, "es": 266},
-    "gemma": {"en": 164, "zh": 176, "vi": 219, "es": 201},
-    "llama3": {"en": 163, "zh": 200, "vi": 218, "es": 235},
-}
-QUESTIONS_OF_A_PASSAGE = 1190 / 240
-GENERATED = 64.0
-"""Tokens written an answer of a `_gen` task: assumed; it stops at 128 or at the next question."""
-DECODING = 0.05
-"""Share of the peak rate that writing token by token reaches: assumed, for batches of some hundred rows."""
-START = 120.0
-"""Seconds until a server has loaded a model and answers: assumed."""
-MERGE_RATE = 0.25e9
-"""Bytes a second that merging reads and writes: assumed."""
-LOG_BYTES = 7600.0
-"""Bytes of a row in a sample log: measured on a log of cross_xquad_spans_cf, which shows the passage."""
-
-
-@dataclass(frozen=True)
-class Accelerator:
-    """A device: peak operations a second, memory in GiB, and the share of the peak that is assumed to be used."""
+class Device(NamedTuple):
+    """Peak FLOP/s, memory in GiB, and the share of the peak assumed in use."""
 
     name: str
     rate: float
@@ -90,30 +43,32 @@ class Accelerator:
     used: float
 
 
+class Flops(NamedTuple):
+    """FLOPs of a row of T tokens, K of them with logits: token x T + square x T^2 + head x K."""
+
+    token: float
+    square: float
+    head: float
+
+    def of(self, tokens: float, squares: float, heads: float) -> float:
+        """FLOPs of many rows, from the sums of T, T^2 and K."""
+        return self.token * tokens + self.square * squares + self.head * heads
+
+
 @dataclass(frozen=True)
 class ArmCost:
-    """One arm's estimate, for one of its runs.
-
-    Attributes:
-        runs: number of its seeds.
-        tokens, padded: of the mix once, without and with what pads batches.
-        steps: optimizer steps.
-        operations: of training.
-        hours: of training, merging and evaluating, in device hours.
-        memory: GiB a training process needs.
-        kept, peak: disk in bytes, when finished and while training.
-        how: where rows and tokens come from.
+    """The estimate for one run of an arm: `hours` of train, merge and eval on the device, `memory` in GiB per process,
+    bytes on disk after (`kept`) and during (`peak`) training, and `how` the tokens were found.
     """
 
     arm: str
     runs: int
     model: str
-    trained: int
     rows: int
     tokens: float
     padded: float
     steps: int
-    operations: float
+    flops: float
     hours: dict[str, float]
     memory: float
     kept: float
@@ -121,298 +76,368 @@ class ArmCost:
     how: str
 
 
-def accelerator(name: str, used: float) -> Accelerator:
-    """A device of the table; `cpu`, whose rate is measured here; or `TFLOPS:GIB`.
+def device_of(name: str, used: float) -> Device:
+    """A device of the table, `cpu` with its rate measured here, or `TFLOPS:GIB`.
 
     Raises:
-        CrossinError: none of these, or a share outside (0, 1].
+        CrossinError: unknown device, or a share outside (0, 1].
     """
     if not 0 < used <= 1:
-        raise CrossinError(f"mfu: {used} is not a share above 0 and at most 1")
-    if name in GPUS:
-        return Accelerator(name, *GPUS[name], used)
+        raise CrossinError(f"mfu: {used} must be above 0 and at most 1")
+    if name in figures.GPUS:
+        return Device(name, *figures.GPUS[name], used)
     if name == "cpu":
         import psutil
 
-        return Accelerator("this machine's CPU, measured", _matrix_rate(), psutil.virtual_memory().total / GIB, used)
+        return Device(name, measured_rate(), psutil.virtual_memory().total / GIB, used)
     rate, _, memory = name.partition(":")
     try:
-        return Accelerator(name, float(rate) * 1e12, float(memory), used)
+        return Device(name, float(rate) * 1e12, float(memory), used)
     except ValueError:
-        raise CrossinError(f"gpu: {name!r} is none of {', '.join(GPUS)}, cpu, or TFLOPS:GIB such as 312:80") from None
+        raise CrossinError(
+            f"gpu: {name!r} must be {', '.join(figures.GPUS)}, cpu, or TFLOPS:GIB such as 312:80"
+        ) from None
 
 
-def estimate(options: ExperimentOptions, plan: Plan) -> list[ArmCost]:
-    """The cost of each arm. Nothing is written outside a temporary folder.
+@lru_cache(maxsize=1)
+def measured_rate() -> float:
+    """FLOP/s of bfloat16 matrix products on all threads, best of six; by CPU time, so other processes do not count."""
+    import torch
+
+    size, best = 1024, 0.0
+    a, b = (torch.randn(size, size, dtype=torch.bfloat16) for _ in range(2))
+    for _ in range(6):
+        started = time.process_time()
+        torch.mm(a, b)
+        best = max(best, 2.0 * size**3 * torch.get_num_threads() / max(time.process_time() - started, 1e-6))
+    return best
+
+
+def model_config(name: str) -> Any:
+    """A model's configuration: from a local folder, the table above, or the hub."""
+    from transformers import AutoConfig
+
+    from recipes.tuning.model import load_config, model_path
+    from recipes.tuning.options import ModelOptions
+
+    if name in figures.ARCHITECTURES:
+        kind, sizes = figures.ARCHITECTURES[name]
+        return AutoConfig.for_model(kind, **dict(zip(figures.SIZES, sizes, strict=True)))
+    return load_config(model_path(name), ModelOptions(model_name_or_path=name))
+
+
+def inference_flops(config: Any) -> Flops:
+    """One forward pass: 2 FLOPs per weight and token, attention over full squares, norms not counted."""
+    text = config.get_text_config()
+    hidden, inner, heads = text.hidden_size, text.intermediate_size, text.num_attention_heads
+    width = (getattr(text, "head_dim", None) or hidden // heads) * heads
+    key_value = width * (getattr(text, "num_key_value_heads", None) or heads) // heads
+    weights = hidden * (2 * width + 2 * key_value + 3 * inner)
+    layers = text.num_hidden_layers
+    return Flops(2.0 * layers * weights, 4.0 * layers * width, 2.0 * hidden * text.vocab_size)
+
+
+def training_flops(config: Any, plan: AdapterPlan, *, checkpointing: bool, recompute_head: bool) -> Flops:
+    """Forward and backward: gradients pass all weights and are computed for trained ones.
+
+    With `checkpointing` the layers, with `recompute_head` the output head (TRL's fused one, on GPUs) run forward twice.
+    """
+    once = inference_flops(config)
+    return Flops(
+        once.token * (2 + checkpointing) + 2.0 * plan.n_lora * (3 + checkpointing),
+        once.square * (3 + checkpointing),
+        once.head * (2 + bool(plan.n_saved) + recompute_head),
+    )
+
+
+def estimate(options: ExperimentOptions) -> list[ArmCost]:
+    """The cost of each arm; writes nothing outside a temporary folder.
 
     Raises:
-        CrossinError: an arm's merged options are refused by its recipe, or local data cannot be read.
+        CrossinError: an arm's options are invalid, a local source cannot be read, or a task's size is unknown.
     """
-    device = accelerator(options.gpu, options.mfu)
+    device = device_of(options.gpu, options.mfu)
     out = []
-    with _data(plan) as data:
-        for arm in options.arms:
-            seeds = [seed for seed in options.seeds_of(arm) if options.wants(arm, seed)]
-            if not seeds:
-                continue
-            try:
-                out.append(_arm(options, arm, seeds, device, data))
-            except CrossinError as error:
-                raise CrossinError(f"arms: {arm}: {error}") from error
+    for arm in options.arms:
+        seeds = [seed for seed in options.seeds_of(arm) if options.wants(arm, seed)]
+        try:
+            out += [_arm(options, arm, seeds, device)] if seeds else []
+        except CrossinError as error:
+            raise CrossinError(f"arms: {arm}: {error}") from error
+    return out
+
+
+def totals(options: ExperimentOptions, costs: list[ArmCost]) -> dict[str, float]:
+    """Sums over all runs: device hours by kind, bytes on disk at the end and at the peak; `memory` is the largest."""
+    out = {kind: sum(cost.runs * cost.hours[kind] for cost in costs) for kind in ("train", "merge", "eval")}
+    out["hours"] = sum(out.values())
+    out["memory"] = max((cost.memory for cost in costs), default=0.0)
+    out["disk"] = sum(cost.runs * cost.kept for cost in costs)
+    extra = sorted((cost.peak - cost.kept for cost in costs for _ in range(cost.runs)), reverse=True)
+    out["peak"] = out["disk"] + sum(extra[: options.jobs])
     return out
 
 
 def report(options: ExperimentOptions, plan: Plan) -> str:
     """The plan and its cost as text."""
-    device = accelerator(options.gpu, options.mfu)
+    device = device_of(options.gpu, options.mfu)
+    costs = estimate(options)
     runs = [run for run in plan.runs if options.wants(run.arm, run.seed)]
-    costs = estimate(options, plan)
     stages = len(plan.data) + sum(len(run.stages) for run in runs)
-    models = dict.fromkeys(cost.model for cost in costs)
-    lines = [
-        f"{options.name}: {len(costs)} arms, {len(runs)} runs, {stages} stages; {', '.join(models)}; an estimate for "
-        f"{device.name} ({device.rate / 1e12:,.4g} TFLOP/s, {device.used:.0%} of it used)",
-        "",
-        f"{'a run of':<20} {'runs':>4} {'rows':>8} {'tokens':>8} {'padded':>8} {'steps':>7} {'PFLOP':>9} "
-        f"{'train h':>8} {'merge h':>8} {'eval h':>7} {'memory':>8} {'disk':>8} {'at peak':>8}",
-    ]
-    for cost in costs:
-        memory = f"{cost.memory:.0f} GiB" if cost.memory else "-"
-        lines.append(
-            f"{cost.arm:<20} {cost.runs:>4} {cost.rows:>8,} {_short(cost.tokens):>8} {_short(cost.padded):>8} "
-            f"{cost.steps:>7,} {cost.operations / 1e15:>9,.4g} {cost.hours['train']:>8.2f} {cost.hours['merge']:>8.2f} "
-            f"{cost.hours['eval']:>7.2f} {memory:>8} {cost.kept / 1e9:>5.1f} GB {cost.peak / 1e9:>5.1f} GB"
+    models = ", ".join(dict.fromkeys(cost.model for cost in costs))
+    head = ["one run of", "runs", "rows", "tokens", "padded", "steps", "PFLOP", "train h", "merge h", "eval h"]
+    head += ["memory", "disk", "at peak"]
+    rows = [
+        (
+            *(cost.arm, str(cost.runs), f"{cost.rows:,}", _short(cost.tokens), _short(cost.padded), f"{cost.steps:,}"),
+            *(f"{cost.flops / 1e15:,.4g}", *(f"{cost.hours[kind]:.2f}" for kind in ("train", "merge", "eval"))),
+            f"{cost.memory:.0f} GiB" if cost.memory else "-",
+            *(f"{cost.kept / 1e9:.1f} GB", f"{cost.peak / 1e9:.1f} GB"),
         )
-    total = totals(options, costs)
-    lines += [
-        "",
-        f"together: {total['hours']:.1f} device hours ({total['train']:.1f} training, {total['merge']:.1f} merging, "
-        f"{total['eval']:.1f} evaluating), memory up to {total['memory']:.0f} of {device.memory:.0f} GiB a process, "
-        f"disk {total['disk'] / 1e9:,.0f} GB, at the peak {total['peak'] / 1e9:,.0f} GB",
-        *_held_against(options, costs, device),
-        "",
-        *_assumptions(options, costs, device),
+        for cost in costs
     ]
+    total = totals(options, costs)
+    lines = [
+        f"{options.name}: {len(costs)} arms, {len(runs)} runs, {stages} stages; {models}; estimated for {device.name} "
+        f"({device.rate / 1e12:,.4g} TFLOP/s, {device.used:.0%} in use)",
+        "",
+        align([head, *rows]),
+        "",
+        f"total: {total['hours']:.1f} device hours ({total['train']:.1f} training, {total['merge']:.1f} merging, "
+        f"{total['eval']:.1f} evaluation), memory up to {total['memory']:.0f} of {device.memory:.0f} GiB per process, "
+        f"disk {total['disk'] / 1e9:,.0f} GB, {total['peak'] / 1e9:,.0f} GB at the peak",
+        *_measured(options, costs, device),
+        "",
+        *sorted({cost.how for cost in costs if cost.how}),
+        f"assumed: {device.used:.0%} of the peak rate (--mfu), {figures.START:.0f} s to load a model, "
+        f"{figures.GENERATED:.0f} tokens per generated answer at {figures.GENERATION_SHARE:.0%} of the peak rate, "
+        "no few-shot examples",
+    ]
+    padding = sum(c.runs * c.padded for c in costs) / max(1.0, sum(c.runs * c.tokens for c in costs))
+    if padding > 1:
+        lines.append(
+            f"padding: {padding:.2f} times the tokens; with FlashAttention, train: {{padding_free: true, "
+            "attn_implementation: flash_attention_2} avoids it"
+        )
     return "\n".join(lines)
 
 
-def totals(options: ExperimentOptions, costs: list[ArmCost]) -> dict[str, float]:
-    """Sums over all runs: device hours by kind, disk in bytes when all is done and at its peak; memory: the largest."""
-    out = {kind: sum(cost.runs * cost.hours[kind] for cost in costs) for kind in ("train", "merge", "eval")}
-    out["hours"] = sum(out.values())
-    out["memory"] = max((cost.memory for cost in costs), default=0.0)
-    out["disk"] = sum(cost.runs * cost.kept for cost in costs)
-    beside = sorted((cost.peak - cost.kept for cost in costs for _ in range(cost.runs)), reverse=True)
-    at_once = len(beside) if options.keep_checkpoints else options.jobs
-    out["peak"] = out["disk"] + sum(beside[:at_once])
-    return out
-
-
-def _arm(options: ExperimentOptions, arm: str, seeds: list[int], device: Accelerator, data: Path | None) -> ArmCost:
-    name = model_of(options, arm)
-    config = model_config(name)
-    family = lengths.family_of(config)
-    cpu = device.name.startswith("this machine")
-    hours, log = _evaluation(options, config, family, device)
-    if not options.arms[arm].get("tune", True):
-        nothing = {"train": 0.0, "merge": 0.0, "eval": hours}
-        return ArmCost(arm, len(seeds), name, 0, 0, 0, 0, 0, 0, nothing, 0, log, log, "")
+def _arm(options: ExperimentOptions, arm: str, seeds: list[int], device: Device) -> ArmCost:
     from recipes.tuning.checks import estimate_memory, set_accumulation
     from recipes.tuning.model import plan_adapter
+    from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
+    name = model_of(options, arm)
+    config = model_config(name)
+    hours, logs = _evaluation(options, config, device)
+    if not options.arms[arm].get("tune", True):
+        only = {"train": 0.0, "merge": 0.0, "eval": hours}
+        return ArmCost(arm, len(seeds), name, 0, 0.0, 0.0, 0, 0.0, only, 0.0, logs, logs, "")
+    cpu = device.name == "cpu"
     merged = train_options(options, arm, seeds[0])
-    tune, train, model = _parsed(merged)
+    tune, train, model = parse_merged((TuneOptions, TrainOptions, ModelOptions), merged)
     train.use_cpu = cpu
     train.padding_free = bool(merged.get("padding_free", cpu))
     set_accumulation(tune, train)
-    singles, tune.trainable_tokens = tune.trainable_tokens, []  # needs the tokenizer; a few rows of the embedding
+    single, tune.trainable_tokens = tune.trainable_tokens, []  # these need the tokenizer; they are few
     plan = plan_adapter(config, None, tune, model)  # type: ignore[arg-type]
-    plan = replace(plan, n_tokens=len(singles) * 3 * config.get_text_config().hidden_size)  # "[", code, "]"
-    mix = lengths.mix_of(
-        mix_options(options, arm, seeds[0]),
-        model=name,
-        family=family,
-        frame=tune.frame,
-        max_length=train.max_length,
-        data=data,
-    )
-    at_once = train.per_device_train_batch_size
+    plan = replace(plan, n_tokens=3 * len(single) * config.get_text_config().hidden_size)  # "[", code, "]"
+    mix = mix_options(options, arm, seeds[0])
+    lengths, losses, how = mix_tokens(mix, name, config, tune.frame, train.max_length)
+    batch = train.per_device_train_batch_size
     grouped = train.padding_free or train.packing or train.train_sampling_strategy == "group_by_length"
-    padded = mix.lengths if grouped else mix.padded(at_once)
-    count = training_operations(config, plan, checkpointing=bool(train.gradient_checkpointing), recompute_head=not cpu)
-    squares = float((padded**2).sum()) * (at_once if train.padding_free and cpu else 1)
-    operations = train.num_train_epochs * count.of(float(padded.sum()), squares, float(mix.losses.sum()))
-    memory = estimate_memory(
-        config,
-        plan,
-        train,
-        model,
-        longest=int(mix.lengths.max()),
-        labels=int(np.sort(mix.losses)[-at_once:].sum()),
-    ).total
-    adapter = 4.0 * plan.stored
-    weights = 2.0 * (plan.n_base + (plan.n_saved / 2 if tune.untied and plan.tied else 0)) if options.merge else 0.0
-    checkpoints = (train.save_total_limit or 1) + 1  # one more while it is written
-    kept = adapter + weights + 0.4 * mix.characters + log  # the mix is compressed
-    spare = checkpoints * (adapter + 8.0 * plan.n_trained)  # with Adam's two moments
-    merge = 3 * 2.0 * plan.n_base / MERGE_RATE / 3600 if options.merge else 0.0  # read, written, read again to compare
-    train_hours = operations / (device.rate * device.used) / 3600
+    padded = lengths if grouped else pad_batches(lengths, batch)
+    count = training_flops(config, plan, checkpointing=bool(train.gradient_checkpointing), recompute_head=not cpu)
+    flops = train.num_train_epochs * count.of(padded.sum(), (padded**2).sum(), losses.sum())
+    longest, labels = int(lengths.max()), int(np.sort(losses)[-batch:].sum())
+    memory = estimate_memory(config, plan, train, model, longest=longest, labels=labels).total
+    adapter, weights = 4.0 * plan.stored, 2.0 * plan.n_base * options.merge
+    checkpoints = ((train.save_total_limit or 1) + 1) * (adapter + 8.0 * plan.n_trained)  # with Adam's two moments
+    kept = adapter + weights + logs
     return ArmCost(
         arm=arm,
         runs=len(seeds),
         model=name,
-        trained=plan.n_trained,
-        rows=len(mix.lengths),
-        tokens=float(mix.lengths.sum()),
+        rows=len(lengths),
+        tokens=float(lengths.sum()),
         padded=float(padded.sum()),
-        steps=int(np.ceil(train.num_train_epochs * len(mix.lengths) / tune.global_batch_size)),
-        operations=operations,
-        hours={"train": train_hours, "merge": merge, "eval": hours},
+        steps=int(np.ceil(train.num_train_epochs * len(lengths) / tune.global_batch_size)),
+        flops=float(flops),
+        hours={
+            "train": float(flops) / (device.rate * device.used) / 3600,
+            "merge": 3 * weights / figures.MERGE_RATE / 3600,  # read, written, and read again to compare
+            "eval": hours,
+        },
         memory=memory / GIB,
-        kept=kept + (spare if options.keep_checkpoints else 0.0),
-        peak=kept + spare,
-        how=mix.how,
+        kept=kept + checkpoints * options.keep_checkpoints,
+        peak=kept + checkpoints,
+        how=how,
     )
 
 
-def _evaluation(options: ExperimentOptions, config: Any, family: str, device: Accelerator) -> tuple[float, float]:
-    """Hours and bytes of logs of all evaluations of one run."""
-    count = inference_operations(config)
+def _evaluation(options: ExperimentOptions, config: Any, device: Device) -> tuple[float, float]:
+    """Device hours and bytes of sample logs of all evaluations of one run."""
+    count = inference_flops(config)
     seconds = size = 0.0
     for one in options.evaluate.values():
-        seconds += 0.0 if device.name.startswith("this machine") else START
-        for rows, tokens, writes in _asked(one, family):
-            prompts = count.of(rows * tokens, rows * tokens**2, rows)
-            seconds += prompts / (device.rate * device.used)
-            if writes:
-                seconds += rows * GENERATED * (count.token + count.head) / (device.rate * DECODING)
-            size += rows * LOG_BYTES
+        seconds += figures.START
+        for rows, tokens, generates in rows_of(one, family_of(config)):
+            seconds += count.of(rows * tokens, rows * tokens**2, rows) / (device.rate * device.used)
+            if generates:
+                seconds += (
+                    rows * figures.GENERATED * (count.token + count.head) / (device.rate * figures.GENERATION_SHARE)
+                )
+            size += rows * figures.LOG_BYTES
     return seconds / 3600, size
 
 
-def _asked(one: dict[str, Any], family: str) -> list[tuple[float, float, bool]]:
-    """Rows, tokens a row, and whether answers are written, for each task of an evaluation."""
+def rows_of(one: dict[str, Any], family: str) -> list[tuple[float, float, bool]]:
+    """Rows, tokens per row, and whether answers are generated, for each task of an evaluation.
+
+    Raises:
+        CrossinError: a task is unknown.
+    """
     out = []
+    metadata = one.get("metadata") or {}
     for task in expand_tasks(str(one["tasks"])):
-        by_language = QUESTION_TOKENS[family].get(_LIKE.get(task.set.name, task.set.name))
-        if by_language is None:
-            raise CrossinError(f"{task.name}: tokens per question unknown; add the set to QUESTION_TOKENS")
-        metadata = one.get("metadata") or {}
+        characters = figures.QUESTION_CHARACTERS.get(task.set.name)
+        if characters is None:
+            raise CrossinError(
+                f"{task.name}: question length unknown; add {task.set.name} to recipes/experiments/figures"
+            )
         codes = metadata.get("languages") or task.languages
-        questions = task.set.n_questions / (2 if metadata.get("articles") else 1)
-        sizes = [float(by_language.get(code, by_language["en"])) for code in codes]
+        tokens = sum(translated(code, characters, family) for code in codes) / len(codes)
         if str(one.get("model", "hf")).startswith("crossin") and task.set.name.startswith("cross_xquad"):
-            passages = [PASSAGE_TOKENS[family].get(code, PASSAGE_TOKENS[family]["en"]) for code in codes]
-            sizes = [a - b * (1 - 1 / QUESTIONS_OF_A_PASSAGE) for a, b in zip(sizes, passages, strict=True)]
-        rows = questions * len(sizes)
+            tokens *= 1 - figures.PASSAGE_SHARE * (1 - 1 / figures.QUESTIONS_PER_PASSAGE)
+        rows = task.set.n_questions * len(codes) / (2 if metadata.get("articles") else 1)
         limit = one.get("limit")
         if limit is not None:
             rows = min(rows, limit if limit >= 1 else rows * limit)
-        out.append((rows, sum(sizes) / len(sizes), task.formulation == "gen"))
+        out.append((rows, tokens, task.formulation == "gen"))
     return out
 
 
-def _held_against(options: ExperimentOptions, costs: list[ArmCost], device: Accelerator) -> list[str]:
-    """Finished runs: operations a second that they reached, by the same count."""
-    reached = []
-    for cost in costs:
-        for seed in options.seeds_of(cost.arm):
-            facts = read_json(options.folder / "arms" / cost.arm / f"seed{seed}" / "manifest.json")
-            if facts and facts.get("seconds") and cost.tokens:
-                done = cost.operations * facts["tokens_seen"] / (cost.tokens * (facts.get("epochs") or 1))
-                reached.append((done / facts["seconds"], facts["tokens_seen"] / facts["seconds"]))
-    if not reached:
-        return []
-    rates, speeds = zip(*reached, strict=True)
-    share = np.mean(rates) / device.rate
-    return [
-        f"measured on {len(reached)} finished runs: {np.mean(speeds):,.0f} tokens/s, "
-        f"{np.mean(rates) / 1e9:,.1f} GFLOP/s ({min(rates) / 1e9:,.1f} to {max(rates) / 1e9:,.1f}), "
-        f"{share:.1%} of {device.name}"
-    ]
+def translated(code: str, characters: float, family: str) -> float:
+    """Tokens in a language of a text that has so many characters in English."""
+    ratio = figures.CHARACTERS_PER_TOKEN[family]
+    return characters * figures.TRANSLATION_LENGTH.get(code, 1.0) / ratio.get(code, ratio["en"])
 
 
-def _assumptions(options: ExperimentOptions, costs: list[ArmCost], device: Accelerator) -> list[str]:
-    out = [
-        "counted: operations of forward and backward on the model's own architecture, recomputed activations included;"
-        " attention over full squares",
-        f"assumed: {device.used:.0%} of the peak rate (--mfu); hours are inverse to it",
-    ]
-    how = sorted({part for cost in costs for part in cost.how.split("; ") if part})
-    notes = {
-        "base assumed": f"base: {lengths.BASE_SET.rows:,} rows of {lengths.BASE_SET.prompt:.0f} + "
-        f"{lengths.BASE_SET.completion:.0f} characters (Open-Platypus)",
-        "seed assumed": f"seed: {lengths.SEED_SET.rows:,} items of {lengths.SEED_SET.prompt:.0f} + "
-        f"{lengths.SEED_SET.completion:.0f} characters in English (Alpaca), other languages by measured ratios",
-    }
-    out += [f"assumed: {notes[part]}; lengths spread exponentially" if part in notes else part for part in how]
-    if any(cost.padded > cost.tokens for cost in costs):
-        share = sum(c.runs * c.padded for c in costs) / max(1.0, sum(c.runs * c.tokens for c in costs))
-        out.append(
-            f"padding: batches are padded to their longest row, {share:.2f} times the tokens; with FlashAttention, "
-            "train: {padding_free: true, attn_implementation: flash_attention_2} saves it"
+def family_of(config: Any) -> str:
+    """The tokenizer family whose measured figures stand for a model's tokenizer."""
+    text = config.get_text_config()
+    if str(text.model_type).startswith("gemma"):
+        return "gemma"
+    return "llama3" if text.vocab_size > 100_000 else "mistral"
+
+
+def pad_batches(lengths: np.ndarray, batch: int, seed: int = 0) -> np.ndarray:
+    """Padded length of each row in batches of random order, shape [n_rows]."""
+    shuffled = np.random.default_rng(seed).permutation(lengths)
+    groups = np.concatenate([shuffled, np.zeros(-len(shuffled) % batch)]).reshape(-1, batch)
+    return np.repeat(groups.max(axis=1), batch)[: len(shuffled)]
+
+
+def mix_tokens(
+    options: dict[str, Any], model: str, config: Any, frame: str, max_length: int | None
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Tokens of each row of a mix (with frame, BOS and EOS) and those with loss, each [n_rows]; how they were found.
+
+    They are counted if both sources and the model's tokenizer are on this machine, and assumed otherwise.
+
+    Raises:
+        CrossinError: the options are invalid, a local source cannot be read, or no row is left.
+    """
+    from recipes.common.wording import frame as framed
+    from recipes.mixes.config import MixConfig
+
+    mix = MixConfig(**{**options, "overwrite": False})
+    cache = Path(os.environ.get("CROSSIN_CACHE_DIR") or "~/.cache/crossin")
+    folder = (cache / model.removeprefix("demo:") if model.startswith("demo:") else Path(model)).expanduser()
+    sources = [REPO / Path(source.replace("{lang}", "en")).expanduser() for source in (mix.base_set, mix.seed_set)]
+    if (folder / "config.json").is_file() and all(p.exists() or p.name.startswith("packaged:") for p in sources):
+        return _counted(mix, str(folder), frame, max_length)
+    family = family_of(config)
+    around = 13.0 if frame == "chat" else translated("en", sum(map(len, framed("", "", frame))), family) + 1  # with BOS
+    prompts, answers = [], []
+    for n, prompt, answer in _groups(mix, family):
+        shape = -np.log1p(-(np.arange(n) + 0.5) / max(n, 1))  # quantiles of an exponential distribution
+        prompts.append(prompt * shape + around)
+        answers.append(answer * shape + 1)  # with EOS
+    prompt, answer = np.concatenate(prompts), np.concatenate(answers)
+    limit = float(max_length or 2**62)
+    losses = np.clip(limit - prompt, 0, answer)
+    if not losses.any():
+        raise CrossinError(f"no row of the mix would be left at max_length {max_length}")
+    how = (
+        "assumed: base {:,} rows of {:.0f} + {:.0f} characters (Open-Platypus), seed {:,} items of {:.0f} + {:.0f} in "
+        "English (Alpaca), exponentially distributed"
+    ).format(*figures.BASE_SET, *figures.SEED_SET)
+    return np.minimum(prompt + answer, limit)[losses > 0], losses[losses > 0], how
+
+
+def _groups(mix: Any, family: str) -> list[tuple[int, float, float]]:
+    """Rows, and mean tokens of prompt and completion, of each part and language pair of an assumed mix."""
+    from recipes.mixes.plan import pair_weights, part_sizes
+
+    tokens = partial(translated, family=family)
+    n_samples, n_trans, n_base = part_sizes(mix, figures.BASE_SET[0], figures.SEED_SET[0])
+    groups = [(n_base, tokens("base", figures.BASE_SET[1]), tokens("base", figures.BASE_SET[2]))]
+    for (source, target), weight in pair_weights(mix).items() if n_samples else ():
+        # A pivot answer repeats the instruction and the answer in English before the translated answer.
+        pivot = tokens("en", figures.SEED_SET[1] + figures.SEED_SET[2]) if mix.answer_style == "pivot" else 0.0
+        groups.append(
+            (
+                round(weight * n_samples),
+                tokens(source, figures.SEED_SET[1]),
+                tokens(target, figures.SEED_SET[2]) + pivot,
+            )
         )
-    known = {name for one in options.evaluate.values() for name in str(one["tasks"]).split(",")}
-    unknown = [name for name in sorted(known) if not _asked({"tasks": name}, "mistral")]
-    if unknown:
-        out.append(f"not in the estimate: evaluation of {', '.join(unknown)}")
-    if any(one.get("num_fewshot") for one in options.evaluate.values()):
-        out.append("not in the estimate: few-shot examples")
-    out.append(
-        f"assumed: {START:.0f} s to start each evaluation, {GENERATED:.0f} tokens written an answer of _gen tasks at "
-        f"{DECODING:.0%} of the peak rate, merging at {MERGE_RATE / 1e9:g} GB/s"
-    )
-    return out
+    others = [code for code in mix.languages if code != "en"] or ["en"]
+    for code in others if n_trans else ():
+        sides = tokens("en", figures.SEED_SET[1]), tokens(code, figures.SEED_SET[1])
+        question, answer = sides if mix.trans_direction == "en2x" else sides[::-1]
+        groups.append((round(n_trans / len(others)), question + tokens("en", figures.TRANSLATE_PROMPT), answer))
+    return groups
 
 
-def _parsed(merged: dict[str, Any]) -> tuple[Any, Any, Any]:
-    import yaml
+def _counted(mix: Any, model: str, frame: str, max_length: int | None) -> tuple[np.ndarray, np.ndarray, str]:
+    """Build the mix in a temporary folder and tokenize it."""
+    from recipes.mixes.build import build
+    from recipes.tuning.loss_masks import IGNORED, load_rows, mask_rows
 
-    from recipes.tuning.options import parse_options
-
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
-        path = Path(folder) / "train.yaml"
-        path.write_text(yaml.safe_dump(merged, allow_unicode=True), encoding="utf-8")
-        return parse_options(["--config", str(path)])
-
-
-@contextlib.contextmanager
-def _data(made: Plan) -> Any:
-    """The data stage's folder: the experiment's own where it is filled, else one that goes away."""
-    if not made.data:
-        yield None
-        return
-    stage = made.data[0]
-    if all(path.is_file() for path in stage.outputs):
-        yield stage.outputs[0].parent
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "data"
-        command = [str(place) if part == str(stage.outputs[0].parent) else part for part in stage.command]
-        done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, env=dict(os.environ), check=False)
-        if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["no output"])[-1]
-            raise CrossinError(f"data: cannot be made, so its rows cannot be counted: {said}")
-        yield place
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()), contextlib.chdir(REPO):
+        build(replace(mix, output_dir=f"{folder}/mix"))
+        rows, _ = mask_rows(load_rows(f"{folder}/mix"), _tokenizer(model, frame), frame, max_length=max_length)
+        losses = np.array([sum(label != IGNORED for label in row) for row in rows["labels"]], dtype=np.float64)
+        return np.array(rows["length"], dtype=np.float64), losses, "counted: rows and tokens of the mix"
 
 
 @lru_cache(maxsize=1)
-def _matrix_rate() -> float:
-    """Operations a second of bfloat16 matrix products on all threads here, the best of a few tries.
+def _tokenizer(model: str, frame: str) -> Any:
+    """All arms have the same; a large vocabulary takes seconds to read."""
+    from recipes.tuning.model import load_tokenizer
 
-    By the processor's time, not the clock's, so that other processes on the machine do not count.
-    """
-    import torch
+    return load_tokenizer(model, frame)
 
-    size = 1024
-    a, b = (torch.randn(size, size, dtype=torch.bfloat16) for _ in range(2))
-    best = 0.0
-    for _ in range(6):
-        started = time.process_time()
-        torch.mm(a, b)
-        seconds = (time.process_time() - started) / torch.get_num_threads()
-        best = max(best, 2.0 * size**3 / max(seconds, 1e-6))
-    return best
+
+def _measured(options: ExperimentOptions, costs: list[ArmCost], device: Device) -> list[str]:
+    """The FLOP/s that finished runs reached, by the same count."""
+    reached = []
+    for cost in costs:
+        for seed in options.seeds_of(cost.arm):
+            facts = read_json(run_folder(options, cost.arm, seed) / "manifest.json")
+            if facts and facts.get("seconds") and cost.tokens:
+                share = facts["tokens_seen"] / (cost.tokens * (facts.get("epochs") or 1))
+                reached.append((cost.flops * share / facts["seconds"], facts["tokens_seen"] / facts["seconds"]))
+    if not reached:
+        return []
+    rates, speeds = zip(*reached, strict=True)
+    return [
+        f"measured on {len(reached)} finished runs: {np.mean(speeds):,.0f} tokens/s, {np.mean(rates) / 1e9:,.1f} "
+        f"GFLOP/s ({min(rates) / 1e9:,.1f} to {max(rates) / 1e9:,.1f}), {np.mean(rates) / device.rate:.1%} of "
+        f"{device.name}"
+    ]
 
 
 def _short(number: float) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_path, read_json, write_json, write_text
-from recipes.experiments.config import REPO, ExperimentOptions
+from recipes.common.provenance import REPO
+from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.plan import PYTHON, Plan, Run, model_of
 from recipes.experiments.records import Records, Stage
 
@@ -143,7 +144,7 @@ def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: d
         "experiment": chosen,
         "model": model_of(options, next(iter(options.arms))),
         "versions": versions(),
-        "git_commit": git_commit(REPO),
+        "git_commit": git_commit(),
         "hardware": hardware(),
         "data": {stage.name: record["outputs"] for stage in plan.data if (record := records.read(stage)) is not None},
         "runs": runs,

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.experiments.config import REPO, ExperimentOptions
+from recipes.common.provenance import REPO
+from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.plan import Plan, Run
 from recipes.experiments.records import Records, Stage
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import write_text
-from recipes.experiments.config import REPO, ExperimentOptions
+from recipes.common.provenance import REPO
+from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.records import Stage
 
 PYTHON = sys.executable
@@ -160,28 +161,41 @@ def read_yaml(name: str | None) -> dict[str, Any]:
     return content
 
 
-def check_options(options: ExperimentOptions) -> None:
-    """Read every run's merged options as the recipes will, before anything is run.
+def parse_merged(dataclass_types: Any, merged: dict[str, Any]) -> tuple[Any, ...]:
+    """Parse merged options as the recipe that gets them will.
 
     Raises:
-        CrossinError: names the arm, and what its recipe says against the options.
+        CrossinError: an option is unknown or has a wrong value.
     """
     import contextlib
     import io
+    import tempfile
+
+    import yaml
 
     from recipes.common.options import parse
-    from recipes.mixes.config import MixConfig
-    from recipes.tuning.options import parse_options
 
-    write_configs(options)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):  # accelerate's remarks
+        path = Path(folder) / "options.yaml"
+        path.write_text(yaml.safe_dump(merged, allow_unicode=True), encoding="utf-8")
+        return parse(dataclass_types, ["--config", str(path)], prog="run_experiment", description="")
+
+
+def check_options(options: ExperimentOptions) -> None:
+    """Parse the merged options of each arm before anything runs.
+
+    Raises:
+        CrossinError: names the arm and the option.
+    """
+    from recipes.mixes.config import MixConfig
+    from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+
     for arm, value in options.arms.items():
         if value.get("tune", True):
             seed = options.seeds_of(arm)[0]
-            place = options.folder / "stages" / arm / str(seed)
             try:
-                parse(MixConfig, ["--config", str(place / "mix.yaml")], prog="build_mix", description="")
-                with contextlib.redirect_stderr(io.StringIO()):  # accelerate's remarks, once an arm
-                    parse_options(["--config", str(place / "train.yaml")])
+                parse_merged(MixConfig, mix_options(options, arm, seed))
+                parse_merged((TuneOptions, TrainOptions, ModelOptions), train_options(options, arm, seed))
             except CrossinError as error:
                 raise CrossinError(f"arms: {arm}: {error}") from error
 
@@ -256,9 +270,7 @@ def _run(options: ExperimentOptions, arm: str, seed: int) -> Run:
 
 
 def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, tuned: Path | None) -> list[Stage]:
-    import json
-
-    from recipes.tuning.evaluate import TASKS, include_path, model_arguments
+    from recipes.tuning.evaluate import harness_arguments, model_arguments
     from recipes.tuning.options import ModelOptions
 
     where: dict[str, Any] = {}
@@ -272,30 +284,14 @@ def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, 
     for name, one in options.evaluate.items():
         target = folder / "eval" / name
         backend = str(one.get("model", "hf"))
-        command = [PYTHON, str(REPO / "recipes/experiments/evaluate_run.py"), "--model", backend]
         arguments = {**model_arguments(backend, base, **where), **one.get("model_args", {})}
-        command += ["--model_args", ",".join(f"{k}={v}" for k, v in arguments.items())]
-        command += ["--tasks", str(one["tasks"]), "--output_path", str(target), "--log_samples"]
-        if one.get("metadata"):
-            command += ["--metadata", json.dumps(one["metadata"], ensure_ascii=False)]
-        for key in ("batch_size", "num_fewshot", "limit"):
-            if one.get(key) is not None:
-                command += [f"--{key}", str(one[key])]
-        if one.get("apply_chat_template"):
-            command.append("--apply_chat_template")
-        if include_path() is not None:
-            command += ["--include_path", str(TASKS)]
+        others = {key: value for key, value in one.items() if key not in ("tasks", "model", "model_args")}
+        command = [PYTHON, "-m", "recipes.tuning.evaluate"]
+        command += harness_arguments(backend, arguments, str(one["tasks"]), target, **others)
         files = (*((tuned,) if tuned is not None else ()), *_task_files(one))
-        out.append(
-            Stage(
-                f"{arm}/{seed}/eval-{name}",
-                tuple(command),
-                {**one, "base": base},
-                files,
-                (target / "done.json",),
-                clear=(target,),
-            )
-        )
+        decisive = {**one, "base": base}
+        name = f"{arm}/{seed}/eval-{name}"
+        out.append(Stage(name, tuple(command), decisive, files, (target / "done.json",), clear=(target,)))
     return out
 
 

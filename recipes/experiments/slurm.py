@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json, write_json
-from recipes.experiments.config import REPO, ExperimentOptions
+from recipes.common.provenance import REPO
+from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.local import LocalExecutor, Outcome, last_log_line
 from recipes.experiments.plan import Plan, Run
 from recipes.experiments.records import Records

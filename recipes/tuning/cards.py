@@ -1,4 +1,4 @@
-"""Model cards: what a hub page or a colleague needs to know about an adapter or a merged model."""
+"""Model cards of adapters and merged models."""
 
 from __future__ import annotations
 
@@ -14,16 +14,7 @@ def adapter_card(facts: dict[str, Any]) -> str:
     base = facts["model"]["id"]
     trained = facts["parameters"]
     lines = [
-        "---",
-        "library_name: peft",
-        "pipeline_tag: text-generation",
-        f"base_model: {base}",
-        "base_model_relation: adapter",
-        "tags: [crossin, cross-lingual, lora, sft]",
-        "license: other",
-        "license_name: that-of-the-base-model-and-data",
-        "---",
-        "",
+        *_header("peft", base, "adapter"),
         f"# LoRA adapter of {base}, tuned on a CrossIn mix",
         "",
         "Method: Lin et al., CrossIn, arXiv 2404.11932. Loss on completions only; the tokenizer's chat template is the",
@@ -41,20 +32,11 @@ def adapter_card(facts: dict[str, Any]) -> str:
 
 
 def model_card(adapter: Path, facts: dict[str, Any]) -> str:
-    """Markdown with the hub's YAML header; figures of the run where its manifest lies beside the adapter."""
+    """Markdown with the hub's YAML header; with the run's figures if its manifest is beside the adapter."""
     run = read_json(adapter.parent / MANIFEST) or {}
     mix = run.get("mix", {}).get("parts", {})
     lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: text-generation",
-        f"base_model: {facts['base']}",
-        "base_model_relation: finetune",
-        "tags: [crossin, cross-lingual, lora, sft]",
-        "license: other",
-        "license_name: that-of-the-base-model-and-data",
-        "---",
-        "",
+        *_header("transformers", facts["base"], "finetune"),
         f"# {facts['base']} tuned on a CrossIn mix",
         "",
         f"The adapter merged into {facts['base']}, as {facts['dtype']}, {facts['parameters']:,} parameters, embedding "
@@ -76,6 +58,21 @@ def model_card(adapter: Path, facts: dict[str, Any]) -> str:
             f"Trained for {run['steps']:,} steps; last loss {run['last_loss']:.4f}; commit {run.get('git_commit')}.",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _header(library: str, base: str, relation: str) -> list[str]:
+    return [
+        "---",
+        f"library_name: {library}",
+        "pipeline_tag: text-generation",
+        f"base_model: {base}",
+        f"base_model_relation: {relation}",
+        "tags: [crossin, cross-lingual, lora, sft]",
+        "license: other",
+        "license_name: that-of-the-base-model-and-data",
+        "---",
+        "",
+    ]
 
 
 def _mix_table(parts: dict[str, Any]) -> list[str]:

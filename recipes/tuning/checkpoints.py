@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or do not count."""
+"""Complete checkpoints: a sealed list of files tells them from half-written ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME = re.compile(r"^checkpoint-(\d+)$")
 
 
 def seal(folder: Path) -> None:
-    """List every file and its size in `complete.json`, after all of them have reached the disk."""
+    """Flush every file to disk, then list their sizes in `complete.json`."""
     sizes = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SEAL):
         with file.open("rb") as handle:
@@ -24,8 +24,8 @@ def seal(folder: Path) -> None:
         os.fsync(handle.fileno())
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether every file that was sealed is there in full."""
+def is_complete(folder: Path) -> bool:
+    """Whether every sealed file is present with its full size."""
     try:
         sizes = json.loads((folder / SEAL).read_text(encoding="utf-8"))
         return bool(sizes) and all((folder / name).stat().st_size == size for name, size in sizes.items())
@@ -33,20 +33,20 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
-def last_whole(folder: Path) -> tuple[Path | None, list[Path]]:
-    """The whole checkpoint of the highest step, and the half ones that were passed over.
+def last_complete(folder: Path) -> tuple[Path | None, list[Path]]:
+    """The latest complete checkpoint, and the incomplete ones after it.
 
     Args:
-        folder: where checkpoints are kept; it may be absent.
+        folder: the checkpoints' parent folder; it may be absent.
     """
     if not folder.is_dir():
         return None, []
     found = [
         (int(match.group(1)), path) for path in folder.iterdir() if (match := _NAME.match(path.name)) and path.is_dir()
     ]
-    half: list[Path] = []
+    incomplete: list[Path] = []
     for _, path in sorted(found, reverse=True):
-        if is_whole(path):
-            return path, half
-        half.append(path)
-    return None, half
+        if is_complete(path):
+            return path, incomplete
+        incomplete.append(path)
+    return None, incomplete

@@ -1,4 +1,4 @@
-"""What is looked at before any training: batch sizes, memory, packing."""
+"""Checks before training: batch sizes, precision, memory, packing."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
     from recipes.tuning.model import AdapterPlan
 
 GIB = 2**30
-HEAD_TILE = 4096 * 32768  # TRL's fused head: tokens x words of one tile (trl/kernels/chunked_logprob.py)
+HEAD_TILE = 4096 * 32768  # TRL's fused head: tokens x vocabulary of one tile (trl/kernels/chunked_logprob.py)
 
 
 def set_accumulation(tune: TuneOptions, train: TrainOptions) -> None:
-    """Gradient accumulation from the global batch: the same data an optimizer step on any number of processes.
+    """Derive gradient accumulation from the global batch, so that a step sees the same rows on any number of processes.
 
     Raises:
-        CrossinError: the global batch is not a multiple of what all processes put through at once.
+        CrossinError: the global batch is not a multiple of the rows that all processes take at once.
     """
     at_once = train.per_device_train_batch_size * train.world_size
     if tune.global_batch_size % at_once:
         raise CrossinError(
-            f"global_batch_size {tune.global_batch_size} is not a multiple of per_device_train_batch_size "
-            f"{train.per_device_train_batch_size} x {train.world_size} processes: change one of them"
+            f"global_batch_size {tune.global_batch_size} must be a multiple of per_device_train_batch_size "
+            f"{train.per_device_train_batch_size} x {train.world_size} processes"
         )
     steps = tune.global_batch_size // at_once
     if train.gradient_accumulation_steps not in (1, steps):
         raise CrossinError(
             f"gradient_accumulation_steps {train.gradient_accumulation_steps} contradicts global_batch_size "
-            f"{tune.global_batch_size} (it would be {steps}): leave it out"
+            f"{tune.global_batch_size} ({steps}): omit it"
         )
     train.gradient_accumulation_steps = steps
 
 
 def check_precision(train: TrainOptions, options: ModelOptions) -> None:
-    """Frozen weights in 16 bits need mixed precision: what is trained is float32.
+    """Frozen weights in 16 bits need mixed precision, because trained weights are float32.
 
     Raises:
         CrossinError: dtype is a 16-bit one, but bf16 and fp16 are off, or FSDP is on.
@@ -49,17 +49,17 @@ def check_precision(train: TrainOptions, options: ModelOptions) -> None:
         raise CrossinError(f"dtype {options.dtype} without mixed precision: add --dtype float32 or --bf16 true")
     if is_sharded(train) and options.dtype != "float32":
         raise CrossinError(
-            f"dtype {options.dtype} under FSDP: it shards weights of one dtype, and what is trained is float32. Add "
-            "--dtype float32; computing stays in bf16"
+            f"dtype {options.dtype} with FSDP: it shards weights of one dtype, and trained ones are float32; add "
+            "--dtype float32 (computation stays in bf16)"
         )
 
 
 def check_evaluation(tune: TuneOptions, plan: AdapterPlan, config: PretrainedConfig) -> None:
-    """Refuse before training what evaluation would refuse after it.
+    """Check before training what would fail in the evaluation after it.
 
     Raises:
-        CrossinError: eval_tasks without merge, for an adapter that has to be merged first; or merge for a model that
-            vLLM is to evaluate and cannot load.
+        CrossinError: eval_tasks without merge, for an adapter that must be merged first; or an untied merged model that
+            vLLM cannot load.
     """
     from recipes.tuning.merge import VLLM_TIED_ONLY, unties, why_merge
 
@@ -69,14 +69,12 @@ def check_evaluation(tune: TuneOptions, plan: AdapterPlan, config: PretrainedCon
         raise CrossinError(f"eval_tasks: {reason}")
     architecture = (config.architectures or [""])[0]
     if tune.merge and "vllm" in tune.eval_backend and plan.tied and unties(settings) and architecture in VLLM_TIED_ONLY:
-        raise CrossinError(
-            f"untied: vLLM cannot load an untied {architecture}; leave it out, or evaluate with eval_backend: hf"
-        )
+        raise CrossinError(f"untied: vLLM cannot load an untied {architecture}; omit it, or use eval_backend: hf")
 
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes a process needs, by purpose. Within about a third of what is measured; not a promise."""
+    """Estimated bytes per process, by purpose; measured peaks differ by up to about a third."""
 
     weights: float
     trained: float
@@ -86,13 +84,13 @@ class MemoryEstimate:
 
     @property
     def total(self) -> float:
-        """Sum of all."""
+        """Their sum."""
         return self.weights + self.trained + self.activations + self.head + self.process
 
     def line(self) -> str:
-        """For people, in GiB."""
+        """One line for the terminal, in GiB."""
         return (
-            f"memory estimate {self.total / GIB:.1f} GiB a process: frozen weights {self.weights / GIB:.1f}, "
+            f"memory estimate {self.total / GIB:.1f} GiB per process: frozen weights {self.weights / GIB:.1f}, "
             f"trained weights with gradients and Adam {self.trained / GIB:.1f}, "
             f"activations {self.activations / GIB:.1f}, output head {self.head / GIB:.1f}, "
             f"libraries {self.process / GIB:.1f}"
@@ -112,21 +110,21 @@ def estimate_memory(
 
     Args:
         longest: tokens of the longest row.
-        labels: largest number of positions with loss in one pass (batch x completion length).
+        labels: largest number of positions with loss in one forward pass (batch x completion length).
     """
     text = config.get_text_config()
     width = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}.get(options.dtype or "float32", 2.0)
     if options.load_in_8bit:
         width = 1.1
     if options.load_in_4bit:
-        width = 0.6  # 4 bits, scales, and embeddings that stay in 16
+        width = 0.6  # 4 bits, scales, and 16-bit embeddings
     compute = 2 if train.bf16 or train.fp16 else 4
     tokens = train.per_device_train_batch_size * longest
     hidden, layers = text.hidden_size, text.num_hidden_layers
     inner = getattr(text, "intermediate_size", None) or 4 * hidden
     heads = getattr(text, "num_attention_heads", 1) or 1
-    # One decoder layer: about 12 tensors of the hidden width (norms in float32, projections, residuals), 5 of the inner
-    # width, and attention weights where no fused kernel avoids them.
+    # One decoder layer: about 12 tensors of hidden size (norms in float32, projections, residuals), 5 of intermediate
+    # size, and attention weights unless a fused kernel avoids them.
     layer = tokens * (12 * hidden + 5 * inner) * compute + tokens * hidden * 8
     attention = 2 * tokens * longest * heads * 4
     if train.gradient_checkpointing:
@@ -141,17 +139,17 @@ def estimate_memory(
     else:
         tile = min(labels * 32768, HEAD_TILE)
         head = tile * (compute + 4 * 4) + 2 * labels * hidden * 4 + 32768 * hidden * 8
-    if plan.n_saved:  # the gradient of a trained head is gathered in float32 beside the accumulated one
+    if plan.n_saved:  # a trained head's gradient is computed in float32 beside the accumulated one
         head += vocabulary * hidden * 4
     trained = plan.n_trained * (4 + 4 + 8 + compute)  # weight, gradient, Adam's two moments, copy in compute dtype
     return MemoryEstimate(plan.n_base * width, trained, activations, head, (0.9 if train.use_cpu else 1.2) * GIB)
 
 
 def check_memory(estimate: MemoryEstimate, tune: TuneOptions, train: TrainOptions) -> None:
-    """Refuse to start what will not fit.
+    """Check that training fits in memory.
 
     Raises:
-        CrossinError: the estimate is above what is free (or above `memory_limit_gb`).
+        CrossinError: the estimate exceeds the free memory (or `memory_limit_gb`).
     """
     if tune.memory_limit_gb == 0 or train.deepspeed or is_sharded(train):
         return
@@ -164,17 +162,17 @@ def check_memory(estimate: MemoryEstimate, tune: TuneOptions, train: TrainOption
     if estimate.total * local > free:
         several = f" x {local} processes" if local > 1 else ""
         raise CrossinError(
-            f"not enough memory: about {estimate.total / GIB:.1f} GiB{several} needed, {free / GIB:.1f} GiB {where}. "
-            "Lower per_device_train_batch_size or max_length, turn gradient_checkpointing on, or train LoRA alone "
-            "(lora_modules_to_save: []); --memory_limit_gb 0 starts anyway"
+            f"not enough memory: about {estimate.total / GIB:.1f} GiB{several} needed, {free / GIB:.1f} GiB {where}; "
+            "reduce per_device_train_batch_size or max_length, enable gradient_checkpointing, or train LoRA only "
+            "(lora_modules_to_save: []); --memory_limit_gb 0 skips this check"
         )
 
 
 def check_attention(model: Any, train: TrainOptions) -> None:
-    """Try, on the model itself, whether its attention keeps rows apart that are put behind each other.
+    """Check, by running the model, that its attention keeps concatenated rows apart, as packing and padding_free need.
 
     Raises:
-        CrossinError: it does not, and packing or padding_free needs it.
+        CrossinError: it does not.
     """
     if not (train.packing or train.padding_free):
         return
@@ -182,19 +180,19 @@ def check_attention(model: Any, train: TrainOptions) -> None:
     if difference > 0.05:
         kernel = getattr(model.config, "_attn_implementation", "unknown")
         raise CrossinError(
-            f"{'packing' if train.packing else 'padding_free'}: with attention {kernel!r} a row reads the one before "
-            f"it (its logits change by {difference:.0%}): set packing: false and padding_free: false, or "
+            f"{'packing' if train.packing else 'padding_free'}: attention {kernel!r} lets a row attend to the one "
+            f"before it (logits change by {difference:.0%}): set packing: false and padding_free: false, or "
             "attn_implementation: flash_attention_2"
         )
 
 
 def leak(model: Any, bf16: bool = False) -> float:
-    """How much a row's logits change when another row stands before it: largest difference over largest logit."""
+    """Change of a row's logits when another row precedes it: largest difference over largest logit."""
     import torch
 
     device = next(model.parameters()).device
-    words = model.get_input_embeddings().weight.shape[0]
-    first, second = (torch.arange(start, start + 7, device=device)[None] % words for start in (3, 31))
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    first, second = (torch.arange(start, start + 7, device=device)[None] % vocabulary for start in (3, 31))
     positions = torch.arange(7, device=device)
     both = {"input_ids": torch.cat([first, second], dim=1), "position_ids": torch.cat([positions, positions])[None]}
     was_training = model.training
@@ -209,7 +207,7 @@ def leak(model: Any, bf16: bool = False) -> float:
 
 
 def is_sharded(train: TrainOptions) -> bool:
-    """Whether FSDP splits the model over processes."""
+    """Whether FSDP shards the model over processes."""
     return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true" or bool(train.fsdp)
 
 

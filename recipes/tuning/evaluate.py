@@ -1,44 +1,52 @@
-"""The harness on the tuned model, as a process of its own: `crossin eval` as a person would call it."""
+"""Evaluates a tuned model with the harness, in a process of its own.
+
+    python -m recipes.tuning.evaluate --model hf --model_args pretrained=DIR --tasks crossin --output_path OUT ...
+
+takes the arguments of `crossin eval`, resolves `demo:` models, and writes `OUT/done.json` when all results are there.
+"""
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json, write_json
+from recipes.common.provenance import REPO
 from recipes.tuning.merge import read_adapter, why_merge
 from recipes.tuning.options import TuneOptions
 
-REPO = Path(__file__).resolve().parents[2]
 TASKS = REPO / "lm_eval_tasks"
-DONE = "asked.json"
-"""What was evaluated; written when all of it was, so that the same command does not repeat it."""
+ASKED = "asked.json"
+"""The options of a finished evaluation in a run's eval/, so that the same command does not repeat it."""
+LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def check_tasks(names: str) -> list[str]:
     """The harness tasks of a comma-separated list.
 
     Raises:
-        CrossinError: the harness is not installed, or knows no such task.
+        CrossinError: the harness is not installed, or a task is unknown.
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
-        raise CrossinError("eval_tasks names no task")
+        raise CrossinError("eval_tasks is empty: name at least one task")
     manager = _task_manager()
     for name in wanted:
         if not manager.match_tasks([name]):
-            import difflib
-
             ours = [task for task in manager.all_tasks if "cross" in task]
             close = difflib.get_close_matches(name, ours, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise CrossinError(f"eval_tasks: the harness knows no task {name!r}{hint}")
+            raise CrossinError(f"eval_tasks: unknown task {name!r}{hint}")
     return wanted
 
 
@@ -51,7 +59,7 @@ def _task_manager() -> Any:
 
 
 def include_path() -> str | None:
-    """The checkout's task folder, or None where the installed harness has the tasks already (it warns of doubles)."""
+    """The checkout's task folder, or None if the installed harness has these tasks already (it warns of duplicates)."""
     spec = importlib.util.find_spec("lm_eval")
     if spec is None or spec.origin is None:
         raise CrossinError("eval_tasks needs the harness: pip install 'lm-eval[hf]'")
@@ -61,14 +69,14 @@ def include_path() -> str | None:
 def model_arguments(
     backend: str, base: str, *, adapter: Path | None = None, merged: Path | None = None, rank: int = 0
 ) -> dict[str, Any]:
-    """The harness's `--model_args` of a model: merged, with an adapter as the backend takes it, or as it is.
+    """The harness's `--model_args` for a merged model, a base model with an adapter, or a base model.
 
     Args:
-        backend: name of the model class, as `--model` has it.
+        backend: model class, as in `--model`.
         base: folder or hub id of the base model.
-        adapter: its folder; None for the base model as it is.
-        merged: folder of the merged model, which wins.
-        rank: of the adapter; vLLM has to know it beforehand.
+        adapter: folder of the adapter; None for the base model alone.
+        merged: folder of the merged model, which takes precedence.
+        rank: LoRA rank, which vLLM needs in advance.
     """
     if merged is not None:
         return {"pretrained": merged}
@@ -80,50 +88,104 @@ def model_arguments(
     return {"pretrained": base, "peft": adapter, "tokenizer": adapter}
 
 
+def harness_arguments(
+    backend: str,
+    model_args: dict[str, Any],
+    tasks: str,
+    output: Path,
+    *,
+    metadata: dict[str, Any] | None = None,
+    apply_chat_template: bool = False,
+    **values: Any,
+) -> list[str]:
+    """The harness's command line; `values` are further options such as batch_size, without those that are None."""
+    out = ["--model", backend, "--model_args", ",".join(f"{name}={value}" for name, value in model_args.items())]
+    out += ["--tasks", tasks, "--output_path", str(output), "--log_samples"]
+    if metadata:
+        out += ["--metadata", json.dumps(metadata, ensure_ascii=False)]
+    for name, value in values.items():
+        out += [f"--{name}", str(value)] if value is not None else []
+    if apply_chat_template:
+        out.append("--apply_chat_template")
+    if include_path() is not None:
+        out += ["--include_path", str(TASKS)]
+    return out
+
+
 def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
-    """Run `eval_tasks` on the merged model where there is one, else on base and adapter; results go to `<run>/eval`.
+    """Run `eval_tasks` on the run's merged model, or on base and adapter; results go to `<run>/eval`.
 
     Raises:
         CrossinError: the harness failed, or cannot load the adapter unmerged.
     """
     merged, adapter, output = run / "merged", run / "adapter", run / "eval"
     asked = {name: getattr(tune, name) for name in ("eval_tasks", "eval_backend", "eval_chat", "eval_limit", "merge")}
-    if read_json(output / DONE) == asked:
+    if read_json(output / ASKED) == asked:
         return output
     if (merged / "config.json").is_file():
-        arguments = model_arguments(tune.eval_backend, base, merged=merged)
+        model_args = model_arguments(tune.eval_backend, base, merged=merged)
     else:
         settings = read_adapter(adapter)
         reason = why_merge(settings)
         if reason:
             raise CrossinError(reason)
-        arguments = model_arguments(tune.eval_backend, base, adapter=adapter, rank=settings["r"])
+        model_args = model_arguments(tune.eval_backend, base, adapter=adapter, rank=settings["r"])
         if "vllm" in tune.eval_backend:
-            arguments["gpu_memory_utilization"] = 0.8
-    arguments["dtype"] = "auto"
-    command = [sys.executable, "-m", "crossin_metrics.cli", "eval", "--model", tune.eval_backend]
-    command += ["--model_args", ",".join(f"{name}={value}" for name, value in arguments.items())]
-    command += ["--tasks", str(tune.eval_tasks), "--batch_size", str(tune.eval_batch_size)]
-    if include_path() is not None:
-        command += ["--include_path", str(TASKS)]
-    command += ["--output_path", str(output), "--log_samples"]
-    if tune.eval_chat:
-        command.append("--apply_chat_template")
-    if tune.eval_limit is not None:
-        command += ["--limit", str(tune.eval_limit)]
-    # The launcher's variables would make the harness wait for processes that are gone.
-    launcher = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+            model_args["gpu_memory_utilization"] = 0.8
+    arguments = harness_arguments(
+        tune.eval_backend,
+        {**model_args, "dtype": "auto"},
+        str(tune.eval_tasks),
+        output,
+        apply_chat_template=tune.eval_chat,
+        batch_size=tune.eval_batch_size,
+        limit=tune.eval_limit,
+    )
+    # With the launcher's variables the harness would wait for processes that have ended.
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name not in launcher and not name.startswith(("ACCELERATE_", "TORCHELASTIC_", "FSDP_"))
+        if name not in LAUNCHER_VARIABLES and not name.startswith(("ACCELERATE_", "TORCHELASTIC_", "FSDP_"))
     }
     output.mkdir(parents=True, exist_ok=True)
-    (output / DONE).unlink(missing_ok=True)
+    (output / ASKED).unlink(missing_ok=True)
+    command = [sys.executable, "-m", "crossin_metrics.cli", "eval", *arguments]
     finished = subprocess.run(command, env=environment, cwd=REPO, check=False)
     if finished.returncode:
         raise CrossinError(
-            f"evaluation failed (exit code {finished.returncode}, see above); the adapter in {adapter} is whole"
+            f"evaluation failed (exit code {finished.returncode}, see above); the adapter in {adapter} is complete"
         )
-    write_json(output / DONE, asked)
+    write_json(output / ASKED, asked)
     return output
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate with the arguments of `crossin eval`; returns the exit code."""
+    from crossin_metrics.commands.evaluate import main as crossin_eval
+    from recipes.tuning.model import model_path
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    at = arguments.index("--model_args") + 1
+    parts = dict(part.split("=", 1) for part in arguments[at].split(","))
+    parts["pretrained"] = model_path(parts["pretrained"])
+    arguments[at] = ",".join(f"{key}={value}" for key, value in parts.items())
+    output = Path(arguments[arguments.index("--output_path") + 1])
+    started = time.monotonic()
+    code = crossin_eval(arguments)
+    if code:
+        return code
+    results, samples = (
+        sorted(path.relative_to(output).as_posix() for path in output.rglob(pattern))
+        for pattern in ("results_*.json", "samples_*.jsonl")
+    )
+    if not results or not samples:
+        raise CrossinError(f"the harness wrote no results to {output}")
+    seconds = round(time.monotonic() - started, 1)
+    write_json(output / "done.json", {"results": results, "samples": samples, "seconds": seconds})
+    return 0
+
+
+if __name__ == "__main__":
+    from recipes.common.options import run as run_command
+
+    run_command(main, "evaluate")

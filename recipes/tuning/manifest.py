@@ -1,4 +1,4 @@
-"""What a run says about itself: versions, commit, options, data, tokens, speed, memory, parameters."""
+"""The manifest of a tuning run: versions, commit, options, data, tokens, speed, memory, parameters."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from recipes.common.provenance import git_commit, hardware, versions
 from recipes.tuning.run_folder import merged_options
 
 if TYPE_CHECKING:
-    from recipes.tuning.labels import MixReport
+    from recipes.tuning.loss_masks import MixReport
     from recipes.tuning.model import AdapterPlan
     from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
 
 class Meter(TrainerCallback):
-    """Time and tokens of each session of a run, kept beside the checkpoints so that interruptions do not lose them."""
+    """Records time and tokens of each session of a run beside the checkpoints, so that they survive interruptions."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -29,7 +29,7 @@ class Meter(TrainerCallback):
         self.sessions: list[dict[str, Any]] = list(sessions)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Open a session; what earlier ones did after the checkpoint that this one starts from is void."""
+        """Open a session; drop earlier ones that started after the checkpoint it resumes from."""
         self.sessions = [s for s in self.sessions if s["from_step"] < state.global_step]
         self._start, self._from, self._tokens = time.monotonic(), state.global_step, state.num_input_tokens_seen
         self.sessions.append(
@@ -37,7 +37,7 @@ class Meter(TrainerCallback):
         )
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Note how far the session has come."""
+        """Record the progress of the session."""
         self._update(state)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -55,7 +55,7 @@ class Meter(TrainerCallback):
 
 
 def peak_memory() -> dict[str, int]:
-    """Bytes: the process's peak resident memory, and the peak allocated on its GPU where there is one."""
+    """Peak resident memory of the process in bytes, and the peak allocated on its GPU if there is one."""
     import torch
 
     unit = 1 if sys.platform == "darwin" else 1024
@@ -75,7 +75,7 @@ def collect(
     plan: AdapterPlan,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """The manifest of a finished run. All processes call it: memory is gathered from each."""
+    """The manifest of a finished run. Call it in all processes: it gathers their memory."""
     import torch
 
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -85,12 +85,12 @@ def collect(
         tensor = torch.tensor([value], dtype=torch.int64, device=trainer.accelerator.device)
         gathered[name] = trainer.accelerator.gather(tensor).tolist()
     seconds = sum(session["seconds"] for session in meter.sessions)
-    processed = sum(session["tokens"] for session in meter.sessions)  # repeated after a stop: counted twice
+    processed = sum(session["tokens"] for session in meter.sessions)  # steps repeated after an interruption count twice
     tokens = int(trainer.state.num_input_tokens_seen)
     return {
         "format": 1,
         "versions": versions(),
-        "git_commit": git_commit(Path(__file__).resolve().parents[2]),
+        "git_commit": git_commit(),
         "hardware": hardware(),
         "processes": trainer.accelerator.num_processes,
         "options": merged_options(tune, train, model),

@@ -1,4 +1,4 @@
-"""Merging an adapter into its base model, with proof that the result is the same model."""
+"""Merges an adapter into its base model and verifies that the logits stay the same."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_folder, write_json
+from recipes.common.provenance import REPO
 from recipes.tuning.cards import model_card
 
 if TYPE_CHECKING:
     import torch
 
-# Shown to the model before and after; one in each of the paper's languages.
+# Compared before and after merging; one per language of the paper.
 SAMPLE_PROMPTS = (
     "Name three things that float on water.",
     "水为什么会结冰？请用一句话回答。",
@@ -22,7 +23,7 @@ SAMPLE_PROMPTS = (
     "¿Cuántos minutos hay en tres horas?",
 )
 
-# Architectures for which vLLM has no separate output head, so a checkpoint with untied embeddings does not load
+# Architectures without a separate output head in vLLM, so that it cannot load untied checkpoints
 # ("no module or parameter named 'lm_head' in Gemma2ForCausalLM", vllm 0.32; Gemma 1 and 3: vllm pull requests 53170 and
 # 30827).
 VLLM_TIED_ONLY = ("Gemma2ForCausalLM",)
@@ -30,7 +31,7 @@ VLLM_TIED_ONLY = ("Gemma2ForCausalLM",)
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two models' next-token distributions on the sample prompts are apart.
+    """Difference between two models' next-token distributions on the sample prompts.
 
     Attributes:
         logit_difference: largest absolute difference of a logit, over the largest absolute logit.
@@ -54,22 +55,22 @@ def merge(
 ) -> dict[str, Any]:
     """Merge an adapter and write the model as safetensors, with tokenizer, model card and `merge.json`.
 
-    The folder appears in one rename, after it was loaded back and its logits compared.
+    The folder appears in one rename, after it was reloaded and its logits were compared.
 
     Args:
         adapter: folder with adapter_config.json.
-        output: folder to make.
-        base: the base model, where it is not at the place that the adapter names.
+        output: folder to create.
+        base: the base model, if it is not where the adapter says.
         dtype: dtype of the written weights; None: the base's own.
         compute_dtype: dtype in which weights are added; bfloat16 halves the memory and rounds twice.
-        vllm: refuse results that vLLM cannot load.
+        vllm: fail if vLLM could not load the result.
 
     Returns:
         The content of merge.json.
 
     Raises:
-        CrossinError: output exists; adapter or base is unreadable; the merged model's logits differ; or vLLM could not
-            load the result.
+        CrossinError: output exists; adapter or base cannot be read; the merged model's logits differ; or vLLM could
+            not load the result.
     """
     import torch
     from peft import PeftModel
@@ -77,7 +78,7 @@ def merge(
 
     folder, target = Path(adapter), Path(output)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise CrossinError(f"{target} exists: merging does not overwrite; choose another output_dir")
+        raise CrossinError(f"{target} already exists: choose another output_dir")
     settings = read_adapter(folder)
     name = base or settings["base_model_name_or_path"]
     try:
@@ -91,8 +92,8 @@ def merge(
     if vllm and was_tied and unties(settings) and config.architectures and config.architectures[0] in VLLM_TIED_ONLY:
         raise CrossinError(
             f"adapter {folder} unties embedding and output head, and vLLM cannot load an untied "
-            f"{config.architectures[0]}: train again without untied, or give --vllm false for a model that only "
-            "transformers loads"
+            f"{config.architectures[0]}: retrain without untied, or add --vllm false for a model that only "
+            "transformers can load"
         )
     try:
         tuned = PeftModel.from_pretrained(model, str(folder))
@@ -105,7 +106,7 @@ def merge(
     limit = 1e-3 if compute_dtype == "float32" else 0.1
     if not exact.logit_difference < limit:
         raise CrossinError(
-            f"merging {folder} changed the model: logits differ by {exact.logit_difference:.2g} of their size; "
+            f"merging {folder} changed the model: relative logit difference {exact.logit_difference:.2g}; "
             "nothing written"
         )
     merged = merged.to(own)
@@ -117,12 +118,12 @@ def merge(
         reloaded, info = loaded
         if info["missing_keys"] or info["unexpected_keys"]:
             raise CrossinError(
-                f"merged model does not load back whole: {sorted(info['missing_keys'])[:3]}; nothing written"
+                f"the merged model reloads incompletely: {sorted(info['missing_keys'])[:3]}; nothing written"
             )
         stored = agreement(before, sample_logits(reloaded.eval(), tokenizer))
         if stored.kl > 0.05:
             raise CrossinError(
-                f"the merged model in {own} is another model (KL {stored.kl:.3f} nats): write --dtype float32"
+                f"rounding to {own} changes the merged model (KL {stored.kl:.3f} nats): add --dtype float32"
             )
         facts = {
             "adapter": folder.name,
@@ -143,37 +144,37 @@ def read_adapter(folder: Path) -> dict[str, Any]:
     """The adapter's settings.
 
     Raises:
-        CrossinError: the folder holds no adapter.
+        CrossinError: the folder is not an adapter.
     """
     try:
         settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CrossinError(f"{folder} holds no adapter (adapter_config.json is missing or damaged)") from error
+        raise CrossinError(f"no adapter in {folder}: adapter_config.json is missing or damaged") from error
     if not (folder / "adapter_model.safetensors").is_file():
-        raise CrossinError(f"{folder} holds no adapter_model.safetensors")
+        raise CrossinError(f"no adapter in {folder}: adapter_model.safetensors not found")
     return settings
 
 
 def unties(settings: dict[str, Any]) -> bool:
-    """Whether merging this adapter into a tied model makes embedding and output head two matrices."""
+    """Whether merging this adapter into a tied model unties embedding and output head."""
     saved = {str(name).rsplit(".", 1)[-1] for name in settings.get("modules_to_save") or []}
     return bool(saved & {"embed_tokens", "lm_head"}) and not settings.get("ensure_weight_tying", False)
 
 
 def why_merge(settings: dict[str, Any]) -> str | None:
-    """Why vLLM and the harness cannot load the adapter beside its base model; None if they can.
+    """Why vLLM and the harness cannot load the adapter unmerged; None if they can.
 
-    vLLM serves LoRA matrices only; the harness (0.4.13) ties the weights of a loaded adapter again, which fails where
-    PEFT has wrapped the embedding.
+    vLLM serves LoRA matrices only; the harness (0.4.13) ties weights again after loading an adapter, which fails
+    where PEFT has wrapped the embedding.
     """
     for key in ("modules_to_save", "trainable_token_indices", "use_dora"):
         if settings.get(key):
-            return f"vLLM and the harness load LoRA matrices only, and this adapter has {key}: add --merge true"
+            return f"vLLM and the harness load LoRA matrices only, but this adapter has {key}: add --merge true"
     return None
 
 
 def sample_logits(model: Any, tokenizer: Any) -> list[torch.Tensor]:
-    """Logits [n_tokens, vocabulary] in float32 for each sample prompt, shown in the tokenizer's frame."""
+    """Logits [n_tokens, vocabulary] in float32 for each sample prompt in the tokenizer's frame."""
     import torch
 
     with torch.no_grad():
@@ -184,7 +185,7 @@ def sample_logits(model: Any, tokenizer: Any) -> list[torch.Tensor]:
 
 
 def sample_ids(tokenizer: Any) -> list[list[int]]:
-    """Token ids of the sample prompts in the tokenizer's frame, with one BOS where the tokenizer puts any."""
+    """Token ids of the sample prompts in the tokenizer's frame, with one BOS if the tokenizer adds it."""
     out = []
     for prompt in SAMPLE_PROMPTS:
         text, special = prompt, True
@@ -208,14 +209,14 @@ def agreement(before: list[torch.Tensor], after: list[torch.Tensor]) -> Agreemen
 
 
 def compare_vllm(folder: Path) -> tuple[int, int]:
-    """Load a model in vLLM (in a process of its own) and compare its most likely next tokens with transformers'.
+    """Load a model in vLLM, in a separate process, and compare its most likely next tokens with transformers'.
 
     Returns:
-        Number of sample prompts with the same token (or one within 0.05 nats of it, as bfloat16 kernels round), and of
-        prompts.
+        Number of sample prompts with the same token (or one within 0.05 nats, the rounding of bfloat16 kernels), and
+        number of prompts.
 
     Raises:
-        CrossinError: vLLM is not installed or does not load the model.
+        CrossinError: vLLM is not installed or cannot load the model.
     """
     import importlib.util
     import subprocess
@@ -230,14 +231,14 @@ def compare_vllm(folder: Path) -> tuple[int, int]:
         [sys.executable, "-m", "recipes.tuning.vllm_next_tokens", str(folder.absolute())],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=REPO,
         check=False,
     )
     lines = [line for line in finished.stdout.splitlines() if line.startswith("[")]
     if finished.returncode or not lines:
         said = (finished.stdout + finished.stderr).splitlines()
         causes = [line for line in said if "Error: " in line and "Engine core" not in line]
-        raise CrossinError(f"vLLM does not load {folder}: {causes[-1].strip() if causes else 'its log names no error'}")
+        raise CrossinError(f"vLLM cannot load {folder}: {causes[-1].strip() if causes else 'no error in its log'}")
     theirs = json.loads(lines[-1])
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     ours = [logits[-1].log_softmax(-1) for logits in sample_logits(model, AutoTokenizer.from_pretrained(folder))]

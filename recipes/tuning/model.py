@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json", "vocab.txt")
 
-# Tokens that exist for padding, or that no text contains; tried in this order where a tokenizer has no pad token of its
-# own. Nothing is added to the vocabulary: that would resize the embedding.
+# Tokens for padding, or that no text contains, tried in this order if a tokenizer has no pad token. Nothing is added to
+# the vocabulary: that would resize the embedding.
 PAD_CANDIDATES = (
     "<pad>",
     "[PAD]",
@@ -31,20 +31,20 @@ PAD_CANDIDATES = (
 
 
 def model_path(name: str) -> str:
-    """A folder or hub id as it is; `demo:NAME` becomes the folder of a small real model, made on first use."""
+    """The folder or hub id of a model; `demo:NAME` is a small real model, created on first use."""
     if name.startswith("demo:"):
         from crossin_metrics.demo_model import MODELS, demo_model
 
         short = name.removeprefix("demo:")
         if short not in MODELS:
-            raise CrossinError(f"model {name!r}: no such small model; there are {', '.join(sorted(MODELS))}")
+            raise CrossinError(f"unknown model {name!r}: choose demo:{' or demo:'.join(sorted(MODELS))}")
         return str(demo_model(short))
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     path = Path(name).expanduser()
     if path.is_dir():
         return str(path)
     if looks_local or path.exists():
-        raise CrossinError(f"model folder {name} does not exist")
+        raise CrossinError(f"model folder {name} not found")
     return name
 
 
@@ -52,14 +52,14 @@ def load_config(path: str, options: ModelOptions, *, trust_remote_code: bool = F
     """The model's configuration.
 
     Raises:
-        CrossinError: nothing that transformers can read is there.
+        CrossinError: transformers cannot read it.
     """
     from transformers import AutoConfig
 
     try:
         return AutoConfig.from_pretrained(path, revision=options.model_revision, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
-        raise CrossinError(f"model {path} cannot be read: {_first_line(error)}") from error
+        raise CrossinError(f"cannot read model {path}: {_first_line(error)}") from error
 
 
 def load_tokenizer(path: str, frame_name: str, *, revision: str = "main", trust_remote_code: bool = False) -> Any:
@@ -70,15 +70,15 @@ def load_tokenizer(path: str, frame_name: str, *, revision: str = "main", trust_
     """
     from transformers import AutoTokenizer
 
-    # Asked first: for a folder without one, transformers may build an empty tokenizer from config.json.
+    # Checked first: without these files transformers may build an empty tokenizer from config.json.
     if Path(path).is_dir() and not any((Path(path) / name).is_file() for name in TOKENIZER_FILES):
         raise CrossinError(
-            f"model folder {path} has no tokenizer (no {', '.join(TOKENIZER_FILES[:3])}): copy the base model's there"
+            f"model folder {path} has no tokenizer ({', '.join(TOKENIZER_FILES[:3])}): copy the base model's files"
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
-        raise CrossinError(f"tokenizer of {path} cannot be loaded: {_first_line(error)}") from error
+        raise CrossinError(f"cannot load the tokenizer of {path}: {_first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise CrossinError(f"tokenizer of {path} has no eos_token: set one in its tokenizer_config.json")
     set_pad_token(tokenizer)
@@ -94,10 +94,10 @@ def load_tokenizer(path: str, frame_name: str, *, revision: str = "main", trust_
 
 
 def set_pad_token(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Choose a pad token other than EOS: pad = EOS makes collators hide the real EOS, and models never stop.
+    """Choose a pad token other than EOS: with pad = EOS, collators mask the real EOS and models never stop.
 
     Raises:
-        CrossinError: the vocabulary has nothing to pad with.
+        CrossinError: the vocabulary has no token to pad with.
     """
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
         return
@@ -109,21 +109,21 @@ def set_pad_token(tokenizer: PreTrainedTokenizerBase) -> None:
             tokenizer.pad_token = name
             return
     raise CrossinError(
-        f"tokenizer {tokenizer.name_or_path}: pad is {tokenizer.pad_token!r}, the same as EOS, and there is no unused "
-        "token to pad with; set pad_token in its tokenizer_config.json to a token that no text contains"
+        f"tokenizer {tokenizer.name_or_path}: the pad token is {tokenizer.pad_token!r}, the same as EOS, and no unused "
+        "token was found; set pad_token in its tokenizer_config.json to a token that no text contains"
     )
 
 
 @dataclass(frozen=True)
 class AdapterPlan:
-    """What is trained, counted on a model without weights.
+    """The trained parameters, counted on a model without weights.
 
     Attributes:
         n_base: parameters of the base model, tied ones once.
-        n_lora, n_saved, n_tokens: trained parameters: LoRA matrices, whole modules, single embeddings.
-        saved_matrices: how many whole matrices the adapter file holds (tied ones are trained once, stored twice).
+        n_lora, n_saved, n_tokens: trained parameters in LoRA matrices, whole modules, single embeddings.
+        stored: parameters in the adapter file (tied matrices are trained once, stored twice).
         tied: the base model ties embedding and output head.
-        config: what peft is given.
+        config: peft's configuration.
     """
 
     n_base: int
@@ -140,7 +140,7 @@ class AdapterPlan:
         return self.n_lora + self.n_saved + self.n_tokens
 
     def lines(self, bytes_per_parameter: int = 4) -> list[str]:
-        """For people."""
+        """Lines for the terminal."""
         gib = self.stored * bytes_per_parameter / 2**30
         size = f"{gib:.2f} GiB" if gib >= 0.1 else f"{gib * 1024:.1f} MiB"
         return [
@@ -155,7 +155,7 @@ def plan_adapter(
     """Build the model without weights, check every module name against it, and count.
 
     Raises:
-        CrossinError: a LoRA target or a module to save matches nothing, or the head is a LoRA target.
+        CrossinError: a LoRA target or a module to save matches no module, or the output head is a LoRA target.
     """
     import torch
     from peft import LoraConfig
@@ -177,8 +177,8 @@ def plan_adapter(
             raise CrossinError(_no_match("lora_target_modules", target, linear, config.model_type))
         if head is not None and _matches(head, target):
             raise CrossinError(
-                f"lora_target_modules: {target!r} is the output head, which TRL multiplies by directly, so a LoRA "
-                "matrix there would never be trained: use lora_modules_to_save"
+                f"lora_target_modules: {target!r} is the output head, whose weight TRL uses directly, so a LoRA matrix "
+                "would never be trained: use lora_modules_to_save"
             )
     for name, module in linear.items():
         if any(_matches(name, target) for target in targets):
@@ -186,9 +186,7 @@ def plan_adapter(
             n_lora += module.out_features if options.use_dora else 0
     saved = list(options.lora_modules_to_save or [])
     if saved and tune.trainable_tokens:
-        raise CrossinError(
-            "trainable_tokens and lora_modules_to_save both train embeddings: give one (the other as [])"
-        )
+        raise CrossinError("trainable_tokens and lora_modules_to_save both train embeddings: set one of them to []")
     modules = dict(model.named_modules())
     tied = bool(config.get_text_config().tie_word_embeddings)
     seen: dict[int, int] = {}
@@ -213,7 +211,7 @@ def plan_adapter(
         target_modules=targets,
         modules_to_save=saved or None,
         trainable_token_indices={_embedding_name(model): token_ids} if token_ids else None,
-        # Without it PEFT trains two copies of a tied matrix, which drift apart (peft issues 1750, 2777).
+        # Without it PEFT trains two copies of a tied matrix, which diverge (peft issues 1750, 2777).
         ensure_weight_tying=tied and not tune.untied and bool(saved),
         use_rslora=options.use_rslora,
         use_dora=options.use_dora,
@@ -235,10 +233,10 @@ def trained_token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> l
 
 
 def load_model(path: str, plan: AdapterPlan, options: ModelOptions, train: TrainOptions) -> Any:
-    """The base model with a fresh adapter: frozen weights in `dtype`, trained ones in float32.
+    """The base model with a new adapter: frozen weights in `dtype`, trained ones in float32.
 
     Raises:
-        CrossinError: the weights cannot be read, or quantisation is asked for without a GPU.
+        CrossinError: the weights cannot be read, or quantization needs a GPU.
     """
     import torch
     from peft import get_peft_model
@@ -261,14 +259,14 @@ def load_model(path: str, plan: AdapterPlan, options: ModelOptions, train: Train
             path, revision=options.model_revision, trust_remote_code=train.trust_remote_code, **kwargs
         )
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise CrossinError(f"model {path} cannot be loaded: {_first_line(error)}") from error
+        raise CrossinError(f"cannot load model {path}: {_first_line(error)}") from error
     model.config.use_cache = False
     zero3 = train.deepspeed_plugin is not None and train.deepspeed_plugin.zero_stage == 3
     # ZeRO-3 gathers parameters of one dtype only (deepspeed issue 8072), so the adapter keeps the base's there.
     model = get_peft_model(model, plan.config, autocast_adapter_dtype=not (zero3 and not quantized))
     if not zero3:
-        # peft casts LoRA matrices to float32 but leaves whole modules in the base's dtype, where an update of 1e-4 of a
-        # weight is rounded away in bfloat16.
+        # peft casts LoRA matrices to float32 but leaves whole modules in the base's dtype; bfloat16 would round away
+        # an update of 1e-4 of a weight.
         for parameter in model.parameters():
             if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):
                 parameter.data = parameter.data.float()
@@ -281,7 +279,7 @@ def trained_parameters(model: torch.nn.Module) -> int:
 
 
 def _matches(name: str, target: str) -> bool:
-    """As peft matches a list of names: the whole path or its last components."""
+    """As peft matches a list of names: the full path or its last components."""
     return name == target or name.endswith("." + target)
 
 
@@ -292,7 +290,7 @@ def _no_match(option: str, target: str, modules: dict[str, Any], model_type: str
     close = difflib.get_close_matches(target, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     listed = ", ".join(names[:24])
-    return f"{option}: {target!r} matches no module of this {model_type} model{hint} It has: {listed}"
+    return f"{option}: {target!r} matches no module of this {model_type} model{hint} (modules: {listed})"
 
 
 def _embedding_name(model: Any) -> str:

@@ -16,7 +16,7 @@ from crossin_metrics.errors import CrossinError
 from recipes.common.options import check_types, parse
 
 # All projections of a decoder layer. Appendix and released script write `p_proj` for the first, which matches no
-# module: see configs/mistral_7b_x2x_as_released.yaml for what that did.
+# module: see recipes/configs/README.md, row "as released", for the effect.
 PAPER_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "down_proj", "up_proj")
 
 
@@ -26,33 +26,33 @@ def _help(text: str) -> dict[str, str]:
 
 @dataclass
 class TuneOptions:
-    """What to tune on, how rows are shown to the model, and what follows training.
+    """The mix, how its rows are formatted, and what follows training.
 
     Raises:
-        CrossinError: an option has the wrong type, is out of its range, or contradicts another.
+        CrossinError: an option has the wrong type or is out of range.
     """
 
     mix: str = field(
         metadata=_help(
-            "A folder made by build_mix.py, a .parquet or .jsonl file of mix rows, or a mix configuration (.yaml), "
-            "which is built into <output_dir>/mix."
+            "A folder made by build_mix.py, a .parquet or .jsonl file of mix rows, or a mix configuration (.yaml) "
+            "to build into <output_dir>/mix."
         )
     )
     mix_options: list[str] = field(
         default_factory=list,
-        metadata=_help("Options that win over a mix configuration's, as name=value: variant=en2x n_samples=200."),
+        metadata=_help("Overrides of the mix configuration, as name=value: variant=en2x n_samples=200."),
     )
     frame: Literal["plain", "headers", "space", "chat"] = field(
         default="headers",
         metadata=_help(
-            "What stands around prompt and completion (recipes/common/wording.py); it is saved as the tokenizer's chat "
-            "template, so that evaluation can show the same. chat: the model's own chat template."
+            "Text around prompt and completion (recipes/common/wording.py). It is saved as the tokenizer's chat "
+            "template, so that evaluation can use the same. chat: the model's own chat template."
         ),
     )
     long_rows: Literal["truncate", "drop"] = field(
         default="truncate",
         metadata=_help(
-            "A row of more than max_length tokens: cut its end (it then teaches no end of sequence), or drop it. "
+            "A row longer than max_length tokens: truncate it (it then teaches no end of sequence), or drop it. "
             "Both are counted per part of the mix."
         ),
     )
@@ -63,16 +63,13 @@ class TuneOptions:
     untied: bool = field(
         default=False,
         metadata=_help(
-            "Tied models with lora_modules_to_save: let embedding and output head become two matrices, as plain PEFT "
-            "does. The adapter doubles, the merged model is no longer tied, and vLLM cannot load it for Gemma 2."
+            "Tied models with lora_modules_to_save: train embedding and output head as two matrices, as plain PEFT "
+            "does. The adapter doubles, the merged model is untied, and vLLM cannot load it for Gemma 2."
         ),
     )
     trainable_tokens: list[str] = field(
         default_factory=list,
-        metadata=_help(
-            "Texts whose tokens' embeddings are trained, instead of the whole matrix: a lighter choice than "
-            "lora_modules_to_save."
-        ),
+        metadata=_help("Train the embeddings of these texts' tokens only: lighter than lora_modules_to_save."),
     )
     merge: bool = field(default=False, metadata=_help("After training, merge the adapter into <output_dir>/merged."))
     eval_tasks: str | None = field(
@@ -80,17 +77,17 @@ class TuneOptions:
     )
     eval_backend: Literal["hf", "crossin-hf", "vllm", "crossin-vllm"] = field(
         default="hf",
-        metadata=_help("Model class of eval_tasks (crossin eval --model). Without merge, adapters of LoRA alone only."),
+        metadata=_help("Model class of eval_tasks (crossin eval --model). Unmerged adapters must be LoRA only."),
     )
     eval_chat: bool = field(
-        default=False, metadata=_help("Show evaluation questions in the frame of training (--apply_chat_template).")
+        default=False, metadata=_help("Format evaluation questions as in training (--apply_chat_template).")
     )
-    eval_limit: int | None = field(default=None, metadata=_help("First rows of each task only: for trying things out."))
+    eval_limit: int | None = field(default=None, metadata=_help("Only the first rows of each task, for a quick try."))
     eval_batch_size: int = field(default=16, metadata=_help("Batch size of eval_tasks."))
     memory_limit_gb: float | None = field(
         default=None,
         metadata=_help(
-            "Memory a process may use, in GiB; training that is estimated to need more does not start. "
+            "Memory a process may use, in GiB; training does not start if its estimate is higher. "
             "Default: what is free. 0: no check."
         ),
     )
@@ -104,7 +101,7 @@ class TuneOptions:
             raise CrossinError(f"eval_limit: {self.eval_limit} must be at least 1")
         for item in self.mix_options:
             if "=" not in item:
-                raise CrossinError(f"mix_options: {item!r} is not name=value")
+                raise CrossinError(f"mix_options: {item!r} must be name=value")
 
 
 @dataclass
@@ -121,22 +118,22 @@ class TrainOptions(SFTConfig):
     num_train_epochs: float = field(default=1.0, metadata=_help("Passes over the mix. Paper: 1."))
     weight_decay: float = field(default=0.0, metadata=_help("Paper: 0 (the released script: 0.01)."))
     optim: str = field(default="adamw_torch", metadata=_help("Paper: Adam; the released script: adamw_torch."))
-    per_device_train_batch_size: int = field(default=4, metadata=_help("Rows a process puts through at once."))
+    per_device_train_batch_size: int = field(default=4, metadata=_help("Rows per forward pass of a process."))
     padding_free: bool | None = field(  # type: ignore[assignment]
         default=None,
         metadata=_help(
-            "Put a batch's rows behind each other instead of padding them. Default: on CPUs, where the output head is "
+            "Concatenate the rows of a batch instead of padding them. Default: on CPUs, where the output head is "
             "then computed for completions only; on GPUs it needs FlashAttention."
         ),
     )
-    logging_steps: float = field(default=1, metadata=_help("Steps between two lines of the loss curve."))
-    save_steps: float = field(default=100, metadata=_help("Steps between two checkpoints; below 1, a share of all."))
+    logging_steps: float = field(default=1, metadata=_help("Steps between log entries."))
+    save_steps: float = field(default=100, metadata=_help("Steps between checkpoints; below 1, a share of all."))
     save_total_limit: int | None = field(default=2, metadata=_help("Checkpoints kept."))
     include_num_input_tokens_seen: str = field(
         default="non_padding",
-        metadata=_help("Count the tokens seen; kept in checkpoints, so a resumed run's is whole."),
+        metadata=_help("Count the tokens seen; checkpoints keep the count, so a resumed run's is complete."),
     )
-    use_cpu: bool = field(default=False, metadata=_help("Train on the CPU; set by itself where there is nothing else."))
+    use_cpu: bool = field(default=False, metadata=_help("Train on the CPU; the default without a GPU."))
 
     def __post_init__(self) -> None:
         import torch
@@ -146,28 +143,25 @@ class TrainOptions(SFTConfig):
         if self.padding_free is None:
             self.padding_free = bool(self.use_cpu)
         if self.load_best_model_at_end:
-            raise CrossinError("load_best_model_at_end is not supported: the adapter of the last step is the result")
+            raise CrossinError("load_best_model_at_end is not supported: the result is the adapter of the last step")
         for name in ("push_to_hub", "auto_find_batch_size"):
             if getattr(self, name, False):
-                raise CrossinError(f"{name} is not supported here: it would bypass the run folder's guarantees")
+                raise CrossinError(f"{name} is not supported: it would bypass the checks of the run folder")
         if self.resume_from_checkpoint:
             raise CrossinError(
-                "resume_from_checkpoint is not needed: give the same options and output_dir again, and the run goes on "
-                "from its last whole checkpoint"
+                "resume_from_checkpoint is not needed: rerun with the same options and output_dir to resume"
             )
         if self.packing and self.packing_strategy != "bfd":
-            raise CrossinError(
-                f"packing_strategy {self.packing_strategy!r} cuts samples or lets one read another: use bfd"
-            )
+            raise CrossinError(f"packing_strategy {self.packing_strategy!r} cuts samples or mixes them: use bfd")
         if self.completion_only_loss is False:
-            raise CrossinError("completion_only_loss: false is not supported: the mix's loss is on completions")
+            raise CrossinError("completion_only_loss: false is not supported: the loss covers completions only")
         try:
             super().__post_init__()
         except ValueError as error:
             if "bf16" in str(error):
                 raise CrossinError(
-                    f"bf16 is on (the paper's precision), but this device cannot compute in it ({error}). "
-                    "Add --bf16 false, or --bf16 false --fp16 true on a GPU older than Ampere"
+                    f"bf16 (the paper's precision) is not supported by this device ({error}): "
+                    "add --bf16 false, or --bf16 false --fp16 true on a GPU older than Ampere"
                 ) from error
             raise
 
@@ -176,22 +170,22 @@ class TrainOptions(SFTConfig):
 class ModelOptions(ModelConfig):
     """TRL's `ModelConfig` with the paper's LoRA."""
 
-    use_peft: bool = field(default=True, metadata=_help("Train a LoRA adapter; nothing else is supported."))
+    use_peft: bool = field(default=True, metadata=_help("Train a LoRA adapter; must be true."))
     dtype: str | None = field(
-        default="bfloat16", metadata=_help("Dtype of the frozen weights; what is trained is float32. Paper: bf16.")
+        default="bfloat16", metadata=_help("Dtype of the frozen weights; trained ones are float32. Paper: bf16.")
     )
     lora_r: int = field(default=64, metadata=_help("LoRA rank. Paper: 64."))
     lora_alpha: int = field(default=128, metadata=_help("LoRA alpha. Paper: 128."))
     lora_dropout: float = field(default=0.05, metadata=_help("LoRA dropout. Paper: 0.05."))
     lora_target_modules: list[str] | None = field(
         default_factory=lambda: list(PAPER_TARGETS),
-        metadata=_help("Modules with a LoRA matrix. Paper: all projections (its p_proj is read as q_proj)."),
+        metadata=_help("Modules with LoRA matrices. Paper: all projections (reading its p_proj as q_proj)."),
     )
     lora_modules_to_save: list[str] | None = field(
         default_factory=lambda: ["embed_tokens", "lm_head"],
         metadata=_help(
-            "Modules trained whole. Paper: embed_tokens lm_head. `[]` in YAML for LoRA alone, which vLLM can serve "
-            "with max_lora_rank=64."
+            "Modules trained in full. Paper: embed_tokens lm_head. `[]` in YAML, or none as a flag: LoRA only, which "
+            "vLLM can serve with max_lora_rank=64."
         ),
     )
 
@@ -199,9 +193,11 @@ class ModelOptions(ModelConfig):
         if not self.use_peft:
             raise CrossinError("use_peft: false is not supported: this recipe trains adapters")
         if not self.model_name_or_path:
-            raise CrossinError("model_name_or_path is missing: a folder, a hub id, or demo:gemma-3-270m")
+            raise CrossinError("model_name_or_path is missing: give a folder, a hub id, or demo:gemma-3-270m")
+        if self.lora_modules_to_save == ["none"]:  # a flag cannot give an empty list
+            self.lora_modules_to_save = []
         if not self.lora_target_modules:
-            raise CrossinError("lora_target_modules is empty: name at least one module, for example q_proj")
+            raise CrossinError("lora_target_modules is empty: name at least one, for example q_proj")
         if self.lora_target_parameters:
             raise CrossinError("lora_target_parameters is not supported: use lora_target_modules")
         super().__post_init__()
@@ -210,7 +206,7 @@ class ModelOptions(ModelConfig):
 
 
 def parse_options(argv: Sequence[str] | None = None) -> tuple[TuneOptions, TrainOptions, ModelOptions]:
-    """Command line and YAML into the three option sets; see `recipes.common.options.parse` for what is refused."""
+    """Parse command line and YAML into the three option sets; errors as in `recipes.common.options.parse`."""
     tune, train, model = parse(
         (TuneOptions, TrainOptions, ModelOptions),
         argv,

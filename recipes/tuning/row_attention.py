@@ -1,7 +1,7 @@
-"""Attention over rows that stand behind each other without padding, row by row.
+"""Attention over concatenated rows without padding, one call per row.
 
-SDPA has no kernel on CPUs for rows of different lengths: under a mask that keeps them apart it multiplies the empty
-part of the mask too, with four rows three quarters of it. Here each row is a call of its own, with the same result.
+SDPA has no CPU kernel for rows of different lengths: with a block-diagonal mask it also computes the masked blocks,
+three quarters of the work for four rows. One call per row gives the same result.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def row_attention(
     """Attention function for transformers: query [1, H, N, d], key and value [1, H', N, d] -> [1, N, H, d].
 
     Raises:
-        RuntimeError: called outside :func:`by_rows`, where it does not know the rows.
+        RuntimeError: called outside :func:`by_rows`.
     """
     rows = _rows.get()
     if rows is None:
         raise RuntimeError("row_attention needs by_rows around the forward pass")
     window = kwargs.get("sliding_window")
-    kwargs["is_causal"] = None  # as the module says
+    kwargs["is_causal"] = None  # decided by the module
     parts = []
     for row in rows:
         length = row.stop - row.start
@@ -55,9 +55,9 @@ AttentionInterface.register(NAME, row_attention)
 
 @contextlib.contextmanager
 def by_rows(config: Any, position_ids: torch.Tensor | None) -> Iterator[None]:
-    """While this lasts, the model of this config attends row by row, a row beginning where `position_ids` [1, N] is 0.
+    """Make the model of this config attend row by row; a row begins where `position_ids` [1, N] is 0.
 
-    Nothing changes where the model's attention is not SDPA, or where there is one row only.
+    No effect if the model's attention is not SDPA or there is only one row.
     """
     decoder = config.get_text_config()
     starts = [] if position_ids is None else (position_ids[0] == 0).nonzero().squeeze(1).tolist()

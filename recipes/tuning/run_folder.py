@@ -1,7 +1,7 @@
-"""Whose folder it is, and where to go on.
+"""The folder of a tuning run: which run it holds, its options and its loss curve.
 
-A run's folder holds `run.json` (what decides its result), `config.yaml` (its merged options), `mix/` (if built here),
-`checkpoints/`, `adapter/`, `merged/`, `eval/`, `train_log.jsonl` and `manifest.json` (written last of training).
+It contains `run.json` (everything that affects the result), `config.yaml` (merged options), `mix/` (if built here),
+`checkpoints/`, `adapter/`, `merged/`, `eval/`, `train_log.jsonl` and `manifest.json` (written last).
 """
 
 from __future__ import annotations
@@ -21,15 +21,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
 RUN, CONFIG, MANIFEST, LOG = "run.json", "config.yaml", "manifest.json", "train_log.jsonl"
-OURS = (CONFIG, MANIFEST, LOG, "checkpoints", "adapter", "merged", "eval", "report", RUN)  # run.json goes last
+CONTENTS = (CONFIG, MANIFEST, LOG, "checkpoints", "adapter", "merged", "eval", "report", RUN)  # RUN is deleted last
 
-# What changes the trained weights. Everything else (logging, saving, evaluation) may differ when a run goes on.
+# Options that affect the trained weights. All others (logging, saving, evaluation) may change when a run resumes.
 DECISIVE = (
     "learning_rate",
     "lr_scheduler_type",
@@ -66,33 +62,33 @@ DECISIVE_TUNE = ("frame", "long_rows", "global_batch_size", "untied", "trainable
 
 
 def check_folder(output: Path, overwrite: bool) -> None:
-    """Refuse a folder that holds something else.
+    """Create the run's folder, or check that an existing one belongs to this recipe.
 
     Raises:
-        CrossinError: the path is a file, is not writable, or holds files that no run of this recipe wrote.
+        CrossinError: the path is a file, is not writable, or contains files of something else.
     """
     if output.exists() and not output.is_dir():
-        raise CrossinError(f"output_dir {output} is a file: give a folder")
+        raise CrossinError(f"output_dir {output} must be a folder, not a file")
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CrossinError(f"output_dir {output} cannot be made: {error.strerror or error}") from error
+        raise CrossinError(f"cannot create output_dir {output}: {error.strerror or error}") from error
     if not os.access(output, os.W_OK):
         raise CrossinError(f"output_dir {output} is not writable")
     names = {path.name for path in output.iterdir() if not path.name.startswith(".")}
     if names - {"mix"} and not (output / RUN).is_file():
         foreign = sorted(names - {"mix"})[0]
         raise CrossinError(
-            f"output_dir {output} holds files of something else ({foreign}): choose another folder"
+            f"output_dir {output} contains files that are not a run's ({foreign}): choose another folder"
             + (" (--overwrite replaces runs only)" if overwrite else "")
         )
 
 
 def claim(output: Path, settings: dict[str, Any], overwrite: bool = False) -> None:
-    """Write `run.json` into a new folder, or find the same run in it; another run's files go where that is asked for.
+    """Write `run.json` into a new folder, or check that the folder holds this run; `overwrite` deletes another run.
 
     Raises:
-        CrossinError: the folder holds a run with other settings; the first that differs is named.
+        CrossinError: the folder holds a run with other settings; names the first that differs.
     """
     path = output / RUN
     settings = json.loads(json.dumps(settings))
@@ -100,7 +96,7 @@ def claim(output: Path, settings: dict[str, Any], overwrite: bool = False) -> No
     if path.is_file() and old is None and not overwrite:
         raise CrossinError(f"{path} is damaged: choose another output_dir, or add --overwrite")
     if path.is_file() and overwrite and old != settings:
-        for name in OURS:
+        for name in CONTENTS:
             if (output / name).is_dir():
                 shutil.rmtree(output / name)
             else:
@@ -112,8 +108,8 @@ def claim(output: Path, settings: dict[str, Any], overwrite: bool = False) -> No
             key = differing[0]
             more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
             raise CrossinError(
-                f"output_dir {output} holds another run: {key} was {old.get(key)!r}, now {settings.get(key)!r}{more}. "
-                "Choose another folder, or add --overwrite"
+                f"output_dir {output} contains another run: {key} was {old.get(key)!r}, "
+                f"now {settings.get(key)!r}{more}; choose another folder, or add --overwrite"
             )
         return
     write_json(path, settings)
@@ -122,7 +118,7 @@ def claim(output: Path, settings: dict[str, Any], overwrite: bool = False) -> No
 def settings_of(
     tune: TuneOptions, train: TrainOptions, model: ModelOptions, weights: dict[str, Any], tokens: str
 ) -> dict[str, Any]:
-    """Everything that decides the trained adapter, flat."""
+    """Everything that affects the trained adapter, as a flat dict."""
     out: dict[str, Any] = {name: getattr(tune, name) for name in DECISIVE_TUNE}
     out |= {name: getattr(train, name, None) for name in DECISIVE}
     out["gradient_accumulation_steps"] = None  # follows from global_batch_size and the number of processes
@@ -131,7 +127,7 @@ def settings_of(
 
 
 def tokens_sha256(rows: Dataset) -> str:
-    """Hash of all input ids and labels in order: the data as the model meets it."""
+    """Hash of all input ids and labels in order: the data as the model sees it."""
     import numpy as np
 
     digest = hashlib.sha256()
@@ -142,7 +138,7 @@ def tokens_sha256(rows: Dataset) -> str:
 
 
 def identify_weights(path: str, config: Any) -> dict[str, Any]:
-    """Which weights these are: hub commit, or the names and sizes of a folder's weight files."""
+    """Identity of the base weights: hub commit, or the names and sizes of a folder's weight files."""
     folder = Path(path)
     if not folder.is_dir():
         return {"id": path, "commit": getattr(config, "_commit_hash", None)}
@@ -151,7 +147,7 @@ def identify_weights(path: str, config: Any) -> dict[str, Any]:
 
 
 def write_config(output: Path, tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> None:
-    """The merged options as YAML, to start the same run from with `--config`."""
+    """Write the merged options as YAML; `--config` with it starts the same run."""
     import yaml
 
     options = merged_options(tune, train, model) | {"output_dir": str(output)}
@@ -161,21 +157,21 @@ def write_config(output: Path, tune: TuneOptions, train: TrainOptions, model: Mo
 
 
 def write_log(output: Path, history: list[dict[str, Any]]) -> None:
-    """The loss curve, one JSON object a line."""
+    """Write the loss curve as JSON Lines."""
     write_text(output / LOG, "".join(json.dumps(entry) + "\n" for entry in history))
 
 
-# Set by transformers or by the machine, and not options of a run.
+# Set by transformers or by the machine: not options of a run.
 DERIVED = ("accelerator_config", "debug", "disable_tqdm", "pad_to_multiple_of", "dataloader_pin_memory", "output_dir")
 
 
 def merged_options(tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> dict[str, Any]:
-    """Our and the model's options in full, and of TRL's those that are not at transformers' own default."""
+    """All of our and the model's options, and those of TRL that differ from transformers' defaults."""
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(train):
         value = getattr(train, field.name)
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        said = value != default or field.name in type(train).__annotations__ or field.name in ("seed", "max_length")
-        if said and field.name not in DERIVED:
+        shown = value != default or field.name in type(train).__annotations__ or field.name in ("seed", "max_length")
+        if shown and field.name not in DERIVED:
             plain[field.name] = value
     return json.loads(json.dumps({**dataclasses.asdict(tune), **plain, **dataclasses.asdict(model)}, default=str))

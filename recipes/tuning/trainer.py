@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer with whole checkpoints and, on CPUs, an output head on completion positions only."""
+"""TRL's SFTTrainer with atomic checkpoints and, on CPUs, an output head on completion positions only."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from recipes.tuning.checkpoints import seal
 from recipes.tuning.row_attention import by_rows
 
 HEAD_BYTES = 4 * 2**30
-"""Most memory for logits and their gradients in one pass on a CPU; a larger batch takes TRL's tiled head."""
+"""Memory limit for logits and their gradients in one pass on a CPU; larger batches use TRL's tiled head."""
 
 BYTES_PER_LOGIT = 16
-"""bfloat16 logits, float32 copy, log-softmax and gradient of both."""
+"""bfloat16 logits, a float32 copy, log-softmax, and their gradients."""
 
 
 class SeededLengthGroups(LengthGroupedSampler):
-    """Batches of rows of like length, in an order that hangs on seed and epoch alone.
+    """Batches of rows of similar length, in an order that depends on seed and epoch only.
 
-    transformers' sampler draws from the global random state, so that a resumed run would meet other batches.
+    transformers' sampler draws from the global random state, so a resumed run would see other batches.
     """
 
     def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
@@ -47,29 +47,29 @@ class SeededLengthGroups(LengthGroupedSampler):
 
 
 class LogBeforeSave(TrainerCallback):
-    """Log whenever a checkpoint is due, so that no running mean of the loss spans an interruption."""
+    """Logs before each checkpoint, so that no running mean of the loss spans an interruption."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        """Ask for a log entry where a checkpoint will follow."""
+        """Request a log entry if a checkpoint follows."""
         if control.should_save:
             control.should_log = True
         return control
 
 
 class CrossinTrainer(SFTTrainer):
-    """SFTTrainer whose checkpoints appear in one rename, when all of their files are on disk."""
+    """SFTTrainer whose checkpoints appear in one rename, after all their files are on disk."""
 
     _staging: str | None = None
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Cross entropy over completions, as TRL computes it, but on CPUs without projecting the prompts.
+        """Cross entropy over completions, equal to TRL's, but without projecting prompts on CPUs.
 
-        The head of a 262k-word vocabulary costs more than the rest of a small model. On GPUs TRL's fused head skips
-        positions without loss; elsewhere it scores them all, in float32 tiles (trl 1.16 trainer/utils.py, `compact`).
-        Here batches are one row without padding, and `logits_to_keep` picks the positions with loss. This override can
-        go when TRL skips them on CPUs too.
+        The head of a 262k-token vocabulary costs more than the rest of a small model. On GPUs TRL's fused head skips
+        positions without loss; elsewhere it scores them all in float32 tiles (trl 1.16 trainer/utils.py, `compact`).
+        Here a batch is one concatenated row, and `logits_to_keep` selects the positions with loss. Remove this override
+        when TRL skips them on CPUs too.
         """
         labels = inputs.get("labels")
         ours = (
@@ -88,7 +88,7 @@ class CrossinTrainer(SFTTrainer):
         if len(keep) * self._vocabulary() * BYTES_PER_LOGIT > HEAD_BYTES:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         rest = {name: value for name, value in inputs.items() if name != "labels"}
-        # a layer that is computed again during the backward pass would not find its rows
+        # a layer recomputed in the backward pass would not find its rows
         config: Any = self.model.config  # type: ignore[union-attr]
         rows = None if self.args.gradient_checkpointing else rest.get("position_ids")
         with by_rows(config, rows):
@@ -96,7 +96,9 @@ class CrossinTrainer(SFTTrainer):
         loss = torch.nn.functional.cross_entropy(logits, targets[keep], reduction="sum")
         loss = loss / (len(keep) if num_items_in_batch is None else num_items_in_batch)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
-            loss = loss * self.accelerator.num_processes  # it counts all processes' tokens, and DDP averages gradients
+            loss = (
+                loss * self.accelerator.num_processes
+            )  # it counts the tokens of all processes, and DDP averages gradients
         return loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
@@ -116,7 +118,7 @@ class CrossinTrainer(SFTTrainer):
         return self._staging if self._staging is not None else super()._get_output_dir(trial)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write into a hidden folder, then rename: a killed run leaves a whole checkpoint or none."""
+        """Write into a hidden folder, then rename it: a killed run leaves a complete checkpoint or none."""
         output = Path(str(self.args.output_dir))
         target = output / f"checkpoint-{self.state.global_step}"
         try:
@@ -138,7 +140,7 @@ class CrossinTrainer(SFTTrainer):
         self.accelerator.wait_for_everyone()
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """No card per checkpoint: the adapter and the merged model get one."""
+        """No card per checkpoint: only the adapter and the merged model have one."""
 
 
 @contextlib.contextmanager

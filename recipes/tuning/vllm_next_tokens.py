@@ -1,6 +1,6 @@
 """`python -m recipes.tuning.vllm_next_tokens DIR`: vLLM's most likely next token for each sample prompt, as JSON.
 
-A process of its own, because vLLM's workers start by importing the main module and take what memory is left.
+In a separate process, because vLLM's workers import the main module and take all free memory.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 
 def main(folder: str) -> None:
-    """Load the model in `folder` and print a list of token ids, one a prompt."""
-    # On CPUs vLLM would otherwise reserve half of the memory and one of the cores; GPUs do not read these.
+    """Load the model in `folder` and print a list of token ids, one per prompt."""
+    # By default vLLM reserves half of the memory and one core on CPUs; GPUs ignore these variables.
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     os.environ.setdefault("VLLM_CPU_NUM_OF_RESERVED_CPU", "0")
     from transformers import AutoTokenizer

@@ -55,7 +55,7 @@ def build(rows_kind: str, n: int, folder: Path) -> tuple[Any, Any, Any, Any, Any
 
     from recipes.mixes.build import build as build_mix
     from recipes.mixes.config import MixConfig
-    from recipes.tuning.labels import label_rows, load_rows
+    from recipes.tuning.loss_masks import load_rows, mask_rows
     from recipes.tuning.model import load_config, load_model, load_tokenizer, model_path, plan_adapter
     from recipes.tuning.options import parse_options
 
@@ -69,7 +69,7 @@ def build(rows_kind: str, n: int, folder: Path) -> tuple[Any, Any, Any, Any, Any
         raw = load_rows(folder / "mix").select(range(n))
     else:
         raw = Dataset.from_list(reading_rows(n))
-    rows, _ = label_rows(raw, tokenizer, tune.frame, max_length=512)
+    rows, _ = mask_rows(raw, tokenizer, tune.frame, max_length=512)
     set_seed(train.seed)
     return load_model(base, plan, model, train), tokenizer, rows, train, tune
 

@@ -168,10 +168,10 @@ DRIVER = """
 import json, sys
 sys.path[:0] = {paths!r}
 from pathlib import Path
-from tests.recipes.test_experiment_local import execute, make
+from tests.recipes.experiments.test_local import execute, make
 slow = "import time,os; open(sys.argv[2]+'.n','a').write(str(os.getpid())+' '); time.sleep(" + sys.argv[2] + ");"
 folder = Path(sys.argv[1])
-from tests.recipes.test_experiment_local import COPY
+from tests.recipes.experiments.test_local import COPY
 execute(folder, make(folder, train="import sys;" + slow + COPY))
 """
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from recipes.experiments.config import REPO, ExperimentOptions
+from recipes.common.provenance import REPO
+from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.plan import Plan, Run
 from recipes.experiments.records import Records, Stage
 from recipes.experiments.slurm import SlurmExecutor, note_path

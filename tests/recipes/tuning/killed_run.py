@@ -1,4 +1,4 @@
-"""`python -m tests.recipes.killed_run MOMENT ARGS...`: run `sft_crossin` and die by SIGKILL at a chosen moment.
+"""`python -m tests.recipes.tuning.killed_run MOMENT ARGS...`: run `sft_crossin` and die by SIGKILL at a chosen moment.
 
 MOMENT is `step:N` (after optimizer step N), `write:N` (half of the optimizer's file of checkpoint number N is written),
 `seal:N` (all of its files are written, the list of them is not), `rename:N` (just before it appears) or `rotate:N`

@@ -46,24 +46,24 @@ def message(arguments_: list[str]) -> str:
         ({"trainable_tokens": ["a"]}, "trainable_tokens and lora_modules_to_save both"),
         (
             {"global_batch_size": 5},
-            "global_batch_size 5 is not a multiple of per_device_train_batch_size 2 x 1 processes",
+            "global_batch_size 5 must be a multiple of per_device_train_batch_size 2 x 1 processes",
         ),
         ({"gradient_accumulation_steps": 3}, "gradient_accumulation_steps 3 contradicts global_batch_size 4"),
         ({"memory_limit_gb": 0.1}, "not enough memory: about"),
         ({"dtype": "bfloat16"}, "dtype bfloat16 without mixed precision"),
-        ({"packing": True, "packing_strategy": "wrapped"}, "packing_strategy 'wrapped' cuts samples"),
+        ({"packing": True, "packing_strategy": "wrapped"}, "packing_strategy 'wrapped'"),
         ({"completion_only_loss": False}, "completion_only_loss: false is not supported"),
         ({"load_best_model_at_end": True}, "load_best_model_at_end is not supported"),
         ({"resume_from_checkpoint": "x"}, "resume_from_checkpoint is not needed"),
         ({"use_peft": False}, "use_peft: false is not supported"),
-        ({"model_name_or_path": "demo:gpt"}, "no such small model; there are gemma-3-270m"),
-        ({"model_name_or_path": "./nowhere"}, "model folder ./nowhere does not exist"),
-        ({"mix": "nowhere.yaml"}, "mix nowhere.yaml does not exist"),
+        ({"model_name_or_path": "demo:gpt"}, "unknown model 'demo:gpt': choose demo:gemma-3-270m"),
+        ({"model_name_or_path": "./nowhere"}, "model folder ./nowhere not found"),
+        ({"mix": "nowhere.yaml"}, "mix nowhere.yaml not found"),
         ({"frame": "chat"}, "has no chat template"),
-        ({"eval_tasks": "crossin_mnii", "merge": True}, "no task 'crossin_mnii'; did you mean 'crossin_mini'?"),
+        ({"eval_tasks": "crossin_mnii", "merge": True}, "unknown task 'crossin_mnii'; did you mean 'crossin_mini'?"),
         ({"learning_rat": 1}, "unknown option '--learning_rat'; did you mean '--learning_rate'?"),
         ({"load_in_4bit": True}, "bitsandbytes"),
-        ({"max_length": 20}, "no row of the mix is left"),
+        ({"max_length": 20}, "exceed max_length 20"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -98,7 +98,7 @@ def test_model_folder_without_tokenizer(tmp_path: Path, mix: Path) -> None:
 
 def test_model_folder_without_model(tmp_path: Path, mix: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert f"model {tmp_path / 'empty'} cannot be read" in message(arguments(tmp_path / "run", tmp_path / "empty", mix))
+    assert f"cannot read model {tmp_path / 'empty'}" in message(arguments(tmp_path / "run", tmp_path / "empty", mix))
 
 
 def test_a_folder_of_something_else(tmp_path: Path, model: Path, mix: Path) -> None:
@@ -106,13 +106,13 @@ def test_a_folder_of_something_else(tmp_path: Path, model: Path, mix: Path) -> N
     run.mkdir()
     (run / "thesis.tex").write_text("precious", encoding="utf-8")
     for extra in ({}, {"overwrite": True}):
-        assert "holds files of something else (thesis.tex)" in message(arguments(run, model, mix, **extra))
+        assert "contains files that are not a run's (thesis.tex)" in message(arguments(run, model, mix, **extra))
     assert (run / "thesis.tex").read_text(encoding="utf-8") == "precious"
 
 
 def test_output_that_is_a_file(tmp_path: Path, model: Path, mix: Path) -> None:
     (tmp_path / "run").write_text("x", encoding="utf-8")
-    assert "is a file: give a folder" in message(arguments(tmp_path / "run", model, mix))
+    assert "must be a folder, not a file" in message(arguments(tmp_path / "run", model, mix))
 
 
 def test_no_bf16_is_said_with_the_remedy(
@@ -125,7 +125,7 @@ def test_no_bf16_is_said_with_the_remedy(
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(training_args, "is_torch_bf16_gpu_available", lambda: False)
     said = message(arguments(tmp_path / "run", model, mix, use_cpu=None, bf16=True))
-    assert "this device cannot compute in it" in said
+    assert "not supported by this device" in said
     assert "--bf16 false" in said
 
 
@@ -134,7 +134,7 @@ def test_as_a_command_it_is_one_line_and_code_2(tmp_path: Path, model: Path, mix
     done = subprocess.run(command, cwd=repo, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("sft_crossin: no row of the mix is left")
+    assert done.stderr.splitlines()[-1].startswith("sft_crossin: all 8 rows of the mix exceed max_length 20")
 
 
 def test_help_needs_no_model(repo: Path) -> None:

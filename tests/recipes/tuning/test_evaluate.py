@@ -69,7 +69,7 @@ def test_a_mix_configuration_is_built_into_the_run(tmp_path: Path, repo: Path) -
     assert facts["parts"]["crossin"] == 10
     assert {pair["out_lang"] for pair in facts["pairs"] if pair["part"] == "crossin"} == {"zh"}
     tune.mix = str(tmp_path / "run" / "mix")
-    with pytest.raises(CrossinError, match="mix_options change a mix configuration"):
+    with pytest.raises(CrossinError, match="mix_options need a mix configuration"):
         find_mix(tune, tmp_path / "run", True)
 
 

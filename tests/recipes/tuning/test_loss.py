@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from recipes.tuning import trainer as trainers
 from recipes.tuning.checks import check_attention, leak
-from recipes.tuning.labels import IGNORED, fill_up, label_rows, load_rows
+from recipes.tuning.loss_masks import IGNORED, load_rows, mask_rows, pad_to_multiple
 from recipes.tuning.model import load_config, load_model, load_tokenizer, plan_adapter
 from recipes.tuning.options import parse_options
 from recipes.tuning.trainer import CrossinTrainer, SeededLengthGroups
@@ -28,7 +28,7 @@ def make(folder: Path, kind: str = "gemma3_text", tied: bool = True, **options: 
     )
     tokenizer = load_tokenizer(str(model_folder), tune.frame)
     plan = plan_adapter(load_config(str(model_folder), model), tokenizer, tune, model)
-    rows, _ = label_rows(load_rows(tune.mix), tokenizer, tune.frame, max_length=train.max_length)
+    rows, _ = mask_rows(load_rows(tune.mix), tokenizer, tune.frame, max_length=train.max_length)
     network = load_model(str(model_folder), plan, model, train)
     if not train.packing:
         train.max_length = None
@@ -112,7 +112,7 @@ def test_prompts_do_not_reach_the_head(tmp_path: Path) -> None:
 def test_rows_without_loss_change_nothing(tmp_path: Path) -> None:
     trainer, rows = make(tmp_path)
     expected, gradients = loss_of(trainer)
-    filled = fill_up(rows, 16, trainer.processing_class.pad_token_id)
+    filled = pad_to_multiple(rows, 16, trainer.processing_class.pad_token_id)
     assert len(filled) == 16
     assert list(filled)[:8] == list(rows)
     trainer.train_dataset = filled
@@ -120,7 +120,7 @@ def test_rows_without_loss_change_nothing(tmp_path: Path) -> None:
     assert again == pytest.approx(expected, abs=1e-6)
     for name, value in gradients.items():
         assert torch.allclose(of_filled[name], value, atol=1e-6), name
-    assert len(fill_up(filled, 16, 0)) == 16
+    assert len(pad_to_multiple(filled, 16, 0)) == 16
 
 
 def test_a_model_that_mixes_rows_is_found_out(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_model_that_mixes_rows_is_found_out(tmp_path: Path) -> None:
     model.forward = forward
     assert leak(model) > 0.05
     _, train, _ = parse_options(arguments(tmp_path / "run", folder, tmp_path / "m", packing=True))
-    with pytest.raises(Exception, match="a row reads the one before it"):
+    with pytest.raises(Exception, match="lets a row attend to the one before it"):
         check_attention(model, train)
 
 

@@ -73,7 +73,7 @@ def untied_gemma2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_untied_gemma2_is_refused_for_vllm(untied_gemma2: Path, tmp_path: Path) -> None:
-    with pytest.raises(CrossinError, match="vLLM cannot load an untied Gemma2ForCausalLM: train again without untied"):
+    with pytest.raises(CrossinError, match="vLLM cannot load an untied Gemma2ForCausalLM: retrain without untied"):
         merge(untied_gemma2 / "adapter", tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
     assert merge(untied_gemma2 / "adapter", tmp_path / "merged", vllm=False)["tied"] is False
@@ -81,13 +81,13 @@ def test_an_untied_gemma2_is_refused_for_vllm(untied_gemma2: Path, tmp_path: Pat
 
 def test_nothing_is_overwritten(run: Path, tmp_path: Path) -> None:
     (tmp_path / "keep.txt").write_text("precious", encoding="utf-8")
-    with pytest.raises(CrossinError, match="exists: merging does not overwrite"):
+    with pytest.raises(CrossinError, match="already exists"):
         merge(run / "adapter", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["keep.txt"]
 
 
 def test_what_is_no_adapter(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(CrossinError, match="holds no adapter"):
+    with pytest.raises(CrossinError, match="no adapter in"):
         merge(tmp_path, tmp_path / "merged")
     with pytest.raises(CrossinError, match="base model nowhere cannot be loaded"):
         merge(run / "adapter", tmp_path / "merged", base="nowhere")
@@ -108,7 +108,7 @@ def test_a_changed_model_is_not_written(run: Path, tmp_path: Path, monkeypatch: 
         return self.unload()
 
     monkeypatch.setattr("peft.LoraModel.merge_and_unload", lose)
-    with pytest.raises(CrossinError, match=r"merging .* changed the model: logits differ by"):
+    with pytest.raises(CrossinError, match=r"merging .* changed the model: relative logit difference"):
         merge(run / "adapter", tmp_path / "merged")
     assert list(tmp_path.iterdir()) == []
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from crossin_metrics.errors import CrossinError
 from recipes.sft_crossin import main
-from recipes.tuning.checkpoints import SEAL, is_whole, last_whole, seal
+from recipes.tuning.checkpoints import SEAL, is_complete, last_complete, seal
 from tests.helpers.tiny_models import arguments, read_log, tiny_model, write_mix
 
 # Dropout on, so that the random state counts; three epochs of 6 steps, so that a kill falls into the middle of one.
@@ -63,7 +63,7 @@ def test_killed_between_and_while_writing(
     for moment in ("write:1", "step:9") if not extra else ("step:9",):
         kill(moment, options, repo)
         assert not (run / "adapter").exists()
-        assert all(is_whole(path) for path in (run / "checkpoints").glob("checkpoint-*"))
+        assert all(is_complete(path) for path in (run / "checkpoints").glob("checkpoint-*"))
     assert main(options) == 0
     same_end(run, undisturbed)
 
@@ -97,7 +97,7 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(
         original(content, path, *args, **kwargs)
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(CrossinError, match=r"checkpoint-4 could not be written .*No space left on device"):
+    with pytest.raises(CrossinError, match=r"cannot write .*checkpoint-4 .*No space left on device"):
         main(arguments(run, model, mix, **OPTIONS))
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["checkpoint-2", "sessions.json"]
     monkeypatch.setattr(torch, "save", original)
@@ -106,18 +106,18 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(
 
 
 def test_a_checkpoint_without_one_of_its_files_does_not_count(tmp_path: Path) -> None:
-    assert last_whole(tmp_path / "absent") == (None, [])
+    assert last_complete(tmp_path / "absent") == (None, [])
     for step in (2, 10, 9):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
         (folder / "optimizer.pt").write_bytes(b"1234")
         (folder / "trainer_state.json").write_text("{}", encoding="utf-8")
         seal(folder)
-    assert last_whole(tmp_path) == (tmp_path / "checkpoint-10", [])
+    assert last_complete(tmp_path) == (tmp_path / "checkpoint-10", [])
     (tmp_path / "checkpoint-10" / "optimizer.pt").write_bytes(b"12")
     (tmp_path / "checkpoint-9" / SEAL).unlink()
-    newest, half = last_whole(tmp_path)
+    newest, half = last_complete(tmp_path)
     assert newest == tmp_path / "checkpoint-2"
     assert [path.name for path in half] == ["checkpoint-10", "checkpoint-9"]
     (tmp_path / "checkpoint-2" / SEAL).write_text("{", encoding="utf-8")
-    assert last_whole(tmp_path)[0] is None
+    assert last_complete(tmp_path)[0] is None

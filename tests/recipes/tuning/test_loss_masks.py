@@ -11,7 +11,7 @@ from datasets import Dataset
 
 from crossin_metrics.errors import CrossinError
 from recipes.common.wording import FRAMES, chat_template
-from recipes.tuning.labels import IGNORED, label_rows, load_rows
+from recipes.tuning.loss_masks import IGNORED, load_rows, mask_rows
 from recipes.tuning.model import load_tokenizer, set_pad_token
 from tests.helpers.tiny_models import MIX_ROWS, byte_tokenizer, tiny_model, write_mix
 
@@ -26,7 +26,7 @@ def rows(prompt: str, completion: str, part: str = "crossin") -> Dataset:
 
 
 def labelled(tokenizer: Any, data: Dataset, frame: str = "headers", **options: Any) -> list[dict[str, Any]]:
-    return list(label_rows(data, tokenizer, frame, max_length=options.pop("max_length", 500), **options)[0])
+    return list(mask_rows(data, tokenizer, frame, max_length=options.pop("max_length", 500), **options)[0])
 
 
 @pytest.mark.parametrize("frame", sorted(FRAMES))
@@ -96,7 +96,7 @@ def test_truncation_and_dropping_are_counted_per_part(tmp_path: Path) -> None:
             {"prompt": "p" * 10, "completion": "c" * 10, "part": "trans"},
         ]
     )
-    kept, report = label_rows(data, tokenizer, "plain", max_length=50)
+    kept, report = mask_rows(data, tokenizer, "plain", max_length=50)
     assert {name: (p.rows, p.kept, p.truncated, p.dropped) for name, p in report.parts.items()} == {
         "base": (1, 1, 0, 0),
         "crossin": (1, 1, 1, 0),
@@ -107,14 +107,14 @@ def test_truncation_and_dropping_are_counted_per_part(tmp_path: Path) -> None:
     assert report.parts["crossin"].tokens == 50
     assert report.parts["crossin"].label_tokens == sum(label != IGNORED for label in kept[1]["labels"]) == 37
     assert [row["labels"][-1] == tokenizer.eos_token_id for row in kept] == [True, False, True]
-    kept, report = label_rows(data, tokenizer, "plain", max_length=50, long_rows="drop")
+    kept, report = mask_rows(data, tokenizer, "plain", max_length=50, long_rows="drop")
     assert kept["length"] == [24, 24]
     assert report.parts["crossin"].dropped == 1
 
 
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(CrossinError, match="no row of the mix is left"):
-        label_rows(rows("p" * 90, "c"), byte_tokenizer(tmp_path), "plain", max_length=50)
+    with pytest.raises(CrossinError, match="exceed max_length 50"):
+        mask_rows(rows("p" * 90, "c"), byte_tokenizer(tmp_path), "plain", max_length=50)
 
 
 def test_pad_is_never_eos(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_bad_mixes(tmp_path: Path, lines: list[dict[str, str]], message: str) ->
 
 
 def test_bad_paths(tmp_path: Path) -> None:
-    with pytest.raises(CrossinError, match="no such file"):
+    with pytest.raises(CrossinError, match="not found"):
         load_rows(tmp_path)
     (tmp_path / "mix.csv").write_text("a", encoding="utf-8")
     with pytest.raises(CrossinError, match="folder made by build_mix"):
@@ -177,7 +177,7 @@ def test_an_empty_parquet_mix(tmp_path: Path) -> None:
 
     empty = pa.table({name: pa.array([], pa.string()) for name in ("prompt", "completion", "part")})
     pq.write_table(empty, tmp_path / "train.parquet")
-    with pytest.raises(CrossinError, match="is empty: it has no rows"):
+    with pytest.raises(CrossinError, match="is empty"):
         load_rows(tmp_path)
 
 

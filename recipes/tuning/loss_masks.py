@@ -1,13 +1,11 @@
-"""From mix rows to labelled tokens: the frame, BOS and EOS, the completion mask, and a count of what was cut.
+"""Tokenizes mix rows and masks their prompts: `[BOS] frame(prompt) frame(completion) EOS`.
 
-A sequence is `[BOS] frame(prompt) frame(completion) EOS`; labels are -100 up to where the completion begins, so the
-loss is on the completion and on EOS, which teaches the model to stop.
+`labels` are -100 up to the completion, so the loss covers the completion and EOS, which teaches the model to stop.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,15 +20,16 @@ if TYPE_CHECKING:
 IGNORED = -100
 """Label of a token without loss (torch.nn.functional.cross_entropy's ignore_index)."""
 
-LABELS_VERSION = 1
-"""To be raised with every change of what `_label` returns: labels of earlier runs are kept by it."""
+CACHE_VERSION = 1
+"""Increase it with every change of what `_mask` returns: earlier results are cached under it."""
 
 COLUMNS = ("prompt", "completion", "part")
+END_OF_TURN = ("<|im_end|>", "<end_of_turn>", "<turn|>", "<|eot_id|>", "<|end|>")
 
 
 @dataclass
 class PartCount:
-    """What became of one part's rows (base, crossin, trans). Tokens count what is trained on, BOS and EOS included."""
+    """Row and token counts of one part (base, crossin, trans). `tokens` include BOS and EOS, after truncation."""
 
     rows: int = 0
     kept: int = 0
@@ -43,7 +42,7 @@ class PartCount:
 
 @dataclass
 class MixReport:
-    """Counts per part; `merged_boundaries` are rows whose prompt ends inside a token of the completion."""
+    """Counts per part; `merged_boundaries` counts rows whose prompt ends inside a token of the completion."""
 
     max_length: int | None
     parts: dict[str, PartCount] = field(default_factory=dict)
@@ -54,26 +53,25 @@ class MixReport:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """For people: one line a part."""
-        out = []
-        for name, part in self.parts.items():
-            out.append(
-                f"{name}: {part.kept:,} of {part.rows:,} rows kept ({part.truncated:,} truncated, {part.dropped:,} "
-                f"dropped at max_length {self.max_length}), {part.tokens:,} tokens, {part.label_tokens:,} with loss"
-            )
+        """One line per part, for the terminal."""
+        out = [
+            f"{name}: {part.kept:,} of {part.rows:,} rows kept ({part.truncated:,} truncated, {part.dropped:,} "
+            f"dropped at max_length {self.max_length}), {part.tokens:,} tokens, {part.label_tokens:,} with loss"
+            for name, part in self.parts.items()
+        ]
         if self.merged_boundaries:
             out.append(
-                f"{self.merged_boundaries:,} rows: the tokenizer merges the prompt's end with the completion's "
-                "beginning; the loss begins at the merged token"
+                f"{self.merged_boundaries:,} rows: one token spans the end of the prompt and the start of the "
+                "completion; the loss includes it"
             )
         return out
 
 
 def load_rows(path: str | Path) -> Dataset:
-    """Read the rows of a mix: a folder with train.parquet, or a .parquet or .jsonl file.
+    """Read a mix: a folder with train.parquet, or a .parquet or .jsonl file.
 
     Raises:
-        CrossinError: nothing readable, a column is missing, there are no rows, or a prompt or completion is empty.
+        CrossinError: not found, unreadable or empty; a column is missing; a prompt, completion or part is empty.
     """
     import pyarrow.parquet as pq
     from datasets import Dataset
@@ -81,33 +79,34 @@ def load_rows(path: str | Path) -> Dataset:
     source = Path(path)
     file = source / "train.parquet" if source.is_dir() else source
     if not file.is_file():
-        raise CrossinError(f"mix {path}: no such file" + (" (build_mix.py writes it)" if source.is_dir() else ""))
+        raise CrossinError(f"mix {file} not found" + (" (build_mix.py writes it)" if source.is_dir() else ""))
     if file.suffix not in (".parquet", ".jsonl"):
-        raise CrossinError(f"mix {path}: give a folder made by build_mix.py, a .parquet or .jsonl file, or a .yaml")
+        raise CrossinError(f"mix {path} must be a folder made by build_mix.py, a .parquet or .jsonl file, or a .yaml")
+    empty = CrossinError(f"mix {file} is empty")
     try:
-        if file.suffix == ".parquet" and pq.ParquetFile(file).metadata.num_rows == 0:
-            raise CrossinError(f"mix {file} is empty: it has no rows")
+        if file.stat().st_size == 0 or (file.suffix == ".parquet" and not pq.ParquetFile(file).metadata.num_rows):
+            raise empty
         reader = Dataset.from_parquet if file.suffix == ".parquet" else Dataset.from_json
         rows = reader(str(file), keep_in_memory=False)
     except CrossinError:
         raise
-    except Exception as error:  # pyarrow and datasets have no common base for unreadable files
-        if file.stat().st_size == 0:
-            raise CrossinError(f"mix {file} is empty: it has no rows") from error
+    except Exception as error:  # pyarrow and datasets have no common base class for unreadable files
         raise CrossinError(f"mix {file} cannot be read: {str(error).strip().splitlines()[0]}") from error
-    missing = [column for column in COLUMNS if column not in rows.column_names]
-    if missing and (len(rows) or rows.column_names):
-        raise CrossinError(f"mix {file}: column {missing[0]!r} is missing; it has {', '.join(rows.column_names)}")
     if not len(rows):
-        raise CrossinError(f"mix {file} is empty: it has no rows")
+        raise empty
+    missing = [column for column in COLUMNS if column not in rows.column_names]
+    if missing:
+        raise CrossinError(f"mix {file}: column {missing[0]!r} is missing; found {', '.join(rows.column_names)}")
     for column in COLUMNS:
-        for number, text in enumerate(rows[column]):
+        for number, text in enumerate(rows[column], start=1):
             if not isinstance(text, str) or not text.strip():
-                raise CrossinError(f"mix {file}, row {_name(rows[number], number)}: {column} is empty")
+                row = rows[number - 1]
+                origin = f" ({row['source']} {row['source_id']})" if {"source", "source_id"} <= row.keys() else ""
+                raise CrossinError(f"mix {file}, row {number}{origin}: {column} is empty")
     return rows
 
 
-def label_rows(
+def mask_rows(
     rows: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     frame_name: str,
@@ -116,20 +115,18 @@ def label_rows(
     long_rows: str = "truncate",
     num_proc: int | None = None,
 ) -> tuple[Dataset, MixReport]:
-    """Tokenize rows, mask their prompts and bring them under max_length.
+    """Tokenize rows, mask their prompts, and truncate or drop those longer than max_length.
 
     Returns:
-        A data set with `input_ids`, `labels` and `length` in the rows' order, and the counts per part. A row whose
-        completion lies wholly beyond max_length is dropped in any case: it has no loss.
+        A dataset with `input_ids`, `labels` and `length` in the order of the rows, and the counts per part. A row whose
+        completion lies entirely beyond max_length is always dropped: it has no loss.
 
     Raises:
         CrossinError: no row is left, or the tokenizer cannot render the frame.
     """
-    if not len(rows):
-        raise CrossinError("the mix is empty: it has no rows")
     stop = end_tokens(tokenizer)
-    labelled = rows.map(
-        lambda row: _label(row["prompt"], row["completion"], tokenizer, frame_name, stop),
+    masked = rows.map(
+        lambda row: _mask(row["prompt"], row["completion"], tokenizer, frame_name, stop),
         remove_columns=[column for column in rows.column_names if column != "part"],
         num_proc=num_proc,
         new_fingerprint=_fingerprint(rows, tokenizer, frame_name, stop),
@@ -139,7 +136,7 @@ def label_rows(
     limit = max_length or 2**62
     kept = []
     for number, (part, length, start, merged) in enumerate(
-        zip(labelled["part"], labelled["length"], labelled["start"], labelled["merged"], strict=True)
+        zip(masked["part"], masked["length"], masked["start"], masked["merged"], strict=True)
     ):
         count = report.parts.setdefault(part, PartCount())
         count.rows += 1
@@ -154,12 +151,10 @@ def label_rows(
         count.label_tokens += min(length, limit) - start
         kept.append(number)
     if not kept:
-        raise CrossinError(
-            f"no row of the mix is left: all {len(rows):,} have more than max_length {max_length} tokens; raise it"
-        )
-    labelled = labelled.select(kept).remove_columns(["part", "start", "merged"])
-    if max_length is not None and any(count.truncated for count in report.parts.values()):
-        labelled = labelled.map(
+        raise CrossinError(f"all {len(rows):,} rows of the mix exceed max_length {max_length}: increase it")
+    masked = masked.select(kept).remove_columns(["part", "start", "merged"])
+    if any(count.truncated for count in report.parts.values()):
+        masked = masked.map(
             lambda row: {
                 "input_ids": row["input_ids"][:limit],
                 "labels": row["labels"][:limit],
@@ -168,14 +163,14 @@ def label_rows(
             desc="truncating",
         )
     report.parts = dict(sorted(report.parts.items()))
-    return labelled, report
+    return masked, report
 
 
-def fill_up(rows: Dataset, multiple: int, pad: int) -> Dataset:
+def pad_to_multiple(rows: Dataset, multiple: int, pad: int) -> Dataset:
     """Append rows without loss (two pad tokens) until the number of rows is a multiple.
 
-    Otherwise the sampler for several processes repeats rows of the beginning to give each process as many, and the data
-    would not be seen once; with it, any number of processes draws the same global batches.
+    Otherwise the sampler for several processes repeats the first rows to give each process the same number. With it,
+    any number of processes draws the same global batches.
     """
     from datasets import Dataset, concatenate_datasets
 
@@ -187,28 +182,25 @@ def fill_up(rows: Dataset, multiple: int, pad: int) -> Dataset:
 
 
 def end_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """Ids that end an answer: EOS, and the end-of-turn tokens of well-known chat templates that the vocabulary has."""
-    if tokenizer.eos_token_id is None:
-        raise CrossinError(f"tokenizer {tokenizer.name_or_path}: no eos_token; set one in tokenizer_config.json")
-    turns = ("<|im_end|>", "<end_of_turn>", "<turn|>", "<|eot_id|>", "<|end|>")
+    """Ids that end an answer: EOS, and those end-of-turn tokens of common chat templates that the vocabulary has."""
     special = set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab())
-    return {tokenizer.eos_token_id, *(tokenizer.convert_tokens_to_ids(turn) for turn in turns if turn in special)}
+    return {tokenizer.eos_token_id, *(tokenizer.convert_tokens_to_ids(turn) for turn in END_OF_TURN if turn in special)}
 
 
 def _fingerprint(rows: Dataset, tokenizer: PreTrainedTokenizerBase, frame_name: str, stop: set[int]) -> str | None:
-    """What the labels depend on, for the cache of `datasets`; None leaves it to that library.
+    """Key of the `datasets` cache: everything the masks depend on. None leaves it to the library.
 
-    It would pickle the tokenizer object by object, which takes seconds for a vocabulary of 262k words.
+    The library would pickle the tokenizer, which takes seconds for a vocabulary of 262k tokens.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return None
     words = (tokenizer.name_or_path, tokenizer.chat_template, tokenizer.bos_token_id, tokenizer.eos_token_id)
-    about = (LABELS_VERSION, rows._fingerprint, frame_name, sorted(stop), *words)
+    about = (CACHE_VERSION, rows._fingerprint, frame_name, sorted(stop), *words)
     return hashlib.sha256((repr(about) + backend.to_str()).encode()).hexdigest()[:32]
 
 
-def _label(
+def _mask(
     prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase, frame_name: str, stop: set[int]
 ) -> dict[str, Any]:
     if frame_name == "chat":
@@ -217,12 +209,12 @@ def _label(
         first, second = frame(prompt, completion, frame_name)
         head = _without_eos(tokenizer(first)["input_ids"], tokenizer)
         whole = _without_eos(tokenizer(first + second)["input_ids"], tokenizer)
-    start = common_prefix(head, whole)
+    start = next((at for at, (a, b) in enumerate(zip(head, whole, strict=False)) if a != b), min(len(head), len(whole)))
     if frame_name != "chat" or whole[-1] not in stop:
         whole = [*whole, tokenizer.eos_token_id]
     bos = tokenizer.bos_token_id
     if bos is not None and whole[:2] == [bos, bos]:
-        raise CrossinError(f"tokenizer {tokenizer.name_or_path}: text in this frame begins with two BOS tokens")
+        raise CrossinError(f"tokenizer {tokenizer.name_or_path}: text in frame {frame_name} begins with two BOS tokens")
     return {
         "input_ids": whole,
         "labels": [IGNORED] * start + whole[start:],
@@ -243,10 +235,10 @@ def _chat(
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
     head = str(tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, tokenize=False))
     whole = str(tokenizer.apply_chat_template(messages, tokenize=False))
-    # As the harness does: the tokenizer's own BOS, unless the template has written it.
+    # As the harness does: add the tokenizer's BOS unless the template has written it.
     special = not (tokenizer.bos_token and whole.startswith(tokenizer.bos_token))
     ids = _without_eos(tokenizer(whole, add_special_tokens=special)["input_ids"], tokenizer)
-    while ids and ids[-1] not in stop:  # the line break that many templates put behind the turn
+    while ids and ids[-1] not in stop:  # many templates put a line break after the turn
         if str(tokenizer.decode(ids[-1:])).strip():
             break
         ids.pop()
@@ -254,23 +246,5 @@ def _chat(
 
 
 def _without_eos(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Some tokenizers put EOS behind every text; it is added once, after the completion."""
+    """Some tokenizers append EOS to every text; it is added once, after the completion."""
     return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
-
-
-def common_prefix(a: Iterable[int], b: Iterable[int]) -> int:
-    """Number of leading tokens that two sequences share."""
-    n = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        n += 1
-    return n
-
-
-def _name(row: dict[str, Any], number: int) -> str:
-    return (
-        f"{number + 1} ({row['source']} {row['source_id']})"
-        if {"source", "source_id"} <= row.keys()
-        else str(number + 1)
-    )
