@@ -62,6 +62,13 @@ class ExperimentOptions:
     mix: dict = field(default_factory=dict, metadata=_help("Mix options of all arms."))
     train_config: str | None = field(default=None, metadata=_help("Tuning configuration of all arms that name none."))
     train: dict = field(default_factory=dict, metadata=_help("Tuning options of all arms."))
+    models: dict = field(
+        default_factory=dict,
+        metadata=_help("Model -> {train_config, base}: what differs between base models; base is the label column."),
+    )
+    model: str | None = field(
+        default=None, metadata=_help("Which of `models`; it is added to the experiment's name and title.")
+    )
     launcher: list[str] = field(
         default_factory=list,
         metadata=_help("What starts a training, e.g. accelerate launch -q --num_processes 4. Default: one process."),
@@ -98,6 +105,8 @@ class ExperimentOptions:
         check_types(self)
         if not _NAME.fullmatch(self.name):
             raise CrossinError(f"name: {self.name!r} must be of a-z 0-9 _ . -")
+        if self.models or self.model:
+            self._choose_model()
         if self.smoke:
             self._shrink()
         if not self.arms:
@@ -151,6 +160,18 @@ class ExperimentOptions:
             close = difflib.get_close_matches(arm, list(self.arms), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise CrossinError(f"{where}: no arm {arm!r}{hint}; there are {', '.join(self.arms)}")
+
+    def _choose_model(self) -> None:
+        if self.model not in self.models:
+            raise CrossinError(
+                f"model: {self.model!r} must be one of {', '.join(self.models) or 'models, which is empty'}"
+            )
+        chosen = self.models[self.model]
+        _known(chosen, ("train_config", "base"), f"models: {self.model}")
+        self.name = f"{self.name}_{self.model}"
+        self.title = f"{self.title or self.name} ({chosen.get('base', self.model)})"
+        self.train_config = chosen.get("train_config", self.train_config)
+        self.label = {**({"base": chosen["base"]} if "base" in chosen else {}), **self.label}
 
     def _arm(self, name: str, value: Any) -> dict[str, Any]:
         if not _NAME.fullmatch(name):

@@ -354,16 +354,21 @@ def mix_tokens(
     mix = MixConfig(**{**options, "overwrite": False})
     cache = Path(os.environ.get("CROSSIN_CACHE_DIR") or "~/.cache/crossin")
     folder = (cache / model.removeprefix("demo:") if model.startswith("demo:") else Path(model)).expanduser()
-    sources = [REPO / Path(source.replace("{lang}", "en")).expanduser() for source in (mix.base_set, mix.seed_set)]
-    if (folder / "config.json").is_file() and all(p.exists() or p.name.startswith("packaged:") for p in sources):
-        return _counted(mix, str(folder), frame, max_length)
+    sources = {}
+    for key in ("base_set", "seed_set"):
+        value = getattr(mix, key)
+        path = REPO / Path(value.replace("{lang}", "en")).expanduser()
+        if value.startswith("packaged:") or path.exists():
+            sources[key] = value if value.startswith("packaged:") else str(REPO / Path(value).expanduser())
+    if (folder / "config.json").is_file() and len(sources) == 2:
+        return _counted(replace(mix, **sources), str(folder), frame, max_length)
     family = family_of(config)
     around = 13.0 if frame == "chat" else translated("en", sum(map(len, framed("", "", frame))), family) + 1  # with BOS
     prompts, answers = [], []
-    for n, prompt, answer in _groups(mix, family):
+    for n, mean_prompt, mean_answer in _groups(mix, family):
         shape = -np.log1p(-(np.arange(n) + 0.5) / max(n, 1))  # quantiles of an exponential distribution
-        prompts.append(prompt * shape + around)
-        answers.append(answer * shape + 1)  # with EOS
+        prompts.append(mean_prompt * shape + around)
+        answers.append(mean_answer * shape + 1)  # with EOS
     prompt, answer = np.concatenate(prompts), np.concatenate(answers)
     limit = float(max_length or 2**62)
     losses = np.clip(limit - prompt, 0, answer)
@@ -406,7 +411,7 @@ def _counted(mix: Any, model: str, frame: str, max_length: int | None) -> tuple[
     from recipes.mixes.build import build
     from recipes.tuning.loss_masks import IGNORED, load_rows, mask_rows
 
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()), contextlib.chdir(REPO):
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         build(replace(mix, output_dir=f"{folder}/mix"))
         rows, _ = mask_rows(load_rows(f"{folder}/mix"), _tokenizer(model, frame), frame, max_length=max_length)
         losses = np.array([sum(label != IGNORED for label in row) for row in rows["labels"]], dtype=np.float64)

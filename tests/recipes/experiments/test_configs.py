@@ -1,8 +1,9 @@
-"""Every experiment's YAML is read as it will be, down to each run's mix and training options, without any network."""
+"""Every experiment of the project is parsed down to each run's mix and training options, without a network."""
 
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,19 @@ import pytest
 import yaml
 
 from recipes.common.options import parse
+from recipes.common.provenance import REPO
 from recipes.experiments.config import ExperimentOptions
+from recipes.experiments.plan import check_options, make_plan, mix_options
 
-CONFIGS = Path(__file__).resolve().parents[3] / "recipes" / "configs" / "experiments"
+CONFIGS = REPO / "recipes" / "configs" / "experiments"
 FILES = sorted(CONFIGS.glob("*.yaml"))
-FULL = [path for path in FILES if not path.stem.startswith("mini")]
+FULL = [path for path in FILES if path.stem != "mini"]
 NAMES = {"mistral": "Mistral-7B-v0.1", "gemma": "Gemma-2B", "llama3": "Llama-3-8B"}
 
 
-def read(path: Path, folder: Path, *flags: str) -> ExperimentOptions:
-    arguments = ["--config", str(path), "--output_dir", str(folder / "x"), *flags]
-    (options,) = parse(ExperimentOptions, arguments, prog="t", description="")
-    return options
+def read(name: str, *flags: str) -> ExperimentOptions:
+    arguments = ["--config", str(CONFIGS / f"{name}.yaml"), *flags]
+    return parse(ExperimentOptions, arguments, prog="t", description="")[0]
 
 
 def header(path: Path) -> str:
@@ -30,75 +32,65 @@ def header(path: Path) -> str:
     return " ".join(line[1:].strip() for line in lines[: lines.index("")])
 
 
-def test_the_papers_experiments_and_open_questions_are_there() -> None:
-    names = {path.stem for path in FILES}
-    both = {f"{kind}_{model}" for kind in ("formulation", "translation", "quantity", "ratio") for model in NAMES}
-    both = {name for name in both if not name.endswith("llama3")}
-    single = {"noise_mistral", "unseen_mistral", "adapters_mistral", "rivals_mistral", "mini"}
-    assert {f"table3_{model}" for model in NAMES} | both | single <= names
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_run_can_be_read(path: Path, tmp_path: Path) -> None:
-    from recipes.experiments.plan import check_options, make_plan
-
-    options = read(path, tmp_path)
-    check_options(options)  # into MixConfig and the three tuning dataclasses
+def test_every_arm_is_valid_and_the_header_is_true(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CROSSIN_DATA_DIR", raising=False)
+    options = read(path.stem)
+    check_options(options)
     plan = make_plan(options)
     assert len(plan.runs) == sum(len(options.seeds_of(arm)) for arm in options.arms)
-    assert options.name == path.stem
-    said = header(path)
-    assert "Prerequisites:" in said
-    assert f"--config recipes/configs/experiments/{path.name}" in said
-    assert "Cost:" in said
-    override = said.split("Override:")[1].split("Cost:")[0].split("...")[1].split(",")[0].split()
+    assert options.name == "_".join(filter(None, (path.stem, options.model)))
+    text = header(path)
+    for word in ("Prerequisites:", "Launch:", "Cost:", f"--config recipes/configs/experiments/{path.name}"):
+        assert word in text
+    override = text.split("Override:")[1].split("Cost:")[0].split("...")[1].split(",")[0].split()
     override = [word for word in override if not word.startswith("(")]
-    assert vars(read(path, tmp_path, *override)) != vars(options)
+    assert vars(read(path.stem, *override)) != vars(options)
 
 
 @pytest.mark.parametrize("path", FULL, ids=lambda path: path.stem)
-def test_full_scale_arms_are_merged_labelled_and_compared(path: Path, tmp_path: Path) -> None:
-    options = read(path, tmp_path)
-    assert options.merge  # the paper's whole modules; vLLM serves no such adapter
-    assert options.seeds == [0, 1, 2]
-    assert options.label["base"] == NAMES[path.stem.rpartition("_")[2]]
-    assert options.arms["untuned"] == {"tune": False, "label": {"system": "untuned"}}
-    assert options.baseline is not None
-    assert options.compare
-    assert options.evaluate["letter"]["tasks"] == "cross_xquad,cross_mmlu,cross_logiqa"
-    assert {one["model"] for one in options.evaluate.values()} == {"crossin-vllm"}
-    labels = [tuple(sorted(value["label"].items())) for value in options.arms.values()]
-    assert len(set(labels)) == len(labels), "two arms would be one in the report"
+def test_full_scale_arms_are_merged_labelled_and_compared(path: Path) -> None:
+    models = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    assert set(models) == (set(NAMES) if path.stem == "table3" else {"mistral", "gemma"})
+    for model in models:
+        options = read(path.stem, "--model", model)
+        assert options.merge  # vLLM cannot serve the paper's adapters with whole modules
+        assert options.seeds == [0, 1, 2]
+        assert options.label["base"] == NAMES[model]
+        assert options.name == f"{path.stem}_{model}"
+        assert options.arms["untuned"] == {"tune": False, "label": {"system": "untuned"}}
+        assert options.baseline is not None
+        assert options.compare
+        assert options.evaluate["letter"]["tasks"] == "cross_xquad,cross_mmlu,cross_logiqa"
+        assert {one["model"] for one in options.evaluate.values()} == {"crossin-vllm"}
+        labels = [tuple(sorted(value["label"].items())) for value in options.arms.values()]
+        assert len(set(labels)) == len(labels), "the report would merge two arms"
 
 
-@pytest.mark.parametrize("model", NAMES)
-def test_table3_has_the_published_rows(model: str, shared: Path, tmp_path: Path) -> None:
-    options = read(CONFIGS / f"table3_{model}.yaml", tmp_path)
+def test_table3_has_the_published_rows(shared: Path) -> None:
+    options = read("table3")
     ours = {value["label"]["system"] for value in options.arms.values()}
     with (shared / "reference" / "paper_table3.csv").open(encoding="utf-8") as file:
         published = {row["system"] for row in csv.DictReader(file) if row["base"] in ("Gemma-2B", "Mistral-7B-v0.1")}
     assert published <= ours
     for system in published - {"Alpaca", "Platypus"}:
-        assert f"{system}_T" in ours  # each with translation pairs, too
+        assert f"{system}_T" in ours  # each also with translation pairs
     prompts = [one["metadata"]["prompt"] for one in options.evaluate.values() if "metadata" in one]
     assert prompts == ["p1", "p2", "p3", "p4", "p5"]
 
 
-def test_arms_with_as_many_rows_have_as_many_rows(tmp_path: Path) -> None:
-    for model in ("mistral", "gemma"):
-        options = read(CONFIGS / f"ratio_{model}.yaml", tmp_path)
-        for arm, value in options.arms.items():
-            if value.get("tune", True):
-                mix: dict[str, Any] = value["mix"]
-                assert mix["n_base"] + mix.get("n_samples", 0) == 20000, arm
+def test_arms_of_the_ratio_experiment_have_equally_many_rows() -> None:
+    for arm, value in read("ratio").arms.items():
+        if value.get("tune", True):
+            mix: dict[str, Any] = value["mix"]
+            assert mix["n_base"] + mix.get("n_samples", 0) == 20000, arm
 
 
-def test_no_mix_of_unseen_languages_has_them(tmp_path: Path) -> None:
-    from recipes.experiments.plan import mix_options
+def test_no_mix_contains_its_unseen_language() -> None:
     from recipes.mixes.config import MixConfig
     from recipes.mixes.plan import pair_weights
 
-    options = read(CONFIGS / "unseen_mistral.yaml", tmp_path)
+    options = read("unseen")
     for arm, value in options.arms.items():
         unseen = re.fullmatch(r"no (\w\w)", str(value["label"].get("tag", "")))
         if unseen:
@@ -108,12 +100,16 @@ def test_no_mix_of_unseen_languages_has_them(tmp_path: Path) -> None:
     assert not {("zh", "vi"), ("vi", "zh")} & set(pairs)
 
 
-def test_the_table_of_experiments_names_every_file() -> None:
+def test_the_committed_results_come_from_mini() -> None:
+    """recipes/results/mini/experiment.json holds the options that its runs were made with."""
+    options = read("mini")
+    committed = json.loads((REPO / "recipes/results/mini/experiment.json").read_text(encoding="utf-8"))["experiment"]
+    for key in set(committed) - {"jobs"}:
+        assert getattr(options, key) == committed[key], key
+
+
+def test_the_readme_lists_every_experiment_and_model() -> None:
     text = (CONFIGS / "README.md").read_text(encoding="utf-8")
     for path in FILES:
         assert f"`{path.stem}`" in text, path.stem
-
-
-def test_yaml_has_no_key_twice() -> None:
-    for path in FILES:
-        assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
+    assert "--config recipes/configs/experiments/table3.yaml --model gemma" in text
