@@ -143,6 +143,8 @@ def _check_yaml(path: Path, known: set[str]) -> None:
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
         seen = []
         for key_node, _ in node.value:
+            if key_node.tag.endswith(":merge"):  # <<: *anchor
+                continue
             if (key := loader.construct_object(key_node)) in seen:
                 raise CrossinError(f"{path}, line {key_node.start_mark.line + 1}: duplicate key {key!r}")
             seen.append(key)

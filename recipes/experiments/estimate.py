@@ -354,7 +354,7 @@ def mix_tokens(
     mix = MixConfig(**{**options, "overwrite": False})
     cache = Path(os.environ.get("CROSSIN_CACHE_DIR") or "~/.cache/crossin")
     folder = (cache / model.removeprefix("demo:") if model.startswith("demo:") else Path(model)).expanduser()
-    sources = {}
+    sources: dict[str, Any] = {}
     for key in ("base_set", "seed_set"):
         value = getattr(mix, key)
         path = REPO / Path(value.replace("{lang}", "en")).expanduser()

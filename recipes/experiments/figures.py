@@ -14,11 +14,10 @@ GPUS = {
 }
 
 # The models' config.json on the hub, for machines that cannot read them there.
-SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers") + (
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-)
+SIZES = [
+    *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers"),
+    *("num_attention_heads", "num_key_value_heads", "head_dim"),
+]
 ARCHITECTURES: dict[str, tuple[str, tuple[int, ...]]] = {
     "mistralai/Mistral-7B-v0.1": ("mistral", (32000, 4096, 14336, 32, 32, 8, 128)),
     "meta-llama/Meta-Llama-3-8B": ("llama", (128256, 4096, 14336, 32, 32, 8, 128)),
