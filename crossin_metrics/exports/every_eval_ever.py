@@ -50,7 +50,7 @@ def eval_records(
         CrossinError: a record of several prompts, a bad relationship, or a record that breaks the format.
     """
     if relationship not in RELATIONSHIPS:
-        raise CrossinError(f"--relationship {relationship!r}: it can be {', '.join(RELATIONSHIPS)}")
+        raise CrossinError(f"--relationship {relationship!r}: must be one of {', '.join(RELATIONSHIPS)}")
     made = time.time() if now is None else now
     files = {}
     for record in records:
@@ -59,7 +59,7 @@ def eval_records(
         content = _content(record, organization, relationship, made)
         problems = check_record(content)
         if problems:
-            raise CrossinError(f"{record.runs[0].name}: the record breaks the format: {'; '.join(problems)}")
+            raise CrossinError(f"{record.runs[0].name}: invalid record: {'; '.join(problems)}")
         developer, name = record.model.split("/")
         path = f"data/{record.benchmark}/{developer}/{name}/{_uuid(record)}.json"
         files[path] = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -67,7 +67,7 @@ def eval_records(
 
 
 def _uuid(record: Record) -> str:
-    """A version-4 UUID that is the same whenever the same answers are exported, so that nothing doubles."""
+    """A version-4 UUID that depends only on the answers, so that exporting twice makes no duplicate."""
     run = record.runs[0]
     digest = hashlib.sha256(f"{record.model}\x1f{record.signature}\x1f{run.name}\x1f{record.date}".encode())
     digest.update("\x1f".join(run.ids).encode())
@@ -175,7 +175,7 @@ def _result(record: Record, key: str) -> dict[str, Any]:
 
 
 def check_record(content: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a record, in words: missing fields, scores out of their bounds, values that are no numbers.
+    """Return the problems of a record: missing fields, scores out of range, values of the wrong type.
 
     A check of structure that needs no schema file; the schema itself is part of the every_eval_ever package.
     """
@@ -191,14 +191,14 @@ def check_record(content: Mapping[str, Any]) -> list[str]:
         bounds: tuple[Any, Any] = metric.get("min_score"), metric.get("max_score")
         (low, high), value = bounds, details.get("score")
         if not all(_number(x) for x in (low, high, value)):
-            problems.append(f"{where}: score {value!r} or its bounds {low!r}, {high!r} are no finite numbers")
+            problems.append(f"{where}: score {value!r} or its bounds {low!r}, {high!r} must be finite numbers")
         elif not low <= value <= high:
             problems.append(f"{where}: score {value} is outside [{low}, {high}]")
         error = (details.get("uncertainty") or {}).get("standard_error")
         if error is not None and not (_number(error.get("value")) and error["value"] >= 0.0):
-            problems.append(f"{where}: standard error {error.get('value')!r} is no number >= 0")
+            problems.append(f"{where}: standard error {error.get('value')!r} must be a number >= 0")
     problems += [
-        f"{path}: {value!r} must be a text"
+        f"{path}: {value!r} must be text"
         for path, value in _details(content)
         if not isinstance(value, str) or not re.search(r"\S", value)
     ]
@@ -210,7 +210,7 @@ def _number(value: Any) -> bool:
 
 
 def _details(value: Any, path: str = "") -> list[tuple[str, Any]]:
-    """Everything below a field `additional_details` or `details`: the format wants texts there."""
+    """All values in `additional_details` and `details`, which must be text."""
     found: list[tuple[str, Any]] = []
     if isinstance(value, Mapping):
         for name, inner in value.items():

@@ -1,9 +1,9 @@
 """The hub's evaluation results: `.eval_results/<benchmark>.yaml` of a model repository.
 
 One value a task id, so a benchmark has an id for each score: `cross_mmlu_acc`, `cross_mmlu_consistency`,
-`cross_mmlu_ac3` ... The ids stay as they are; how a value was made stands in its notes. Values are shares in [0, 1].
-The hub shows results of data sets that are benchmarks, that is carry an `eval.yaml` naming these ids
-(:func:`benchmark_yaml`) and are on its list. Format: https://huggingface.co/docs/hub/eval-results
+`cross_mmlu_ac3` ... The ids stay as they are; notes say how a value was made. Values are shares in [0, 1].
+The hub shows results of data sets on its list of benchmarks, which have an `eval.yaml` with these ids
+(:func:`benchmark_yaml`). Format: https://huggingface.co/docs/hub/eval-results
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def eval_results(
 
     Args:
         records: of one model, no benchmark twice.
-        source_url, source_name: where logs or a paper can be seen; a name needs a URL.
+        source_url, source_name: link to logs or a paper; a name needs a URL.
 
     Raises:
         CrossinError: records of several models, a benchmark twice, no data set, or a name without a URL.
@@ -33,7 +33,7 @@ def eval_results(
 
     models = list(dict.fromkeys(record.model for record in records))
     if len(models) > 1:
-        raise CrossinError(f"results of several models ({', '.join(models)}): export one at a time, with --run GLOB")
+        raise CrossinError(f"results of several models ({', '.join(models)}): export one at a time with --run GLOB")
     if source_name is not None and source_url is None:
         raise CrossinError("--source-name needs --source-url")
     files: dict[str, str] = {}
@@ -42,9 +42,7 @@ def eval_results(
         if path in files:
             raise CrossinError(f"benchmark {record.benchmark} twice: choose one run with --run GLOB")
         if record.dataset is None:
-            raise CrossinError(
-                f"{record.runs[0].name}: the hub data set of its questions is not known; say --dataset-id owner/name"
-            )
+            raise CrossinError(f"{record.runs[0].name}: unknown hub data set; give --dataset-id owner/name")
         entries = [
             EvalResultEntry(
                 dataset_id=record.dataset,

@@ -1,7 +1,7 @@
 """A model card's section and `model-index` with the scores, merged into a README without touching the rest of it.
 
-The section stands between two markers and is replaced as a whole; of the metadata block only `model-index` changes,
-and in it only results of the same benchmarks.
+The section between two markers is replaced. In the metadata block only `model-index` changes, and in it only results
+of the same benchmarks.
 """
 
 from __future__ import annotations
@@ -83,9 +83,11 @@ def _with_index(block: str, records: Sequence[Record], model: str) -> str:
     try:
         metadata = yaml.safe_load(block) or {}
     except yaml.YAMLError as error:
-        raise CrossinError(f"the README's metadata block is no YAML ({str(error).splitlines()[0]}); mend it") from None
+        raise CrossinError(
+            f"the README's metadata block is not valid YAML ({str(error).splitlines()[0]}); fix it"
+        ) from None
     if not isinstance(metadata, dict):
-        raise CrossinError("the README's metadata block is no mapping; mend it")
+        raise CrossinError("the README's metadata block is not a mapping; fix it")
     wanted = metadata | {"model-index": _merged_index(metadata.get("model-index"), records, model)}
     lines, inside = [], False
     for line in block.splitlines():
@@ -140,7 +142,7 @@ def _merged_index(existing: Any, records: Sequence[Record], model: str) -> list[
         kept = [result for result in first["results"] if _identity(result) not in map(_identity, made["results"])]
         return [{**first, "results": [*kept, *made["results"]]}, *existing[1:]]
     except (LookupError, TypeError, AttributeError) as error:
-        raise CrossinError(f"the README's model-index cannot be read ({error!r}); mend it") from None
+        raise CrossinError(f"the README's model-index is malformed ({error!r}); fix it") from None
 
 
 def _identity(result: Any) -> tuple[Any, ...]:

@@ -61,7 +61,7 @@ class Record:
         return min(3, self.n_languages)
 
     def note(self, key: str) -> str:
-        """One line on how a score came about: signature, error, number of questions."""
+        """One line on how a score was made: signature, number of questions, standard error."""
         parts = [self.signature, f"{self.n_questions} questions x {self.n_languages} languages"]
         if len(self.runs) > 1:
             parts.append(f"mean of {len(self.runs)} prompts")
@@ -74,7 +74,7 @@ def model_of(run: Run, given: str | None) -> str:
     """The hub id of a run's model.
 
     Raises:
-        CrossinError: it cannot be told, or the one given is none.
+        CrossinError: the id given, or the name in the runs, is not a hub id.
     """
     name = given if given is not None else str(run.settings.get("model_name") or run.model)
     if HUB_ID.fullmatch(name) and (given is not None or not Path(name).exists()):
@@ -95,7 +95,7 @@ def make_records(
     n_resamples: int = 1000,
     seed: int | None = 0,
 ) -> list[Record]:
-    """Score runs and say all that an export needs.
+    """Score runs and gather what an export needs.
 
     Args:
         runs: from :func:`crossin_metrics.runs.run.read_predictions`.
@@ -103,7 +103,7 @@ def make_records(
         dataset: hub id of the data; None: as the runs say, or the known hub set of that name.
         keys: scores wanted; None: all of `EXPORTED` that are defined.
         merge_prompts: whether runs that differ in nothing but the prompt become one record, the mean over prompts.
-        allow_partial: whether runs of a part of their set (`--limit`) are let through.
+        allow_partial: whether runs of a part of their set (`--limit`) are allowed.
         n_resamples, seed: of the bootstrap.
 
     Raises:
@@ -112,7 +112,7 @@ def make_records(
     """
     unknown = [key for key in keys or () if key not in EXPORTED]
     if unknown:
-        raise CrossinError(f"no such score to export: {', '.join(unknown)}; there are {', '.join(EXPORTED)}")
+        raise CrossinError(f"cannot export {', '.join(unknown)}; known scores are {', '.join(EXPORTED)}")
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         if not allow_partial:
@@ -127,7 +127,7 @@ def make_records(
 
 
 def benchmark_of(run: Run) -> str:
-    """The stable name of what a run was asked: `cross_mmlu`, `cross_mmlu_cf_norm` ..."""
+    """The stable name of a run's benchmark: `cross_mmlu`, `cross_mmlu_cf_norm` ..."""
     return re.sub(r"[^a-z0-9]+", "_", "_".join(part for part in (run.task, run.variant) if part).lower()).strip("_")
 
 
@@ -135,8 +135,8 @@ def _refuse_partial(run: Run) -> None:
     whole = (run.settings.get("metadata") or {}).get("n_questions")
     if isinstance(whole, int) and len(run.ids) < whole:
         raise CrossinError(
-            f"{run.name}: {len(run.ids)} of the {whole} questions only (--limit?); run all of them, or export it "
-            "nevertheless with --allow-partial"
+            f"{run.name}: only {len(run.ids)} of {whole} questions (--limit?); run all of them, or export it "
+            "anyway with --allow-partial"
         )
 
 
@@ -144,9 +144,7 @@ def _check_group(runs: Sequence[Run]) -> None:
     seen: dict[str, Run] = {}
     for run in runs:
         if (other := seen.setdefault(run.prompt, run)) is not run:
-            raise CrossinError(
-                f"two runs would be one benchmark, {other.name} and {run.name}: choose one with --run GLOB"
-            )
+            raise CrossinError(f"{other.name} and {run.name} are the same benchmark: choose one with --run GLOB")
         first, this = (_without_prompt(one) for one in (runs[0], run))
         if first != this:
             raise CrossinError(
@@ -168,7 +166,7 @@ def _record(
     defined = [key for key in EXPORTED if key in scores]
     missing = [key for key in keys or () if key not in defined]
     if missing:
-        raise CrossinError(f"{runs[0].name}: {', '.join(missing)} is not defined for this run; leave it out of --keys")
+        raise CrossinError(f"{runs[0].name}: {', '.join(missing)} is undefined for this run; leave it out of --keys")
     wanted = [key for key in defined if keys is None or key in keys]
     errors: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
@@ -203,7 +201,7 @@ def _record(
 
 
 def _data(run: Run) -> tuple[str | None, str, str | None]:
-    """Hub id, configuration and commit of a run's data, as far as they are known."""
+    """Hub id, configuration and commit of a run's data, where known."""
     metadata = run.settings.get("metadata") or {}
     name, source = str(metadata.get("set") or run.task), str(metadata.get("data_source") or "")
     match = re.fullmatch(r"hub:([^/]+/[^/@]+)(?:/([^@]+))?@(\w+)", source)
@@ -214,5 +212,5 @@ def _data(run: Run) -> tuple[str | None, str, str | None]:
 
 
 def _date(paths: Iterable[Path]) -> str | None:
-    """The day of the newest of the harness's logs; other files do not say theirs."""
+    """The date of the newest harness log; other files have none."""
     return max((match[1] for path in paths if (match := _DATE.search(path.name))), default=None)

@@ -1,7 +1,7 @@
-"""Replicated runs of a report: arms, each with several training seeds, and their tests.
+"""Arms in the report: the training seeds of each, and the tests between arms.
 
-The labels file declares the arms and their seeds (:mod:`crossin_metrics.report.labels`); what it declares and no result
-was found of is kept, by name, as missing. The statistics are those of :mod:`crossin_metrics.scores.training_seeds`.
+The labels file declares arms and seeds (:mod:`crossin_metrics.report.labels`); declared runs without a result are
+listed as missing. The statistics are in :mod:`crossin_metrics.scores.training_seeds`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class ArmResult:
 
     Attributes:
         name: as shown; label: of its first run.
-        entries: one a seed, in the order of the seeds; empty where no result was found.
-        missing: the seeds that were declared and not found.
-        trained: False for a model as it is, of one run.
+        entries: one per seed, in order; empty where there is no result.
+        missing: declared seeds without a result.
+        trained: False for an untrained model.
         scores: acc, consistency, ac3, acc_<lang> -> over its seeds; empty without entries.
     """
 
@@ -46,7 +46,7 @@ class ArmResult:
 
     @property
     def seeds(self) -> list[int | None]:
-        """The seeds found; None for a model as it is."""
+        """The seeds found; None for an untrained model."""
         return [entry.label.seed for entry in self.entries]
 
 
@@ -81,7 +81,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an arm cost: column of the labels file -> mean over the runs that state it."""
+    """What an arm cost: column of the labels file -> mean over the runs that have it."""
 
     name: str
     n_runs: int
@@ -98,7 +98,7 @@ def make_studies(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[list[Study], list[str]]:
-    """Put the entries of each group together by arm, score the arms and test the declared pairs.
+    """Collect the entries of each group by arm, score the arms and test the declared pairs.
 
     Args:
         groups: scored; labels: with seeds, or every entry is an arm of its own.
@@ -109,7 +109,7 @@ def make_studies(
         One study a group with measured entries (none without seeds, baseline or compare), and notes for the reader.
 
     Raises:
-        CrossinError: a name that no arm, or more than one, answers to; a comparison that is not `A=B`.
+        CrossinError: an unknown or ambiguous arm; a comparison that is not `A=B`.
     """
     if not (labels.seeded or baseline is not None or compare):
         return [], []
@@ -120,7 +120,7 @@ def make_studies(
         if not measured:
             continue
         if len({(e.setup.questions, e.setup.langs) for e in measured if e.setup is not None}) > 1:
-            notes.append(f"{group.benchmark}: arms are not put together where questions or languages are mixed")
+            notes.append(f"{group.benchmark}: no arms, because questions or languages are mixed")
             continue
         arms = _arms(measured, labels, notes)
         studies.append(Study(group, arms, [], None, measured[0].runs[0].languages))
@@ -151,8 +151,8 @@ def _arms(entries: Sequence[Entry], labels: Labels, notes: list[str]) -> list[Ar
             first = arm.entries[arm.seeds.index(entry.label.seed)]
             which = "" if entry.label.seed is None else f", seed {entry.label.seed}"
             notes.append(
-                f"{arm.name}{which} has two results on {entry.benchmark} ({entry.formulation}): {first.source} counts, "
-                f"{entry.source} does not"
+                f"{arm.name}{which} has two results on {entry.benchmark} ({entry.formulation}): "
+                f"{first.source} is used, {entry.source} ignored"
             )
         else:
             arm.entries.append(entry)
@@ -164,7 +164,7 @@ def _arms(entries: Sequence[Entry], labels: Labels, notes: list[str]) -> list[Ar
 
 
 def _trained(rows: Sequence[Label]) -> bool:
-    """Whether seeds make a difference: not for a model as it is, which has none, or cost nothing to train."""
+    """Whether the arm was trained: it has seeds, and did not cost 0 tokens or parameters."""
     return any(row.seed is not None and row.tokens != 0.0 and row.trained_parameters != 0.0 for row in rows)
 
 
@@ -172,7 +172,7 @@ def _score(study: Study, pairs: Sequence[tuple[str, str]], n_resamples: int, see
     found = {arm.name: arm for arm in study.arms if arm.entries}
     resampled = resample_arms(
         {
-            name: [[run.questions() for run in _wordings(arm, entry)] for entry in arm.entries]
+            name: [[run.questions() for run in _shared_prompts(arm, entry)] for entry in arm.entries]
             for name, arm in found.items()
         },
         untrained=[name for name, arm in found.items() if not arm.trained and len(arm.entries) == 1],
@@ -186,15 +186,15 @@ def _score(study: Study, pairs: Sequence[tuple[str, str]], n_resamples: int, see
     study.pairs = [Pair(a, b, tests.get((a, b), {})) for a, b in pairs]
 
 
-def _wordings(arm: ArmResult, entry: Entry) -> tuple[Run, ...]:
-    """The runs of a seed on the prompts that all seeds of the arm were asked with."""
+def _shared_prompts(arm: ArmResult, entry: Entry) -> tuple[Run, ...]:
+    """The runs of a seed on the prompts that all seeds of the arm share."""
     shared = [prompt for prompt in entry.by_prompt if all(prompt in other.by_prompt for other in arm.entries)]
     by_prompt = dict(zip(entry.by_prompt, entry.runs, strict=True))
     return tuple(by_prompt[prompt] for prompt in shared) or entry.runs
 
 
 class _Names:
-    """What a user may call the arms of the report."""
+    """Names by which users may refer to arms."""
 
     def __init__(self, studies: Sequence[Study], labels: Labels) -> None:
         self.shown: dict[str, set[str]] = {}
@@ -206,18 +206,18 @@ class _Names:
             self.shown.setdefault(arm.name, set()).update(said)
 
     def find(self, given: str, option: str) -> str:
-        """The shown name of the arm that is meant."""
+        """Return the shown name of an arm."""
         if given in self.shown:
             return given
         meant = [name for name, said in self.shown.items() if given in said]
         if len(meant) == 1:
             return meant[0]
         if meant:
-            raise CrossinError(f"{option} {given}: may be {', '.join(meant)}; give one of these names")
-        raise CrossinError(f"{option} {given}: no arm of that name; there are {', '.join(self.shown) or 'none'}")
+            raise CrossinError(f"{option} {given}: ambiguous, it fits {', '.join(meant)}")
+        raise CrossinError(f"{option} {given}: unknown arm; known are {', '.join(self.shown) or 'none'}")
 
     def find_pair(self, text: str) -> tuple[str, str]:
-        """Both shown names of `A=B`; a name may hold an equals sign itself."""
+        """Return both shown names of `A=B`; a name may contain an equals sign."""
         parts = text.split("=")
         if len(parts) < 2:
             raise CrossinError(f"--compare {text}: must be two arms, as A=B")
@@ -237,7 +237,7 @@ class _Names:
 
 
 def missing_runs(labels: Labels) -> list[str]:
-    """A sentence for each declared run that no result belongs to; only where the labels file has seeds."""
+    """Name each declared run without a result; only where the labels file has seeds."""
     if not labels.seeded:
         return []
     unused, names = set(labels.unused()), labels.arm_names()
@@ -249,7 +249,7 @@ def missing_runs(labels: Labels) -> list[str]:
 
 
 def costs(labels: Labels) -> list[Cost]:
-    """What each arm cost, by the labels file; empty where it states nothing."""
+    """What each arm cost; empty where the labels file does not say."""
     names = labels.arm_names()
     found = []
     for key, rows in labels.arms().items():
@@ -264,7 +264,7 @@ def costs(labels: Labels) -> list[Cost]:
 
 
 def averaged(groups: Sequence[Group], studies: Sequence[Study]) -> list[Group]:
-    """The groups with one entry an arm in place of its seeds: for figures that show an arm as one point.
+    """Replace the entries of an arm's seeds by one entry, for figures that show an arm as one point.
 
     Scores are means over seeds, intervals those of the arms.
     """

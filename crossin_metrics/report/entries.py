@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-import numpy as np
-
 from crossin_metrics.report.collect import Stated, model_label
 from crossin_metrics.report.labels import Label, Labels
 from crossin_metrics.runs.run import Run
@@ -33,11 +31,11 @@ class Entry:
     Attributes:
         model: name as shown; label: what the labels file (or the name itself) says of it.
         benchmark: the task without the ending of its formulation.
-        setup: what must agree for ranking; None for published rows, which state none.
-        runs: one a prompt; empty for scores without samples.
-        scores: entry's scores, in [0, 1] (kappas in [-1, 1]).
-        intervals: metric -> 95% percentile interval.
-        tests: metric -> against the group's best; empty where nothing was tested.
+        setup: what must agree for ranking; None for stated and published rows.
+        runs: one per prompt; empty for scores without samples.
+        scores: means over prompts (see :mod:`crossin_metrics.scores.over_prompts`).
+        intervals: score -> 95% percentile interval.
+        tests: score -> test against the group's best; empty where nothing was tested.
         by_prompt: prompt -> the run's own scores.
         kind: "measured", "stated" (a results file without samples) or "published".
         rank: 1 for the best AC3 in its group; None where unranked.
@@ -64,7 +62,7 @@ class Entry:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The prompts asked, in order."""
+        """The prompts, in order."""
         return tuple(self.by_prompt)
 
     def spread(self, metric: str) -> tuple[float, float, float] | None:
@@ -78,9 +76,9 @@ class Group:
     """Entries that may be ranked together: same questions, same set-up.
 
     Attributes:
-        baselines: "constant" and "random" -> acc, consistency, ac3 on these very questions.
+        baselines: "constant" and "random" -> acc, consistency, ac3 on the same questions.
         best: metric -> the entry with the highest score.
-        mixed: whether entries of other set-ups were let in (`--mix-signatures`).
+        mixed: whether set-ups are mixed (`--mix-signatures`).
     """
 
     benchmark: str
@@ -92,7 +90,7 @@ class Group:
 
 
 def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) -> list[Entry]:
-    """Put runs that differ in their prompt alone together, name them, and score them."""
+    """Make one entry of the runs that differ only in their prompt: name it and score it."""
     by_key: dict[tuple[str, str, str, Setup], list[Run]] = {}
     for run in runs:
         by_key.setdefault((model_label(run), run.model, run.mode, setup_of(run)), []).append(run)
@@ -148,10 +146,7 @@ def make_entries(runs: Sequence[Run], stated: Sequence[Stated], labels: Labels) 
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Each name -> its last path component, with as many before it as it takes to tell it from the others.
-
-    Organisation/model names of a hub stay whole.
-    """
+    """Each name -> its shortest unique path suffix. Hub names (organisation/model) stay whole."""
     wanted = sorted(set(names))
     result = {}
     for name in wanted:
@@ -167,7 +162,7 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def group_entries(entries: Sequence[Entry], *, mix: bool = False) -> list[Group]:
-    """Put entries together that may be ranked together; with `mix`, all of a benchmark."""
+    """Group entries that may be ranked together; with `mix`, all of a benchmark."""
     groups: dict[tuple[str, Setup | str], Group] = {}
     for entry in entries:
         key: Setup | str = entry.kind if entry.setup is None else entry.setup
@@ -194,18 +189,21 @@ def rank_and_test(
         measured = [entry for entry in group.entries if entry.runs]
         if measured:
             group.baselines = _baselines(measured[0].scores)
-        by_questions: dict[str, list[Entry]] = {}
+        by_questions: dict[tuple[str, str], list[Entry]] = {}
         for entry in measured:
             assert entry.setup is not None
-            by_questions.setdefault(f"{entry.setup.questions} {entry.setup.langs}", []).append(entry)
+            by_questions.setdefault((entry.setup.questions, entry.setup.langs), []).append(entry)
         for members in by_questions.values():
             _fill(group, members, n_resamples, seed)
 
 
 def _rank(group: Group, ranked: list[Entry]) -> None:
-    ordered = sorted(ranked, key=lambda entry: -_headline(entry, "ac3"))
+    def ranking_score(entry: Entry) -> float:
+        return entry.scores.get("ac3", entry.scores.get("acc", 0.0))
+
+    ordered = sorted(ranked, key=ranking_score, reverse=True)
     for place, entry in enumerate(ordered, 1):
-        tied = place > 1 and abs(_headline(entry, "ac3") - _headline(ordered[place - 2], "ac3")) < 1e-12
+        tied = place > 1 and abs(ranking_score(entry) - ranking_score(ordered[place - 2])) < 1e-12
         entry.rank = ordered[place - 2].rank if tied else place
     for metric in MAIN_SCORES:
         having = [entry for entry in ranked if metric in entry.scores]
@@ -213,20 +211,12 @@ def _rank(group: Group, ranked: list[Entry]) -> None:
             group.best[metric] = max(having, key=lambda entry: entry.scores[metric])
 
 
-def _headline(entry: Entry, metric: str) -> float:
-    return entry.scores.get(metric, entry.scores.get("acc", 0.0) if metric == "ac3" else 0.0)
-
-
 def _baselines(scores: dict[str, float]) -> dict[str, dict[str, float]]:
-    """The constant letter and random answers on the questions that these scores are of."""
+    """The constant letter and random answers on the questions of these scores."""
     constant = {"acc": scores.get("baseline_constant_acc"), "ac3": scores.get("baseline_constant_ac3")}
-    if constant["ac3"] is not None:
-        constant["consistency"] = 1.0  # one letter throughout; with unlike options or orders, see `crossin score`
-        if (
-            constant["acc"] is not None
-            and abs(float(harmonic_mean(np.float64(constant["acc"]), np.float64(1.0))) - constant["ac3"]) > 1e-9
-        ):
-            del constant["consistency"]
+    acc, ac3 = constant["acc"], constant["ac3"]
+    if acc is not None and ac3 is not None and abs(float(harmonic_mean(acc, 1.0)) - ac3) <= 1e-9:
+        constant["consistency"] = 1.0  # unless orders or numbers of options differ
     random = {name: scores.get(f"baseline_random_{name}") for name in MAIN_SCORES}
     found = {"constant": constant, "random": random}
     return {name: {k: v for k, v in row.items() if v is not None} for name, row in found.items()}

@@ -1,7 +1,7 @@
-"""Scores of one model on one parallel multiple-choice set: accuracy, consistency, AC3 and what stands beside them.
+"""Scores of one model on one parallel multiple-choice set.
 
-Every score is a function of *means of per-question statistics*. :func:`question_statistics` gives those statistics,
-:func:`scores_from_means` turns their means into scores, :func:`score` does both; a bootstrap over questions
+Every score is a function of *means of per-question statistics* (:mod:`crossin_metrics.scores.per_question`).
+:func:`scores_from_means` turns their means into scores and :func:`score` does both steps; a bootstrap over questions
 (:mod:`crossin_metrics.scores.uncertainty`) only reweights the means. Imports nothing but numpy.
 
 Legend of shapes
@@ -13,33 +13,31 @@ Legend of shapes
     positions     `[n_questions, n_languages]` the letter position at which the picked option was shown
     logprobs      `[n_questions, n_languages, n_choices]` loglikelihood of each option
 
-Keys of a score dict. All are floats; shares are in [0, 1], not per cent.
-(+) higher is better, (-) lower is better, (=) neither by itself.
-    acc, acc_<l>                (+) [0, 1]  share answered right; `acc` is the mean over languages
-    consistency_<s>, s = 2..L   (=) [0, 1]  mean over the size-s language subsets of the share of questions with one and
-                                            the same answer, right or wrong, in all s languages (arXiv 2404.11932,
-                                            2309.04766); None agrees with nothing, not even with another None
-    ac3_<s>                     (+) [0, 1]  harmonic mean of acc and consistency_<s>; 0 when both are 0
-    consistency, ac3                        those with s = 3, the papers' default; with two languages s = 2
-    consistency_<a>_<b>         (=) [0, 1]  share of questions with one answer in a and b; codes in alphabetical order
-    consistent_correct_<s>      (+) [0, 1]  the same mean as consistency_<s>, of subsets that are right throughout;
-                                            `consistent_correct` as above
-    transfer_<l>, transfer      (+) [0, 1]  share right in l among the questions right in English; `transfer` is the
-                                            mean over the other languages (ECLeKTic's idea, arXiv 2502.21228)
-    fleiss_kappa                (=) [-1, 1] agreement over languages beyond chance (Fleiss 1971); chance is what
-                                            drawing *letters* from their overall shares would give, so a model that
-                                            always says one letter has 0
-    kappa_p                     (=) [-1, 1] CAPA (arXiv 2502.04313), mean over language pairs: overlap of option
-                                            probabilities beyond what the two accuracies give; one-hot without logprobs
-    rankc                       (=) [0, 1]  RankC (arXiv 2310.10378), mean over language pairs; needs logprobs
-    letter_bias                 (-) [0, 1]  total variation distance between the shares of letters picked and the
-                                            shares of letters that were right; 0 is none
-    baseline_constant_acc       (=) [0, 1]  accuracy of the best constant letter on these very questions
-    baseline_constant_ac3       (=) [0, 1]  AC3 of the constant letter that is best by AC3 (s as in `ac3`)
-    baseline_random_acc, baseline_random_consistency
-                                (=) [0, 1]  expected of uniform independent answers (s as in `ac3`)
-    baseline_random_ac3         (=) [0, 1]  harmonic mean of those two expectations
-    n_questions, n_unanswered               counts: questions; rows (question and language) without an answer
+Titles, ranges and directions of the scores: :mod:`crossin_metrics.scores.catalogue`. All are floats; shares are in
+[0, 1], not percent. How they are defined:
+    acc, acc_<l>            share answered right; `acc` is the mean over languages
+    consistency_<s>         s = 2..L: mean over the size-s language subsets of the share of questions with the same
+                            answer, right or wrong, in all s languages (arXiv 2404.11932, 2309.04766); None agrees with
+                            nothing, not even with another None
+    ac3_<s>                 harmonic mean of acc and consistency_<s>; 0 when both are 0
+    consistent_correct_<s>  the mean of consistency_<s>, counting only subsets that are right throughout
+    consistency, ac3, consistent_correct
+                            those with s = 3, the papers' default; with two languages s = 2
+    consistency_<a>_<b>     share of questions with the same answer in a and b; codes in alphabetical order
+    transfer_<l>, transfer  share right in l among the questions right in English; `transfer` is the mean over the other
+                            languages (ECLeKTic's idea, arXiv 2502.21228)
+    fleiss_kappa            agreement over languages beyond chance (Fleiss 1971); chance is drawing *letters* from their
+                            overall shares, so a model that always says one letter has 0
+    kappa_p                 CAPA (arXiv 2502.04313), mean over language pairs: overlap of option probabilities beyond
+                            what the two accuracies give; one-hot without logprobs
+    rankc                   RankC (arXiv 2310.10378), mean over language pairs; needs logprobs
+    letter_bias             total variation distance between the shares of letters picked and of letters that were right
+    baseline_constant_acc   accuracy of the best constant letter on these questions
+    baseline_constant_ac3   AC3 of the constant letter that is best by AC3
+    baseline_random_acc, baseline_random_consistency, baseline_random_ac3
+                            expected of uniform independent answers; AC3 is the harmonic mean of the two expectations
+    n_questions, n_unanswered
+                            counts: questions; rows (question and language) without an answer
 
 A key is left out where its score is undefined: everything that compares languages with L = 1; `transfer*` without
 English or with nothing right in it; `rankc` without logprobs; `kappa_p` if chance agreement is 1 for every pair;
@@ -56,32 +54,11 @@ import numpy as np
 import numpy.typing as npt
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray, IntArray, answer_matrix
-from crossin_metrics.scores.per_question import (
-    PIVOT,
-    Layout,
-    Statistics,
-    blocks,
-    layout_of,
-    question_statistics,
-    statistics_block,
-)
-
-__all__ = [
-    "AnswerMatrix",
-    "Layout",
-    "Statistics",
-    "answer_matrix",
-    "harmonic_mean",
-    "question_statistics",
-    "score",
-    "score_questions",
-    "scores_from_means",
-    "subset_consistency",
-]
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray, answer_matrix
+from crossin_metrics.scores.per_question import PIVOT, Layout, blocks, layout_of, statistics_block
 
 
-def harmonic_mean(a: FloatArray, b: FloatArray) -> FloatArray:
+def harmonic_mean(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
     """Return 2ab / (a + b), 0 where both are 0: AC3 of accuracy and consistency (arXiv 2404.11932).
 
     Args:
@@ -90,8 +67,8 @@ def harmonic_mean(a: FloatArray, b: FloatArray) -> FloatArray:
     Returns:
         Shares in [0, 1] of the broadcast shape, between 0 and twice the smaller of the two; higher is better.
     """
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    return _ratio(2.0 * a * b, a + b, 0.0)
+    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    return _ratio(2.0 * x * y, x + y, 0.0)
 
 
 def _ratio(numerator: Any, denominator: Any, otherwise: float) -> FloatArray:
@@ -264,27 +241,3 @@ def score_questions(questions: AnswerMatrix) -> dict[str, float]:
     result["n_questions"] = float(questions.n_questions)
     result["n_unanswered"] = float((questions.answers < 0).sum())
     return result
-
-
-def subset_consistency(answers: npt.ArrayLike, languages: Sequence[str], subset: Sequence[str]) -> float:
-    """Return the share of questions with one and the same answer in all languages of a subset.
-
-    M(l1, ..., ls) of arXiv 2404.11932. In [0, 1]; 1 for a subset of one language if all is answered.
-
-    Args:
-        answers: integers `[n_questions, n_languages]`, -1 for None, which agrees with nothing.
-        languages: `n_languages` codes, in the order of the columns.
-        subset: codes among them.
-
-    Raises:
-        CrossinError: bad answers, an empty subset, or a language that is not in `languages` or named twice.
-    """
-    picked = np.asarray(answers)
-    placeholder = np.zeros(picked.shape[0] if picked.ndim else 0, dtype=np.int64)
-    questions = answer_matrix(picked, placeholder, languages)
-    wanted = list(subset)
-    unknown = [name for name in wanted if name not in questions.languages]
-    if not wanted or unknown or len(set(wanted)) != len(wanted):
-        raise CrossinError(f"subset must be different languages out of {list(questions.languages)}, got {wanted}")
-    chosen: IntArray = questions.answers[[questions.languages.index(name) for name in wanted]]
-    return float(((chosen == chosen[0]).all(axis=0) & (chosen[0] >= 0)).mean())

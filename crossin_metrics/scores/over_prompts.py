@@ -31,7 +31,7 @@ def over_prompts(prompts: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
     for key in shared:
         consistency = key.replace("ac3", "consistency")
         if key.startswith("ac3") and "acc" in result and consistency in result:
-            result[key] = harmonic_mean(result["acc"], result[consistency])  # type: ignore[arg-type, assignment]
+            result[key] = harmonic_mean(result["acc"], result[consistency])  # type: ignore[assignment]
     if all(np.ndim(value) == 0 for value in result.values()):
         return {key: float(value) for key, value in result.items()}  # type: ignore[misc]
     return result

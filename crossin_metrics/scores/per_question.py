@@ -6,12 +6,10 @@ Imports nothing but numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from crossin_metrics.scores.agreement import (
     count_values,
@@ -21,7 +19,7 @@ from crossin_metrics.scores.agreement import (
     same_place_counts,
     subset_shares,
 )
-from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray, answer_matrix
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
 
 DEFAULT_SUBSET = 3  # the tolerance s of arXiv 2404.11932
 PIVOT = "en"  # transfer is counted from English
@@ -30,7 +28,7 @@ _BLOCK_VALUES = 2**20  # statistics held at once while scoring: 8 MB, about a co
 
 @dataclass(frozen=True)
 class Layout:
-    """Which statistic stands in which column.
+    """Which statistic is in which column.
 
     Attributes:
         languages: codes, in the order of the answers' columns.
@@ -60,24 +58,6 @@ class Layout:
         """Language pairs as columns of the answers, in the order of :func:`numpy.triu_indices`."""
         first, second = np.triu_indices(len(self.languages), 1)
         return list(zip(first.tolist(), second.tolist(), strict=True))
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Per-question statistics of one run.
-
-    Attributes:
-        layout: what the columns are.
-        matrix: `[n_questions, n_columns]`, each in [0, 1].
-    """
-
-    layout: Layout
-    matrix: FloatArray
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """One name a column of the matrix."""
-        return self.layout.columns
 
 
 def layout_of(questions: AnswerMatrix) -> Layout:
@@ -176,18 +156,18 @@ def _fill_probabilities(questions: AnswerMatrix, block: slice, into: dict[str, F
     into["rank"][0] = rank_consistency(logprobs, questions.n_choices[block], answered)
 
 
-def plain_statistics(questions: AnswerMatrix, start: int, stop: int) -> dict[str, FloatArray]:
-    """Return `[stop - start]` values of the main scores that are plain means of them: acc, acc_<l>, consistency.
+def main_statistics(questions: AnswerMatrix, start: int, stop: int) -> dict[str, FloatArray]:
+    """Return the statistics `[stop - start]` that acc, consistency and ac3 are made of: acc_<l> and consistency.
 
-    The cheap part of :func:`statistics_block`, for comparing many runs; AC3 follows from the means.
+    The cheap part of :func:`statistics_block`, for many runs.
     """
     answers = questions.answers[:, start:stop]
     right = answers == questions.gold[start:stop]
-    values: dict[str, FloatArray] = {"acc": right.mean(axis=0)}
+    values = {f"acc_{name}": right[i].astype(np.float64) for i, name in enumerate(questions.languages)}
     if questions.n_languages > 1:
         shares = subset_shares(questions.n_languages)[min(DEFAULT_SUBSET, questions.n_languages) - 2]
         values["consistency"] = shares[count_values(answers, questions.max_choices)].sum(axis=0)
-    return values | {f"acc_{name}": right[i].astype(np.float64) for i, name in enumerate(questions.languages)}
+    return values
 
 
 def blocks(questions: AnswerMatrix, layout: Layout) -> Iterator[slice]:
@@ -195,19 +175,3 @@ def blocks(questions: AnswerMatrix, layout: Layout) -> Iterator[slice]:
     size = max(64, min(16384, _BLOCK_VALUES // len(layout.columns)))
     for start in range(0, questions.n_questions, size):
         yield slice(start, min(start + size, questions.n_questions))
-
-
-def question_statistics(
-    answers: npt.ArrayLike, gold: npt.ArrayLike, languages: Sequence[str], **more: Any
-) -> Statistics:
-    """Return the per-question statistics whose means the scores are functions of.
-
-    Args and errors: those of :func:`crossin_metrics.scores.score`. For very many questions prefer that function and
-    :func:`crossin_metrics.scores.uncertainty.bootstrap`, which never hold the whole matrix.
-
-    Returns:
-        Statistics with a matrix `[n_questions, n_columns]` of numbers in [0, 1].
-    """
-    questions = answer_matrix(answers, gold, languages, **more)
-    layout = layout_of(questions)
-    return Statistics(layout, statistics_block(questions, layout, 0, questions.n_questions).T)

@@ -27,7 +27,7 @@ from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import harmonic_mean, scores_from_means
 from crossin_metrics.scores.over_prompts import over_prompts
-from crossin_metrics.scores.per_question import layout_of, plain_statistics, statistics_block
+from crossin_metrics.scores.per_question import layout_of, main_statistics, statistics_block
 
 DEFAULT_RESAMPLES = 1000
 DEFAULT_LEVEL = 0.95
@@ -116,16 +116,17 @@ def joint_bootstrap(
         CrossinError: fewer than 2 resamples.
     """
     n = runs[0].n_questions
-    keys = list(plain_statistics(runs[0], 0, 1))
+    keys = list(main_statistics(runs[0], 0, 1))
 
     def statistics(start: int, stop: int) -> FloatArray:
-        return np.array([list(plain_statistics(run, start, stop).values()) for run in runs]).reshape(-1, stop - start)
+        return np.array([list(main_statistics(run, start, stop).values()) for run in runs]).reshape(-1, stop - start)
 
     shape = (len(runs), len(keys))
     mean, means = resampled_means(statistics, n, len(runs) * len(keys), n_resamples, seed)
 
     def table(values: FloatArray) -> dict[str, FloatArray]:
         found = {key: values[..., i] for i, key in enumerate(keys)}
+        found["acc"] = values[..., : runs[0].n_languages].mean(axis=-1)
         if "consistency" in found:
             found["ac3"] = harmonic_mean(found["acc"], found["consistency"])
         return {key: found[key] for key in (*MAIN_SCORES, *keys) if key in found}

@@ -75,7 +75,7 @@ def test_logs_of_the_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     results = run_harness(tmp_path / "run", {"xcopa": ["xcopa_et", "xcopa_ht", "xcopa_zh"]})
     out, run = tmp_path / "published", tmp_path / "run" / "out"
     done = crossin("hf-eval-results", run, "--out", out, cwd=tmp_path)
-    assert "the hub data set of its questions is not known; say --dataset-id owner/name" in done.stderr
+    assert "unknown hub data set; give --dataset-id owner/name" in done.stderr
     done = crossin("hf-eval-results", run, "--out", out, "--dataset-id", "cambridgeltl/xcopa", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     acc, *_ = yaml.safe_load((out / ".eval_results" / "xcopa.yaml").read_text(encoding="utf-8"))
@@ -146,10 +146,10 @@ def test_mistakes(table: Path, tmp_path: Path) -> None:
         (("hf-eval-results", "empty", *model), "empty: no samples_*.jsonl in this folder"),
         (("hf-eval-results", half, *model), "half.jsonl, line 90: not JSON"),
         (("hf-eval-results", table, *model, "--run", "*x"), "--run '*x' fits no run; there are cross_mmlu"),
-        (("hf-eval-results", table, *model, "--keys", "rankc"), "rankc is not defined for this run"),
+        (("hf-eval-results", table, *model, "--keys", "rankc"), "rankc is undefined for this run"),
         (("hf-eval-results", table, *model, "--languages", "en"), "one language only, so there is no consistency"),
         (("model-card", table, *model, "--readme", "no.md"), "--readme no.md: no such file"),
-        (("model-card", table, *model, "--readme", "bad.md"), "the README's metadata block is no YAML"),
+        (("model-card", table, *model, "--readme", "bad.md"), "the README's metadata block is not valid YAML"),
     ):
         done = crossin(*arguments, "--out", "out", cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, ""), arguments

@@ -101,15 +101,15 @@ def test_what_is_refused() -> None:
             "'/home/me/checkpoint', which is not a hub id; give --model-id",
         ),
         ([run], {"model": "lion"}, "--model-id 'lion' is not a hub id"),
-        ([partial], {}, r"40 of the 150 questions only \(--limit\?\).*--allow-partial"),
-        ([run, make_run(1)], {}, "two runs would be one benchmark"),
+        ([partial], {}, r"only 40 of 150 questions \(--limit\?\).*--allow-partial"),
+        ([run, make_run(1)], {}, "are the same benchmark"),
         (
             [run, make_run(1, prompt="p2", signature=SIGNATURE.format("p2").replace("abc", "abd"))],
             {},
             "more than the pr",
         ),
-        ([run], {"keys": ["acx"]}, "no such score to export: acx; there are acc, consistency"),
-        ([run], {"keys": ["rankc"]}, "rankc is not defined for this run"),
+        ([run], {"keys": ["acx"]}, "cannot export acx; known scores are acc, consistency"),
+        ([run], {"keys": ["rankc"]}, "rankc is undefined for this run"),
     ):
         with pytest.raises(CrossinError, match=message):
             records(*runs, **more)
@@ -162,7 +162,7 @@ def test_the_data_sets_eval_yaml_names_every_task_id() -> None:
 
 
 def test_eval_results_refused() -> None:
-    with pytest.raises(CrossinError, match="data set of its questions is not known; say --dataset-id"):
+    with pytest.raises(CrossinError, match="unknown hub data set; give --dataset-id"):
         eval_results(records(make_run(metadata={"set": "mine"}, task="mine")))
     with pytest.raises(CrossinError, match=r"several models \(lab/lion-7b, lab/whale\)"):
         eval_results(records(make_run(), make_run(1, model_name="lab/whale")))
@@ -234,17 +234,17 @@ def test_the_structural_check_finds_what_is_wrong() -> None:
     score = ["cross_mmlu_acc: score 1.2 is outside [0.0, 1.0]"]
     assert changed(lambda c: c[first][0]["score_details"].update(score=1.2)) == score
     for bad in ("N/A", None, float("nan"), True):
-        assert "no finite numbers" in changed(lambda c, bad=bad: c[first][0]["score_details"].update(score=bad))[0]
+        assert "must be finite numbers" in changed(lambda c, bad=bad: c[first][0]["score_details"].update(score=bad))[0]
         spoilt = changed(
             lambda c, bad=bad: c[first][0]["score_details"]["uncertainty"]["standard_error"].update(value=bad)
         )
         assert "standard error" in spoilt[0]
-    assert "must be a text" in changed(lambda c: c["model_info"]["additional_details"].update(n=1))[0]
+    assert "must be text" in changed(lambda c: c["model_info"]["additional_details"].update(n=1))[0]
     assert changed(lambda c: c.update({first: []})) == ["evaluation_results is empty"]
 
 
 def test_eval_records_refused() -> None:
-    with pytest.raises(CrossinError, match="--relationship 'friend': it can be first_party"):
+    with pytest.raises(CrossinError, match="--relationship 'friend': must be one of first_party"):
         eee(relationship="friend")
     runs = [make_run(i, prompt=f"p{i}") for i in (1, 2)]
     with pytest.raises(CrossinError, match="a mean over prompts is not a single evaluation"):
@@ -340,10 +340,10 @@ def test_merging_leaves_the_rest_of_the_readme_alone() -> None:
 def test_readmes_that_cannot_be_merged() -> None:
     found = records()
     for text, message in (
-        ("---\nlicense: [mit\n---\n", "metadata block is no YAML"),
-        ("---\n- a list\n---\n", "metadata block is no mapping"),
-        ("---\nmodel-index: 3\n---\n", "model-index cannot be read"),
-        ("---\nmodel-index:\n- name: x\n---\n", "model-index cannot be read"),
+        ("---\nlicense: [mit\n---\n", "metadata block is not valid YAML"),
+        ("---\n- a list\n---\n", "metadata block is not a mapping"),
+        ("---\nmodel-index: 3\n---\n", "model-index is malformed"),
+        ("---\nmodel-index:\n- name: x\n---\n", "model-index is malformed"),
         (f"text {END} and {BEGIN}\n", "needs the markers"),
         (f"text {BEGIN}\n", "needs the markers"),
     ):

@@ -1,10 +1,14 @@
-"""Made-up models for tests of statistics."""
+"""Made-up models, and plain reference computations, for tests of scores."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
+from crossin_metrics.scores.per_question import Layout, layout_of, statistics_block
 
 LANGUAGES = ["en", "es", "vi", "zh"]
 
@@ -27,3 +31,16 @@ def two_systems(seed: int, n: int, skill: float = 0.0) -> tuple[AnswerMatrix, An
 def rows_of(questions: AnswerMatrix, rows: np.ndarray) -> AnswerMatrix:
     """The questions at `rows`, which may repeat."""
     return answer_matrix(questions.answers.T[rows], questions.gold[rows], LANGUAGES, n_choices=4)
+
+
+def question_statistics(answers: Any, gold: Any, languages: Sequence[str], **more: Any) -> tuple[Layout, np.ndarray]:
+    """The per-question statistics `[n_questions, n_columns]`, with what their columns are."""
+    questions = answer_matrix(answers, gold, languages, **more)
+    layout = layout_of(questions)
+    return layout, statistics_block(questions, layout, 0, questions.n_questions).T
+
+
+def subset_consistency(answers: Any, languages: Sequence[str], subset: Sequence[str]) -> float:
+    """M(l1, ..., ls) of arXiv 2404.11932: the share of questions with the same answer in all languages of a subset."""
+    chosen = np.asarray(answers)[:, [list(languages).index(name) for name in subset]]
+    return float(((chosen == chosen[:, :1]) & (chosen >= 0)).all(axis=1).mean())

@@ -274,10 +274,10 @@ def test_one_seed_has_no_p_value_over_seeds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"baseline": "bsae"}, "--baseline bsae: no arm of that name; there are untuned, base, x2x"),
-        ({"baseline": "x2x"}, r"may be x2x \(tag\), x2x \(no tag\)"),
+        ({"baseline": "bsae"}, "--baseline bsae: unknown arm; known are untuned, base, x2x"),
+        ({"baseline": "x2x"}, r"ambiguous, it fits x2x \(tag\), x2x \(no tag\)"),
         ({"compare": ["base"]}, "must be two arms, as A=B"),
-        ({"compare": ["base=nobody"]}, "--compare nobody: no arm"),
+        ({"compare": ["base=nobody"]}, "--compare nobody: unknown arm"),
         ({"compare": ["base=base"]}, "both are base"),
     ],
 )

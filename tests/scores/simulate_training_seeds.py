@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossin_metrics.scores import score
+from crossin_metrics.scores.answer_matrix import answer_matrix
 from crossin_metrics.scores.definitions import harmonic_mean
-from crossin_metrics.scores.per_question import question_statistics
+from crossin_metrics.scores.per_question import main_statistics
 from crossin_metrics.scores.significance import t_quantile
 from crossin_metrics.scores.training_seeds import Arm, arm_scores, compare_arms
 
@@ -85,9 +86,8 @@ def arms_of(
     for world, seeds in zip(worlds, n_seeds, strict=True):
         scores, values = [], []
         for answers in draw(world, seeds, *shared, rng):
-            found = question_statistics(answers, gold, LANGUAGES, n_choices=N_CHOICES)
-            right = found.matrix[:, found.layout.slices["right"]].mean(axis=1)
-            agree = found.matrix[:, found.layout.slices["agree"]][:, found.layout.subset - 2]
+            found = main_statistics(answer_matrix(answers, gold, LANGUAGES, n_choices=N_CHOICES), 0, len(gold))
+            right, agree = np.mean([found[f"acc_{code}"] for code in LANGUAGES], axis=0), found["consistency"]
             scores.append(_scores(right.mean(), agree.mean()))
             values.append(_scores(counts @ right, counts @ agree))
         arms.append(

@@ -16,13 +16,12 @@ import pytest
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores import score
 from crossin_metrics.scores.agreement import rank_consistency, subset_shares
+from crossin_metrics.scores.answer_matrix import answer_matrix
 from crossin_metrics.scores.definitions import (
-    answer_matrix,
-    question_statistics,
     score_questions,
     scores_from_means,
-    subset_consistency,
 )
+from tests.helpers.simulated import question_statistics
 
 EN_ES_ZH = ["en", "es", "zh"]
 
@@ -335,17 +334,6 @@ def test_gold_may_be_given_for_each_language() -> None:
     assert score(answers, [[0, 0], [1, 1]], ["en", "zh"]) == score(answers, gold, ["en", "zh"])
 
 
-def test_subset_consistency() -> None:
-    answers = [[0, 0, 1], [1, 1, 1], [-1, -1, -1], [2, -1, 2]]
-    assert subset_consistency(answers, EN_ES_ZH, ["es", "en"]) == 0.5
-    assert subset_consistency(answers, EN_ES_ZH, ["en", "zh"]) == 0.5
-    assert subset_consistency(answers, EN_ES_ZH, EN_ES_ZH) == 0.25
-    assert subset_consistency(answers, EN_ES_ZH, ["en"]) == 0.75
-    for subset in ([], ["fr"], ["en", "en"]):
-        with pytest.raises(CrossinError, match="subset must be"):
-            subset_consistency(answers, EN_ES_ZH, subset)
-
-
 def test_numbers_of_other_types_are_read_alike() -> None:
     answers, gold = np.array([[0, 3], [1, -1]]), np.array([0, 1])
     wanted = score(answers, gold, ["en", "zh"])
@@ -414,10 +402,10 @@ def test_bad_input_is_one_clear_message(changes: dict[str, Any], message: str) -
 
 
 def test_means_of_the_wrong_width_are_refused() -> None:
-    statistics = question_statistics([[0, 1], [1, 1]], [0, 1], ["en", "zh"])
-    assert statistics.matrix.shape == (2, len(statistics.columns))
+    layout, matrix = question_statistics([[0, 1], [1, 1]], [0, 1], ["en", "zh"])
+    assert matrix.shape == (2, len(layout.columns))
     with pytest.raises(CrossinError, match="columns"):
-        scores_from_means(np.zeros(3), statistics.layout)
+        scores_from_means(np.zeros(3), layout)
 
 
 def test_importing_the_scores_imports_no_heavy_package() -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from crossin_metrics.languages import language_code
 from crossin_metrics.scores import score
-from crossin_metrics.scores.definitions import harmonic_mean, subset_consistency
+from crossin_metrics.scores.definitions import harmonic_mean
+from tests.helpers.simulated import subset_consistency
 
 SETS = {"cross_mmlu": 150, "cross_logiqa": 176}
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossin_metrics.scores import score
-from crossin_metrics.scores.definitions import question_statistics, scores_from_means, subset_consistency
+from crossin_metrics.scores.definitions import scores_from_means
+from tests.helpers.simulated import question_statistics, subset_consistency
 
 CODES = ["zh", "en", "vi", "es", "id", "ms"]
 Run = dict[str, Any]
@@ -181,13 +182,13 @@ def test_scores_of_a_resample_are_scores_of_reweighted_means(run: Run, seed: int
     rows[-1] = int(run["n_choices"].argmax())
     if differing.size and n == 1:
         rows[0] = differing[0]
-    statistics = question_statistics(**run)
-    means = statistics.matrix[rows].mean(axis=0)
+    layout, matrix = question_statistics(**run)
+    means = matrix[rows].mean(axis=0)
     resample = {key: value if key == "languages" else value[rows] for key, value in run.items()}
     wanted = score(**resample)
-    found = scores_from_means(np.stack([means, means]), statistics.layout)
-    assert statistics.matrix.min() >= 0.0
-    assert statistics.matrix.max() <= 1.0 + 1e-12
+    found = scores_from_means(np.stack([means, means]), layout)
+    assert matrix.min() >= 0.0
+    assert matrix.max() <= 1.0 + 1e-12
     for key, values in found.items():
         assert values.shape == (2,)
         if key in wanted:
