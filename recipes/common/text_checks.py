@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.languages import LANGUAGES
+from crossin_metrics.languages import LANGUAGES, SIMILAR
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,6 @@ class Pair:
 
 Gate = Callable[[list[Pair]], Finding | None]
 
-# Median characters (first) and zlib compression ratio of the UTF-8 bytes (second), XQuAD passages; English has 1.74.
-# For id, ms, fil: Cross-LogiQA, whose English has 1.95, scaled to 1.74. The rest take the value of their script.
-_MEASURED: dict[str, tuple[float, float]] = {
-    "ar": (0.87, 2.22), "de": (1.13, 1.69), "el": (1.13, 2.23), "en": (1.00, 1.74), "es": (1.12, 1.77),
-    "fil": (1.19, 1.96), "hi": (0.98, 2.93), "id": (1.07, 1.83), "ms": (1.09, 1.85), "ro": (1.10, 1.72),
-    "ru": (1.07, 2.26), "th": (0.93, 2.94), "tr": (1.00, 1.66), "vi": (1.02, 1.76), "zh": (0.31, 1.40),
-}  # fmt: skip
-_LIKE = {"bn": "hi", "ta": "hi", "ja": "zh", "ko": "zh"}  # bytes and density of the nearest measured script
-_OWN_LENGTH = {"ja": 0.45, "ko": 0.50}  # not measured here: kana and syllable blocks say less per sign than Han
-
 # With these, 15 of 28,820 XQuAD passages, questions and answers fail (11 languages), no passage among them.
 LENGTH_FACTOR = 2.5
 LENGTH_SLACK = 10  # characters below; twice as many above
@@ -70,16 +60,6 @@ LANGUAGE_MIN_LETTERS = 20  # in English-sized letters; below, identification is 
 LANGUAGE_SURE_LETTERS = 60
 LANGUAGE_CONFIDENCE = 0.6  # of another language, for long texts
 LANGUAGE_CONFIDENCE_SHORT = 0.9
-_SIMILAR = ({"id", "ms"},)  # one word list for most of what they say
-
-
-def characters_per_english(language: str) -> float:
-    """Characters of a usual translation for one character of English."""
-    return _OWN_LENGTH.get(language) or _measured(language)[0]
-
-
-def _measured(language: str) -> tuple[float, float]:
-    return _MEASURED.get(_LIKE.get(language, language), (1.1, 1.75))  # the middle of the Latin-script ones
 
 
 # -- gates that look at text alone, cheap first ----------------------------------------------------------------------
@@ -123,8 +103,8 @@ def _digits(text: str) -> str:
 def gate_length(pairs: list[Pair]) -> Finding | None:
     """The translation is about as long as its language usually needs."""
     for pair in pairs:
-        expected = len(pair.source) * characters_per_english(pair.target_language)
-        expected /= characters_per_english(pair.source_language)
+        expected = len(pair.source) * LANGUAGES[pair.target_language].length
+        expected /= LANGUAGES[pair.source_language].length
         low, high = expected / LENGTH_FACTOR - LENGTH_SLACK, expected * LENGTH_FACTOR + 2 * LENGTH_SLACK
         if not low <= len(pair.target) <= high:
             detail = f"{len(pair.target)} characters for {len(pair.source)}, expected {max(low, 1):.0f} to {high:.0f}"
@@ -157,10 +137,10 @@ def _ngrams(words: list[str], size: int) -> list[tuple[str, ...]]:
 def gate_repetition(pairs: list[Pair]) -> Finding | None:
     """The translation does not go round in circles: it compresses about as well as its source."""
     for pair in pairs:
-        if len(pair.target) < REPETITION_MIN_CHARACTERS * characters_per_english(pair.target_language):
+        if len(pair.target) < REPETITION_MIN_CHARACTERS * LANGUAGES[pair.target_language].length:
             continue
-        ratio = _compression(pair.target) / _measured(pair.target_language)[1]
-        usual = _compression(pair.source) / _measured(pair.source_language)[1]
+        ratio = _compression(pair.target) / LANGUAGES[pair.target_language].compression
+        usual = _compression(pair.source) / LANGUAGES[pair.source_language].compression
         if ratio > REPETITION_FACTOR * max(usual, 0.5):  # a short source hardly compresses at all
             return Finding("repetition", pair.field, f"compresses {ratio / usual:.1f} times as well as its source")
     return None
@@ -176,8 +156,7 @@ def _letter_patterns(language: str) -> tuple[Any, Any]:
     """Patterns of one letter of the language's script, and of any letter."""
     import regex  # knows Unicode scripts; installed with transformers
 
-    script = LANGUAGES[language].script
-    scripts = ("Han", "Hiragana", "Katakana") if language == "ja" else (script,)
+    scripts = LANGUAGES[language].scripts
     return regex.compile("[" + "".join(rf"\p{{Script={name}}}" for name in scripts) + "]"), regex.compile(r"\p{L}")
 
 
@@ -186,7 +165,7 @@ def script_share(text: str, language: str) -> tuple[float, float]:
     own_letter, letter = _letter_patterns(language)
     own = len([found for found in own_letter.findall(text) if found.isalpha()])
     others = len(letter.findall(text)) - own
-    weighted = own / min(1.0, characters_per_english(language))
+    weighted = own / min(1.0, LANGUAGES[language].length)
     return (weighted / (weighted + others) if weighted + others else 1.0), weighted + others
 
 
@@ -246,7 +225,7 @@ class LanguageGate:
         best = self._detector.compute_language_confidence_values(text)[0]
         code = codes[best.language]
         least = LANGUAGE_CONFIDENCE if letters >= LANGUAGE_SURE_LETTERS else LANGUAGE_CONFIDENCE_SHORT
-        if code == wanted or best.value < least or any({code, wanted} <= group for group in _SIMILAR):
+        if code == wanted or best.value < least or any({code, wanted} <= group for group in SIMILAR):
             return None
         return Finding("language", name, f"looks like {LANGUAGES[code].english} ({best.value:.0%})")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crossin_metrics.languages import LANGUAGES
 from recipes.common.wording import language_tag, render_instruction, render_pivot, render_translation
 from recipes.mixes.config import MixConfig
 from recipes.mixes.draws import uniform
@@ -91,7 +92,7 @@ def drop_words(text: str, language: str, share: float, draws: np.ndarray) -> str
         share: probability 0-1.
         draws: float64 in [0, 1), at least one for each unit.
     """
-    joiner = "" if language in ("zh", "ja", "th") else " "
+    joiner = " " if LANGUAGES[language].spaced else ""
     units = [c for c in text if not c.isspace()] if joiner == "" else text.split()
     kept = [unit for unit, draw in zip(units, draws, strict=False) if draw >= share or _is_mark(unit)]
     return joiner.join(kept or units[:1])

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator
 
 from crossin_metrics.languages import LANGUAGES
-from recipes.common.text_checks import LanguageGate, Pair, characters_per_english, script_share
+from recipes.common.text_checks import LanguageGate, Pair, script_share
 from recipes.cross_xquad.checks.across import check_parallel
 from recipes.cross_xquad.checks.base import CheckInput
 from recipes.cross_xquad.items import N_CHOICES, Finding
@@ -192,8 +192,8 @@ def _english_length(text: str, language: str) -> float:
     """Characters that an English text of this length would have; a Chinese sign counts for three, a digit for one."""
     letters = sum(character.isalpha() and not character.isascii() for character in text)
     if LANGUAGES[language].spaced:
-        return len(text) / characters_per_english(language)
-    return letters / characters_per_english(language) + len(text) - letters
+        return len(text) / LANGUAGES[language].length
+    return letters / LANGUAGES[language].length + len(text) - letters
 
 
 def _odd_kinds(one: CheckInput) -> list[Finding]:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 WINDOW_BATCHES = 8  # so many batches of requests are sorted by length together; a kill costs at most these
 SECOND_ATTEMPT = {"repetition_penalty": 1.2, "no_repeat_ngram_size": 4}  # and twice the beams
 
-_NLLB_SCRIPTS = {"Latin": "Latn", "Han": "Hans", "Arabic": "Arab", "Bengali": "Beng", "Cyrillic": "Cyrl",
-                 "Devanagari": "Deva", "Greek": "Grek", "Hangul": "Hang", "Tamil": "Taml", "Thai": "Thai"}  # fmt: skip
-_NLLB_CODES = {"ms": "zsm_Latn", "fil": "tgl_Latn", "ar": "arb_Arab", "ja": "jpn_Jpan", "sw": "swh_Latn"}
 _NON_COMMERCIAL = (
     "{model}: NLLB models are licensed for non-commercial use only (CC BY-NC 4.0), and so is what is made with them. "
     "Choose MADLAD-400, M2M100 or Opus-MT, or add --accept_non_commercial true"
@@ -64,12 +61,6 @@ class Backend(Protocol):
         """Translate a batch."""
 
 
-def nllb_code(language: str) -> str:
-    """NLLB's name of a language, such as `spa_Latn`."""
-    row = LANGUAGES[language]
-    return _NLLB_CODES.get(language) or f"{row.iso3}_{_NLLB_SCRIPTS[row.script]}"
-
-
 def find_tag(tokenizer: Any, source: str, target: str, model: str) -> Tag:
     """Tell the family by its vocabulary, and find the words for this language.
 
@@ -83,8 +74,8 @@ def find_tag(tokenizer: Any, source: str, target: str, model: str) -> Tag:
         tag = Tag("madlad", f"<2{target}> ", None)
         wanted = f"<2{target}>"
     elif "eng_Latn" in special:
-        tag = Tag("nllb", "", nllb_code(target))
-        wanted = nllb_code(target)
+        tag = Tag("nllb", "", LANGUAGES[target].flores)
+        wanted = LANGUAGES[target].flores
     elif "__en__" in special:
         tag = Tag("m2m100", "", f"__{m2m_target}__")
         wanted = f"__{m2m_target}__"
@@ -244,7 +235,7 @@ class Seq2SeqEngine:
             self._backends[name] = BACKENDS[self.options.engine](name, self.options)
         tokenizer = self._backends[name].tokenizer
         if hasattr(tokenizer, "src_lang"):  # M2M100 and NLLB mark the source's language too
-            tokenizer.src_lang = nllb_code(source) if "eng_Latn" in tokenizer.get_vocab() else source
+            tokenizer.src_lang = LANGUAGES[source].flores if "eng_Latn" in tokenizer.get_vocab() else source
         return self._backends[name]
 
     def prompt_characters(self, request: Request) -> int:

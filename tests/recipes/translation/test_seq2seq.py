@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.languages import LANGUAGES
 from recipes import translate_seed
 from recipes.llm.replies import Reply, Request
 from recipes.translation.config import EngineOptions
 from recipes.translation.engines.base import make_request
-from recipes.translation.engines.seq2seq import Seq2SeqEngine, find_tag, nllb_code
+from recipes.translation.engines.seq2seq import Seq2SeqEngine, find_tag
 from recipes.translation.sentences import lay_out
 
 TEXT = [
@@ -234,7 +235,7 @@ def test_nllb_needs_its_terms_accepted(pieces: Path, m2m100: Path, tmp_path: Pat
     with pytest.raises(CrossinError, match="non-commercial"):
         Seq2SeqEngine(options(folder)).check("en", ["es"])
     assert find_tag(tokenizer, "en", "zh", "x").target_token == "zho_Hans"
-    assert [nllb_code(code) for code in ("es", "zh", "ms", "fil", "ja", "hi")] == [
+    assert [LANGUAGES[code].flores for code in ("es", "zh", "ms", "fil", "ja", "hi")] == [
         "spa_Latn", "zho_Hans", "zsm_Latn", "tgl_Latn", "jpn_Jpan", "hin_Deva",
     ]  # fmt: skip
 

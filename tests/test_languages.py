@@ -1,0 +1,38 @@
+"""The table of languages, and the two tables of words beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from crossin_metrics.answers import cues
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.harness.prompt_words import WORDS
+from crossin_metrics.languages import LANGUAGES, SIMILAR, language_code, language_name, log_language
+
+WITHOUT_CUES = {"bn", "el", "ro", "ta"}  # answers in these are read by letter and by text, not by "the answer is"
+
+
+def test_word_tables_cover_the_languages() -> None:
+    assert set(WORDS) == set(LANGUAGES)
+    assert set(cues.CUES) == set(LANGUAGES) - WITHOUT_CUES
+
+
+def test_every_name_of_a_language_leads_to_its_code() -> None:
+    for code, language in LANGUAGES.items():
+        assert code == language.code
+        for name in (code, language.iso3, language.flores, language.english, language.native.upper(), f"{code}-XX"):
+            assert language_code(name) == code
+        assert log_language(language.flores) == code
+        assert language.length > 0
+        assert language.compression > 1
+    assert len({language.flores for language in LANGUAGES.values()}) == len(LANGUAGES)
+    assert all(group <= set(LANGUAGES) for group in SIMILAR)
+    with pytest.raises(CrossinError, match=r"unknown language 'Klingon'; known: ar, .*zh"):
+        language_code("Klingon")
+
+
+def test_facts_that_follow_from_the_script() -> None:
+    assert {code for code, row in LANGUAGES.items() if row.direction == "rtl"} == {"ar"}
+    assert {code for code, row in LANGUAGES.items() if not row.spaced} == {"zh", "ja", "th"}
+    assert LANGUAGES["ja"].scripts == ("Han", "Hiragana", "Katakana")
+    assert (language_name("es"), language_name("en")) == ("Spanish (Español)", "English")
