@@ -10,36 +10,34 @@ from pathlib import Path
 ROWS = {  # file -> (the line after which the row goes, the row)
     "languages.py": (
         "    for row in (\n",
-        '        Language("he", "heb", "heb_Hebr", "Hebrew", "עברית", "Hebrew", 0.8, 2.1),\n',
+        '        Language("is", "isl", "isl_Latn", "Icelandic", "íslenska", "Latin"),\n',
     ),
     "harness/prompt_words.py": (
         "WORDS: dict[str, Words] = {\n",
-        '    "he": Words("קטע", "שאלה", "תשובה"),\n',
+        '    "is": Words("Texti", "Spurning", "Svar"),\n',
     ),
     "answers/cues.py": (
-        "CUES: dict[str, tuple[str, ...]] = {\n",
-        '    "he": (r"תשובה(?P<{gap}>[^.\\n:]{{0,30}}?)(?:היא|:)",),\n',
+        "CUES: dict[str, Cue] = {\n",
+        '    "is": Cue("svar(?:ið)?", "valkostur", "rétta?", "er", "spurning", "texti"),\n',
     ),
 }
 
 CHECK = """
 from crossin_metrics.answers import read_answer
 from crossin_metrics.harness.prompts import native_prompt
-from crossin_metrics.languages import LANGUAGES, language_code, log_language
+from crossin_metrics.languages import language_code, log_language
 from crossin_metrics.sets.loading import load_file
 
-assert [language_code(name) for name in ("Hebrew", "עברית", "heb", "he-IL")] == ["he"] * 4
-assert log_language("heb_Hebr") == "he"
-assert LANGUAGES["he"].direction == "rtl"
-prompt = native_prompt("he").render("דוד גר ברומא.", "איפה?", ("ברומא", "בפריז"), "letter")
-assert "קטע: דוד" in prompt and prompt.endswith("תשובה:"), prompt
-assert read_answer("חשבתי על זה, והתשובה היא B.", ("ברומא", "בפריז"), "he") == 1
-data = load_file("set.jsonl")
-assert data.languages == ("en", "he")
+assert [language_code(name) for name in ("Icelandic", "ÍSLENSKA", "isl", "is-IS")] == ["is"] * 4
+assert log_language("isl_Latn") == "is"
+prompt = native_prompt("is").render("Davíð býr í Róm.", "Hvar?", ("Róm", "París"), "letter")
+assert "Texti: Davíð" in prompt and prompt.endswith("Svar:"), prompt
+assert read_answer("Ég hef hugsað málið og svarið er B.", ("Róm", "París"), "is") == 1
+assert load_file("set.jsonl").languages == ("en", "is")
 """
 
 SET = """{"id": "1", "English": {"question": "Where?", "choices": ["Rome", "Paris"], "answer": "Rome"}, \
-"Hebrew": {"question": "איפה?", "choices": ["רומא", "פריז"], "answer": "רומא"}}
+"Icelandic": {"question": "Hvar?", "choices": ["Róm", "París"], "answer": "Róm"}}
 """
 
 
@@ -54,7 +52,7 @@ def test_a_language_is_three_rows(repo: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CHECK],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path), "HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"},
+        env={"PYTHONPATH": str(tmp_path), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
         timeout=60,

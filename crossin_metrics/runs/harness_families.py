@@ -132,7 +132,3 @@ def gold_index(doc: Mapping[str, Any], family: Family) -> int:
     if index is None or index < 0:
         raise CrossinError(f"gold field {family.gold!r} holds {value!r}, no option of {family.name}")
     return index
-
-
-
-

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
-from crossin_metrics.runs.tables import Row, RunKey, read_table
 from crossin_metrics.records import json_lines, text_lines
-from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 from crossin_metrics.runs.sample_logs import LogFields, can_read, read_sample_log, settings_of
 from crossin_metrics.runs.seaeval_logs import find_logs, is_parallel, read_seaeval_log
+from crossin_metrics.runs.tables import Row, RunKey, read_table
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.harness_families import FAMILIES, Family, find_family, gold_index, letter_index, question_id
 from crossin_metrics.languages import log_language
-from crossin_metrics.runs.tables import Row, RunKey
 from crossin_metrics.records import json_lines
+from crossin_metrics.runs.harness_families import FAMILIES, Family, find_family, gold_index, letter_index, question_id
+from crossin_metrics.runs.tables import Row, RunKey
 from crossin_metrics.signature import signature_fields
 
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.jsonl(\.gz)?")

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
-from crossin_metrics.runs.tables import Row, RunKey
 from crossin_metrics.records import read_json
+from crossin_metrics.runs.tables import Row, RunKey
 
 _NAME = re.compile(r"(?P<mode>.+)_p(?P<prompt>\d+)\.json(\.gz)?")
 _LABEL = re.compile(r"\(([A-Z])\)\s*")

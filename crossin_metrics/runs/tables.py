@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.records import csv_rows, json_lines, parquet_rows
 from crossin_metrics.languages import log_language
+from crossin_metrics.records import csv_rows, json_lines, parquet_rows
 
 
 class RunKey(NamedTuple):
@@ -44,12 +44,6 @@ class Row(NamedTuple):
     order: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None
     place: str = ""  # file:line, for messages
-
-
-
-
-
-
 
 
 def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, Row]]:
@@ -196,10 +190,6 @@ def _list(value: Any, name: str, where: str) -> list[Any] | None:
     if isinstance(value, list):
         return value
     raise CrossinError(f"{where}: {name} is no list (in CSV: a JSON list such as [0, 1])")
-
-
-
-
 
 
 def _task_of(path: Path) -> str:

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.harness_families import FAMILIES, find_family, letter_index
 from crossin_metrics.languages import log_language
+from crossin_metrics.runs.harness_families import FAMILIES, find_family, letter_index
 from crossin_metrics.runs.run import Run, file_kind, read_predictions
 
 LANGUAGES = ("en", "zh", "vi")
@@ -265,7 +265,9 @@ def test_how_many_rows_before_a_broken_line_are_good(tmp_path: Path) -> None:
 def test_a_row_given_twice(tmp_path: Path) -> None:
     table = rows()
     path = write_jsonl(tmp_path / "t.jsonl", [*table, table[4]])
-    with pytest.raises(CrossinError, match=rf"{path}, line 13: id 'q1', language zh of run t was read before, at {path}, line 5"):
+    with pytest.raises(
+        CrossinError, match=rf"{path}, line 13: id 'q1', language zh of run t was read before, at {path}, line 5"
+    ):
         read_predictions([path])
     good = write_jsonl(tmp_path / "t.jsonl", table)
     with pytest.raises(CrossinError, match="given twice"):
