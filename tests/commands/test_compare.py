@@ -14,7 +14,7 @@ import pytest
 from crossin_metrics.commands.compare_tables import sentence
 from crossin_metrics.scores.answer_matrix import answer_matrix
 from crossin_metrics.scores.significance import Tested, compare_systems
-from tests.commands.parallel_runs import run_harness
+from tests.helpers.parallel_runs import run_harness
 from tests.helpers.simulated import two_systems
 
 LANGUAGES = ("en", "zh", "vi", "sw")

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.commands.parallel_runs import run_harness
 from tests.helpers.commit_hub import TOKEN, CommitHub, commit_hub
+from tests.helpers.parallel_runs import run_harness
 
 
 def crossin(*arguments: Any, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -20,8 +20,8 @@ import pytest
 
 from crossin_metrics.languages import language_code
 from crossin_metrics.runs.run import read_predictions
-from tests.commands.parallel_runs import LETTERS, N_QUESTIONS, run_harness, run_tasks
 from tests.helpers import cli
+from tests.helpers.parallel_runs import LETTERS, N_QUESTIONS, run_harness, run_tasks
 
 TABLE = [
     {"id": i, "language": code, "answer": (i * k) % 4, "gold": i % 4}

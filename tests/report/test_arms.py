@@ -22,7 +22,7 @@ from crossin_metrics.report.draw.arm_tables import p_text, points
 from crossin_metrics.report.labels import Label, Labels, read_labels
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.training_seeds import arm_scores, compare_arms, resample_arms
-from tests.report.report_files import answers_of, write_run
+from tests.helpers.report_files import answers_of, write_run
 
 HEAD = "run,name,base,system,arm,n_samples,translation,tag,seed,tokens,seconds,peak_memory_gb,trained_parameters"
 SKILLS = {"untuned": 0.2, "base": 0.5, "x2x": 0.75, "x2x_untagged": 0.45}

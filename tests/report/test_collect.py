@@ -11,7 +11,7 @@ import pytest
 from crossin_metrics.cli import main
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.report.collect import Collection, collect
-from tests.report.report_files import answers_of, write_run
+from tests.helpers.report_files import answers_of, write_run
 
 SCORES = {"acc,none": 0.5, "acc_stderr,none": 0.02, "consistency,none": 0.4, "consistency_stderr,none": "N/A"}
 SCORES |= {"ac3,none": 0.444, "ac3_stderr,none": "N/A", "acc_en,none": 0.6, "n_questions,none": 120}

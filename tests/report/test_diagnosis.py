@@ -14,7 +14,7 @@ from crossin_metrics.report.collect import collect
 from crossin_metrics.report.diagnosis import RULES, diagnose
 from crossin_metrics.report.entries import group_entries, make_entries, rank_and_test
 from crossin_metrics.report.labels import Labels
-from tests.report.report_files import answers_of, write_run
+from tests.helpers.report_files import answers_of, write_run
 
 N = 200
 GOLD = np.random.default_rng(99).integers(0, 4, N)

@@ -28,7 +28,7 @@ from crossin_metrics.scores.definitions import harmonic_mean
 from crossin_metrics.scores.significance import paired_bootstrap
 from crossin_metrics.scores.uncertainty import bootstrap, percentile_intervals
 from crossin_metrics.signature import signature_fields
-from tests.report.report_files import answers_of, write_run
+from tests.helpers.report_files import answers_of, write_run
 
 
 def groups_of(folder: Path, *, mix: bool = False, n_resamples: int = 2000, labels: Labels | None = None) -> list[Group]:

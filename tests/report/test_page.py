@@ -15,7 +15,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.html import embedded_json
 from crossin_metrics.report.browser import LONGEST, read_question_texts
 from crossin_metrics.report.build import Options, build_report, check_target, write_report
-from tests.report.report_files import answers_of, write_run
+from tests.helpers.report_files import answers_of, write_run
 
 PAYLOADS = (
     "</script><script>document.title='owned'</script>",

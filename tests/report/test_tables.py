@@ -17,7 +17,7 @@ from crossin_metrics.report.build import Options, Report, build_report
 from crossin_metrics.report.draw.tables import OTHER_PROMPTS
 from crossin_metrics.text_tables import NOT_SIGNIFICANT, UNTESTED
 from tests.helpers.cli import crossin
-from tests.report.report_files import answers_of, write_run
+from tests.helpers.report_files import answers_of, write_run
 
 HOSTILE = "<script>alert(1)</script> | $x$ & a_b\\c {d} #1 ~^ --> %"
 

@@ -13,25 +13,6 @@ const fill = (select, options) => {
   select.replaceChildren(...options.map(([value, text]) => make("option", { value }, text)));
 };
 
-// Dark and light: the system's choice until the button is used.
-const theme = byId("theme");
-const isDark = () => {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-};
-const showTheme = () => {
-  theme.textContent = isDark() ? "Light" : "Dark";
-  theme.setAttribute("aria-label", isDark() ? "Switch to light colours" : "Switch to dark colours");
-  theme.setAttribute("aria-pressed", String(isDark()));
-};
-theme.hidden = false;
-theme.addEventListener("click", () => {
-  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-  showTheme();
-});
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
-showTheme();
-
 // Leaderboard: sort and filter.
 const board = byId("board");
 const body = board.tBodies[0];
@@ -58,7 +39,7 @@ const keyOf = (row, column, kind) => {
     const sign = direction === "ascending" ? 1 : -1;
     const keyed = rows.map((row) => [keyOf(row, column, kind), row]);
     keyed.sort(([a], [b]) => {
-      if (a === null || b === null) return (a === null) - (b === null); // what has no value stays below
+      if (a === null || b === null) return (a === null) - (b === null); // rows without a value stay below
       return sign * (kind === "text" ? a.localeCompare(b) : a - b);
     });
     body.append(...keyed.map(([, row]) => row));
@@ -101,51 +82,45 @@ const pairOf = (entry, i, j) => {
   const n = entry.langs.length;
   return entry.pairs[a * n - (a * (a + 1)) / 2 + (b - a - 1)];
 };
+const drawTable = (className, name, caption, head, rows) =>
+  make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": name },
+    make("table", { class: className }, make("caption", {}, caption), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
+const columnHead = (content) => make("th", { scope: "col" }, content);
+const rowHead = (text) => make("th", { scope: "row" }, text);
 const drawAccuracy = (entry) => {
-  const table = make("table", { class: "accuracy" });
-  table.append(make("caption", {}, "Accuracy in percent. The line is the best constant letter's."));
-  table.append(make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Language"), make("th", { scope: "col" }, "Accuracy"), make("td"))));
-  const rowsOf = make("tbody");
-  entry.langs.forEach((code, i) => {
-    const bar = make("span", { class: "bar", "aria-hidden": "true" });
-    const inner = make("i", { class: "fill" });
-    inner.style.width = `${percent(entry.acc[i])}%`;
-    bar.append(inner);
+  const rows = entry.langs.map((code, i) => {
+    const fill = make("i", { class: "fill" });
+    fill.style.width = `${percent(entry.acc[i])}%`;
+    const bar = make("span", { class: "bar", "aria-hidden": "true" }, fill);
     if (entry.constant !== null) {
       const line = make("i", { class: "line" });
       line.style.left = `${percent(entry.constant)}%`;
       bar.append(line);
     }
-    rowsOf.append(make("tr", {}, make("th", { scope: "row" }, languageName(code)), make("td", { class: "n" }, percent(entry.acc[i])), make("td", {}, bar)));
+    return make("tr", {}, rowHead(languageName(code)), make("td", { class: "n" }, percent(entry.acc[i])), make("td", {}, bar));
   });
   for (const [name, value] of [["Baseline: best constant letter", entry.constant], ["Baseline: random answers", entry.random]]) {
-    if (value !== null) rowsOf.append(make("tr", { class: "baseline" }, make("th", { scope: "row" }, name), make("td", { class: "n" }, percent(value)), make("td")));
+    if (value !== null) rows.push(make("tr", { class: "baseline" }, rowHead(name), make("td", { class: "n" }, percent(value)), make("td")));
   }
-  table.append(rowsOf);
-  return make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Accuracy by language" }, table);
+  const head = [columnHead("Language"), columnHead("Accuracy"), make("td")];
+  return drawTable("accuracy", "Accuracy by language", "Accuracy in percent. The line is the best constant letter's.", head, rows);
 };
 const drawPairs = (entry) => {
   if (!entry.pairs.length) return make("p", { class: "muted" }, "No language pairs: one language, or scores without samples.");
   const known = entry.pairs.filter((value) => value !== null);
   const [low, high] = [Math.min(...known), Math.max(...known)];
-  const middle = (low + high) / 2; // small differences are not shown as large ones: shades span 20 points at least
+  const middle = (low + high) / 2; // shades span 20 points at least, so that small differences do not look large
   const [palest, deepest] = [Math.min(low, middle - 0.1), Math.max(high, middle + 0.1)];
-  const table = make("table", { class: "heat" });
-  table.append(make("caption", {}, `Consistency of language pairs: share of questions with one answer in both, in percent (${percent(low)} to ${percent(high)}).`));
-  table.append(make("thead", {}, make("tr", {}, make("td"), ...entry.langs.map((code) => make("th", { scope: "col" }, make("abbr", { title: languageName(code) }, code))))));
-  const rowsOf = make("tbody");
-  entry.langs.forEach((code, i) => {
-    const row = make("tr", {}, make("th", { scope: "row" }, languageName(code)));
-    entry.langs.forEach((other, j) => {
-      const value = i === j ? null : pairOf(entry, i, j);
-      const cell = make("td", {}, i === j ? "" : percent(value));
-      if (value !== null) [cell.style.background, cell.style.color] = shade(value, palest, deepest);
-      row.append(cell);
-    });
-    rowsOf.append(row);
-  });
-  table.append(rowsOf);
-  return make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Consistency of language pairs" }, table);
+  const rows = entry.langs.map((code, i) => make("tr", {}, rowHead(languageName(code)), ...entry.langs.map((_, j) => {
+    if (i === j) return make("td");
+    const value = pairOf(entry, i, j);
+    const cell = make("td", {}, percent(value));
+    if (value !== null) [cell.style.background, cell.style.color] = shade(value, palest, deepest);
+    return cell;
+  })));
+  const head = [make("td"), ...entry.langs.map((code) => columnHead(make("abbr", { title: languageName(code) }, code)))];
+  const caption = `Consistency of language pairs: share of questions with one answer in both, in percent (${percent(low)} to ${percent(high)}).`;
+  return drawTable("heat", "Consistency of language pairs", caption, head, rows);
 };
 const chooser = byId("entry");
 const withLanguages = data.entries.map((entry, i) => [entry, i]).filter(([entry]) => entry.langs.length);
