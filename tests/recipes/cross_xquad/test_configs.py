@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from crossin_metrics.errors import CrossinError
 from recipes.common.options import parse
-from recipes.cross_xquad.config import CheckOptions, ModelOptions, SetOptions
+from recipes.cross_xquad.config import STAGES, CheckOptions, ModelOptions, SetOptions
 
 CLASSES = [SetOptions, ModelOptions, CheckOptions]
 REPO = Path(__file__).parents[3]
@@ -62,6 +64,18 @@ def test_a_mistake_is_fatal(tmp_path: Path, line: str, words: str) -> None:
     path.write_text("".join(f"{k}: {v}\n" for k, v in base.items() if k != key) + line + "\n", encoding="utf-8")
     with pytest.raises(CrossinError, match=words):
         read("--config", str(path))
+
+
+def test_the_readmes_options_and_links_exist() -> None:
+    folder = REPO / "recipes" / "cross_xquad"
+    text = (folder / "README.md").read_text("utf-8")
+    known = {field.name for kind in CLASSES for field in fields(kind)} | {"config", "help"}
+    build = re.sub(r"^lm_eval .*$", "", text, flags=re.MULTILINE)
+    assert set(re.findall(r"--(\w+)", build)) <= known
+    assert all((folder / link).exists() for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text))
+    (command,) = re.findall(r"^python (recipes/build_cross_xquad.py) (.*)$", text, re.MULTILINE)
+    assert (REPO / command[0]).is_file()
+    assert read(*command[1].split())[0].stages == list(STAGES)
 
 
 def test_help_is_quick_and_mistakes_are_one_line() -> None:
