@@ -60,10 +60,10 @@ class Build:
         """The items that a finished stage wrote."""
         return read_items(self._items(name))
 
-    def finish(self, name: str, items: Sequence[Item], inputs: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    def finish(self, name: str, items: Sequence[Item], inputs: Mapping[str, Any]) -> None:
         """Write a stage's items, then the record that makes them count."""
         write_items(self._items(name), items)
-        self.record(name).write(inputs, self._results(name), {"n_items": len(items), **facts})
+        self.record(name).write(inputs, self._results(name), {"n_items": len(items), **_counts(items)})
 
     def why_stale(self, name: str) -> str:
         """Why a stage must run (again); "" if its items hold. Earlier stages must be finished."""
@@ -140,33 +140,30 @@ def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, sa
             for line in store.cut:
                 say(line)
             caller = Caller(model, store, proven=name != STAGES[0])
-            items, facts = _RUN[name](build, caller)
-            build.finish(name, items, inputs, facts)
+            build.finish(name, _RUN[name](build, caller), inputs)
             if caller.usage.replies:
                 say(f"{name}: {caller.usage}")
         _write_config(build)
     return 0
 
 
-def _distractors(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
-    items = write_distractors(build.source, caller, build.options.gold_seed)
-    return items, _counts(items)
+def _distractors(build: Build, caller: Caller) -> list[Item]:
+    return write_distractors(build.source, caller, build.options.gold_seed)
 
 
-def _parallel(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
-    items = write_parallel(build.read("distractors"), build.source, caller)
-    return items, _counts(items)
+def _parallel(build: Build, caller: Caller) -> list[Item]:
+    return write_parallel(build.read("distractors"), build.source, caller)
 
 
-def _check(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
+def _check(build: Build, caller: Caller) -> list[Item]:
     items = _rewriter(build, caller).check(build.read("parallel"))
     clean = len(accepted(items))
     reasons = ", ".join(f"{code} {count}" for code, count in _reasons(items).most_common())
     build.say(f"check: {clean} of {len(items)} questions without findings; questions with: {reasons or 'none'}")
-    return items, _counts(items)
+    return items
 
 
-def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
+def _review(build: Build, caller: Caller) -> list[Item]:
     """Write the review page, apply the reviewers' decisions, and have rewritten what they sent back."""
     from recipes.cross_xquad.review.apply import apply_decisions, write_review
 
@@ -206,7 +203,7 @@ def _review(build: Build, caller: Caller) -> tuple[list[Item], dict[str, Any]]:
         build.say(
             f"review: {waiting} questions wait for review: open {page / 'index.html'}, save into {build.decisions}"
         )
-    return decided, _counts(decided)
+    return decided
 
 
 def _rewriter(build: Build, caller: Caller) -> Rewriter:
@@ -288,7 +285,7 @@ def _write_config(build: Build) -> None:
     write_text(build.folder / "config.yaml", yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
 
 
-_RUN: Mapping[str, Callable[[Build, Caller], tuple[list[Item], dict[str, Any]]]] = {
+_RUN: Mapping[str, Callable[[Build, Caller], list[Item]]] = {
     "distractors": _distractors,
     "parallel": _parallel,
     "check": _check,

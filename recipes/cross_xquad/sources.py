@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ class Source:
 
 
 def load_source(options: SetOptions) -> Source:
-    """Read the source and take the subset asked for.
+    """Read the source and take the requested subset.
 
     Raises:
         CrossinError: a file that is missing, broken or not aligned with English; no question in all languages.
@@ -144,23 +145,17 @@ def _subset(
     questions: list[SourceQuestion], passages: int | None, questions_per_passage: int | None
 ) -> list[SourceQuestion]:
     """The first passage of each article, then the second of each, ..., so that few passages are of many articles."""
-    by_article: dict[int, list[int]] = {}
+    by_article: dict[int, dict[int, None]] = {}
     for question in questions:
-        numbers = by_article.setdefault(question.article, [])
-        if question.passage not in numbers:
-            numbers.append(question.passage)
-    rank = sorted(
-        (position, article, number)
-        for article, numbers in by_article.items()
-        for position, number in enumerate(numbers)
-    )
+        by_article.setdefault(question.article, {})[question.passage] = None
+    rank = sorted((place, article, p) for article, found in by_article.items() for place, p in enumerate(found))
     if passages is not None and passages > len(rank):
         raise CrossinError(f"passages: {passages} requested, but the source has {len(rank)}")
     wanted = {number for _, _, number in rank[:passages]}
-    count: dict[int, int] = {}
+    count: Counter[int] = Counter()
     chosen = []
     for question in questions:
-        count[question.passage] = count.get(question.passage, 0) + 1
+        count[question.passage] += 1
         few = questions_per_passage is None or count[question.passage] <= questions_per_passage
         if question.passage in wanted and few:
             chosen.append(question)

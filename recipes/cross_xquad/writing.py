@@ -68,7 +68,7 @@ def write_distractors(source: Source, caller: Caller, gold_seed: int) -> list[It
     items = []
     for order, made in zip(orders, write(caller, orders, "distractors"), strict=True):
         item = Item(order.question.id, order.question.article, order.question.passage, order.gold, {})
-        items.append(with_version(item, PIVOT, made))
+        items.append(_with_version(item, PIVOT, made))
     return items
 
 
@@ -85,17 +85,14 @@ def write_parallel(items: Sequence[Item], source: Source, caller: Caller) -> lis
     ]
     by_id = {item.id: item for item in items}
     for order, made in zip(orders, write(caller, orders, "parallel"), strict=True):
-        by_id[order.question.id] = with_version(by_id[order.question.id], order.language, made)
+        by_id[order.question.id] = _with_version(by_id[order.question.id], order.language, made)
     return [in_order(by_id[item.id], source.languages) for item in items]
 
 
-def with_version(item: Item, language: str, made: Version | Finding) -> Item:
-    """The item with a language's new version, or with the finding in its place."""
-    versions = {code: version for code, version in item.versions.items() if code != language}
-    findings = tuple(finding for finding in item.findings if finding.language != language)
+def _with_version(item: Item, language: str, made: Version | Finding) -> Item:
     if isinstance(made, Finding):
-        return replace(item, versions=versions, findings=(*findings, made))
-    return replace(item, versions={**versions, language: made}, findings=findings)
+        return replace(item, findings=(*item.findings, made))
+    return replace(item, versions={**item.versions, language: made})
 
 
 def in_order(item: Item, languages: Sequence[str]) -> Item:

@@ -95,9 +95,7 @@ def test_notes_of_two_reviewers_are_both_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("last", "expected"), [("reject", "reject"), (None, None)])
-def test_of_one_reviewers_files_the_later_decision_counts(
-    tmp_path: Path, last: str | None, expected: str | None
-) -> None:
+def test_a_reviewers_later_decision_counts(tmp_path: Path, last: str | None, expected: str | None) -> None:
     (item,) = make_items(1)
     write_decisions(tmp_path, "AB", [entry(item, last, LATE)], "decisions-AB (1).json")
     write_decisions(tmp_path, "ab", [entry(item, "accept", EARLY)], "decisions-AB.json")
@@ -114,7 +112,7 @@ def test_accepting_needs_every_language(tmp_path: Path) -> None:
     assert "q1 stays in review: accepted by AB, but there is no version in ar: reject or redo" in remarks
 
 
-def test_languages_that_nobody_read_are_named(tmp_path: Path) -> None:
+def test_unread_languages_are_reported(tmp_path: Path) -> None:
     items = make_items(3)
     write_decisions(
         tmp_path,
@@ -139,7 +137,7 @@ def test_a_missing_folder_holds_no_decisions_and_foreign_files_are_named(tmp_pat
     ]
 
 
-def test_a_second_round_on_what_was_written_again(tmp_path: Path) -> None:
+def test_a_second_round_on_rewritten_questions(tmp_path: Path) -> None:
     items = make_items(3)
     write_decisions(tmp_path, "AB", [entry(items[0], "accept"), entry(items[2], "redo")], "decisions-AB-1.json")
     first, _ = apply_decisions(items, tmp_path)

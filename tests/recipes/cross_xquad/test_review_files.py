@@ -80,7 +80,7 @@ def test_the_policy_allows_the_pages_own_script_and_style_only() -> None:
     assert not any({"src", "href"} & set(a) and a.get("href") != "#item" for _, a in elements.tags)
 
 
-def test_passages_stand_once_a_language(tmp_path: Path) -> None:
+def test_each_passage_is_stored_once_per_language(tmp_path: Path) -> None:
     version = Version("passage " * 12_500, "Who?", ("a", "b", "c", "d"))  # 100,000 characters
     items = [Item(f"q{n}", 0, 0, 0, {"en": replace(version, question=f"Who {n}?")}) for n in range(50)]
     data = page_data(items)
@@ -152,7 +152,7 @@ def test_the_table_of_a_hostile_item_holds_no_formula_and_all_its_rows() -> None
     assert "ar: malformed: the reply was cut off" in rows[-2]["findings"]
 
 
-def test_what_was_decided_before_is_in_table_and_tasks(tmp_path: Path) -> None:
+def test_earlier_decisions_are_in_table_and_tasks(tmp_path: Path) -> None:
     items = make_items(1)
     write_decisions(tmp_path, "AB", [entry(items[0], "reject", note="two answers")])
     (decided,), _ = apply_decisions(items, tmp_path)
@@ -162,7 +162,7 @@ def test_what_was_decided_before_is_in_table_and_tasks(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_spreadsheet_computes_nothing_and_gives_the_table_back(tmp_path: Path) -> None:
+def test_a_spreadsheet_evaluates_nothing_and_returns_the_table(tmp_path: Path) -> None:
     office = shutil.which("soffice")
     if office is None:
         pytest.skip("no LibreOffice here: the table is not opened in a spreadsheet (Debian: libreoffice-calc-nogui)")

@@ -205,7 +205,7 @@ def test_options_are_marked_in_passages_by_word_and_script(page: Page, tmp_path:
     assert page.text("[data-language=tr] .passage") == "İstanbul'da istanbul"
 
 
-def test_findings_stand_beside_what_they_concern(page: Page, tmp_path: Path) -> None:
+def test_findings_are_shown_beside_their_option(page: Page, tmp_path: Path) -> None:
     items = [hostile_item(), *make_items(2)]
     page.begin(tmp_path, items)
     assert page.text("[data-language=en] [data-option='2'] .hidden-signs") == "hidden: U+202E U+202C U+0000 U+0007"
@@ -215,7 +215,7 @@ def test_findings_stand_beside_what_they_concern(page: Page, tmp_path: Path) -> 
     assert "malformed the reply was cut off" in page.text("[data-language=ar] .head")
 
 
-def test_a_second_round_begins_with_what_is_open(page: Page, tmp_path: Path) -> None:
+def test_a_second_round_starts_at_the_first_open_question(page: Page, tmp_path: Path) -> None:
     items = make_items(4)
     decisions = [
         entry(items[0], "accept", edits={"es": {"1": "Bo Li"}}, note="see passage"),
@@ -279,7 +279,7 @@ def test_keys_held_down_or_of_other_alphabets(page: Page, tmp_path: Path) -> Non
     assert page.text("#tally").startswith("2 of 6")
 
 
-def test_work_is_kept_by_the_browser_and_goes_on_from_a_file(page: Page, tmp_path: Path) -> None:
+def test_work_is_kept_by_the_browser_and_resumes_from_a_file(page: Page, tmp_path: Path) -> None:
     items = make_items(4)
     path = written(tmp_path, items)
     page.open(path)
@@ -315,7 +315,7 @@ def test_work_is_kept_by_the_browser_and_goes_on_from_a_file(page: Page, tmp_pat
         ("null", "not a decisions file"),
     ],
 )
-def test_a_file_that_is_none_of_ours_is_refused(page: Page, tmp_path: Path, content: str, words: str) -> None:
+def test_a_foreign_file_is_refused(page: Page, tmp_path: Path, content: str, words: str) -> None:
     page.begin(tmp_path, make_items(2))
     (tmp_path / "wrong.json").write_text(content, encoding="utf-8")
     page.driver.find_element("id", "load").send_keys(str(tmp_path / "wrong.json"))
@@ -323,7 +323,7 @@ def test_a_file_that_is_none_of_ours_is_refused(page: Page, tmp_path: Path, cont
     assert words in page.text("#notice")
 
 
-def test_a_hostile_file_of_decisions_brings_in_text_only(page: Page, tmp_path: Path) -> None:
+def test_a_hostile_decisions_file_adds_only_text(page: Page, tmp_path: Path) -> None:
     items = make_items(3)
     page.begin(tmp_path, items)
     hostile = [
@@ -342,7 +342,7 @@ def test_a_hostile_file_of_decisions_brings_in_text_only(page: Page, tmp_path: P
     assert [one["edits"] for one in raw["decisions"]] == [{"en": {"1": PAYLOAD}}, {}]
 
 
-def test_another_reviewer_begins_only_when_the_first_has_saved(page: Page, tmp_path: Path) -> None:
+def test_another_reviewer_starts_only_when_the_first_has_saved(page: Page, tmp_path: Path) -> None:
     page.begin(tmp_path, make_items(3))
     page.press("r")
     page.js("document.getElementById('who').click()")
@@ -371,7 +371,7 @@ def test_leaving_with_unsaved_work_asks_first(page: Page, tmp_path: Path) -> Non
     assert page.js(asked) is False
 
 
-def test_a_browser_that_keeps_nothing_says_so_and_saves_all_the_same(page: Page, tmp_path: Path) -> None:
+def test_a_browser_without_storage_warns_and_still_saves(page: Page, tmp_path: Path) -> None:
     items = make_items(2)
     path = written(tmp_path, items)
     refuse = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError'); }})"

@@ -115,7 +115,7 @@ def test_no_id_in_all_languages(tmp_path: Path) -> None:
         load_source(mlqa(tmp_path, change))
 
 
-def test_an_id_twice(tmp_path: Path) -> None:
+def test_a_duplicate_id(tmp_path: Path) -> None:
     def change(language: str, raw: dict[str, Any]) -> None:
         if language == "zh":
             paragraphs(raw)[0]["qas"] *= 2

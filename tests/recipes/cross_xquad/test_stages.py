@@ -124,7 +124,7 @@ def test_a_stage_of_other_options_is_not_used(
     build(data, out, flawed, **options)  # with its earlier stages it runs
 
 
-def test_more_attempts_later_ask_only_for_what_is_new(data: Path, tmp_path: Path) -> None:
+def test_more_attempts_make_only_the_new_calls(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     build(data, out, flawed, regenerate=0)
     assert sum(bool(item.findings) for item in items(out)) == 4
@@ -167,7 +167,7 @@ def test_the_release_is_a_set_that_the_tasks_load(data: Path, tmp_path: Path) ->
         assert not path.is_file() or not any(s in path.read_bytes() for s in (str(tmp_path).encode(), b"127.0.0.1"))
 
 
-def test_nothing_to_release_is_said(data: Path, tmp_path: Path) -> None:
+def test_nothing_to_release_is_an_error(data: Path, tmp_path: Path) -> None:
     wanted = pytest.raises(CrossinError, match="none of 12 questions is without findings")
     with serve(server(script=lambda seen: "elsewhere")) as state, wanted:
         build_cross_xquad.main(arguments(data, tmp_path / "out", state.base_url, [*STAGES, "release"], regenerate=0))
@@ -211,7 +211,7 @@ def test_decisions_are_applied(data: Path, tmp_path: Path) -> None:
     assert len(accepted(made)) == N_QUESTIONS - 2
 
 
-def test_what_people_send_back_is_written_again_and_shown_again(data: Path, tmp_path: Path) -> None:
+def test_a_redo_is_rewritten_and_reviewed_again(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     build(data, out, bad_at_persons, stages=STAGES)
     first = {item.id: item for item in items(out, "review") if item.findings}
@@ -232,7 +232,7 @@ def test_what_people_send_back_is_written_again_and_shown_again(data: Path, tmp_
     assert len(accepted(items(out, "review"))) == N_QUESTIONS
 
 
-def test_sent_back_twice(data: Path, tmp_path: Path) -> None:
+def test_redo_twice(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     def script(seen: Seen) -> str:
@@ -256,7 +256,7 @@ def test_sent_back_twice(data: Path, tmp_path: Path) -> None:
     assert all(item.findings == () for item in final)
 
 
-def test_a_model_that_writes_the_same_again_is_said(data: Path, tmp_path: Path, capsys: Any) -> None:
+def test_a_model_that_repeats_itself_is_reported(data: Path, tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "out"
     build(data, out, lambda seen: "perfect", stages=[*STAGES])
     item = items(out, "review")[0]
