@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.common.stages import StageRecord, sha256_of
+from recipes.common.stages import NOT_DONE, StageRecord, sha256_of
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Records:
             CrossinError: a file that it reads is missing.
         """
         if self.read(stage) is None:
-            return "not done yet"  # its files may not exist yet either
+            return NOT_DONE  # its files may not exist yet either
         return self._record(stage).why_stale(self.inputs(stage), {"outputs": self._hashes(stage.outputs)})
 
     def write(self, stage: Stage, inputs: dict[str, Any], facts: dict[str, Any]) -> None:

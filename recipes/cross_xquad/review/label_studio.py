@@ -89,8 +89,8 @@ def labelling_config(items: Sequence[Item]) -> str:
 def read_export(path: Path, raw: Sequence[Any], known: Mapping[str, Item]) -> list[ReviewEntry]:
     """Read Label Studio's JSON export; skipped (cancelled) annotations count as none.
 
-    Initials come from the field of that name; if it is empty, from the user's other annotations, else from the user's
-    name or e-mail address, else they are `LS<user>`.
+    Initials come from the field of that name; if it is empty, from the user's other annotations, else they are
+    `LS<user>`.
 
     Args:
         path: for messages.
@@ -184,9 +184,6 @@ def _once(user: Any, found: Sequence[tuple[Any, str | None, ReviewEntry]]) -> st
 
 
 def _user(user: Any) -> str:
-    """Initials of an annotation's user, which Label Studio gives as a number or a record."""
-    if isinstance(user, dict):
-        names = [str(user.get(key) or "") for key in ("first_name", "last_name")]
-        short = "".join(name[:1] for name in names) or str(user.get("email") or "").partition("@")[0]
-        return re.sub(r"[^\w.\-]", "", short).lstrip("_.-")[:16].upper() or f"LS{user.get('id', '')}"
-    return "LS" if user is None else f"LS{user}"
+    """`LS` and the id of an annotation's user, which Label Studio gives as a number or a record."""
+    number = user.get("id") if isinstance(user, dict) else user
+    return "LS" if number is None else f"LS{number}"

@@ -317,16 +317,7 @@ def test_an_export_of_label_studio_is_applied(tmp_path: Path) -> None:
     assert [one.decision for one in done[2:]] == [None, None]
 
 
-@pytest.mark.parametrize(
-    ("user", "expected"),
-    [
-        (7, "LS7"),
-        ({"id": 7, "first_name": "Ana", "last_name": "Ruiz", "email": "x@y.z"}, "AR"),
-        ({"id": 7, "email": "ana.ruiz@example.org"}, "ANA.RUIZ"),
-        ({"id": 7}, "LS7"),
-        (None, "LS"),
-    ],
-)
+@pytest.mark.parametrize(("user", "expected"), [(7, "LS7"), ({"id": 7, "email": "a@b.c"}, "LS7"), (None, "LS")])
 def test_without_initials_label_studios_user_is_named(tmp_path: Path, user: Any, expected: str) -> None:
     items = make_items(1)
     (tmp_path / "export.json").write_text(json.dumps(export(items, [{"verdict": "reject"}], user)), encoding="utf-8")

@@ -105,31 +105,31 @@ def test_questions_that_a_language_lacks_are_left_out_and_counted(tmp_path: Path
     assert all(set(question.spans) == set(LANGUAGES) for question in source.questions)
 
 
-def test_no_id_in_all_languages(tmp_path: Path) -> None:
-    def change(language: str, raw: dict[str, Any]) -> None:
-        for paragraph in paragraphs(raw) if language == "vi" else []:
-            for qa in paragraph["qas"]:
-                qa["id"] += "-vi"
-
-    with pytest.raises(CrossinError, match="no question id is in all of en, zh, vi, es"):
-        load_source(mlqa(tmp_path, change))
+def other_ids(language: str, raw: dict[str, Any]) -> None:
+    for qa in [qa for paragraph in paragraphs(raw) for qa in paragraph["qas"]] if language == "vi" else []:
+        qa["id"] += "-vi"
 
 
-def test_a_duplicate_id(tmp_path: Path) -> None:
-    def change(language: str, raw: dict[str, Any]) -> None:
-        if language == "zh":
-            paragraphs(raw)[0]["qas"] *= 2
-
-    with pytest.raises(CrossinError, match=r"question-zh\.json, id q.*duplicate id"):
-        load_source(mlqa(tmp_path, change))
+def duplicate_ids(language: str, raw: dict[str, Any]) -> None:
+    if language == "zh":
+        paragraphs(raw)[0]["qas"] *= 2
 
 
-def test_half_of_a_surrogate_pair(tmp_path: Path) -> None:
-    def change(language: str, raw: dict[str, Any]) -> None:
-        if language == "vi":
-            paragraphs(raw)[0]["qas"][0]["question"] = "Ai \ud83d?"
+def half_a_surrogate_pair(language: str, raw: dict[str, Any]) -> None:
+    if language == "vi":
+        paragraphs(raw)[0]["qas"][0]["question"] = "Ai \ud83d?"
 
-    with pytest.raises(CrossinError, match="id 'q0-person', language vi: not valid Unicode"):
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (other_ids, "no question id is in all of en, zh, vi, es"),
+        (duplicate_ids, r"question-zh\.json, id q.*duplicate id"),
+        (half_a_surrogate_pair, "id 'q0-person', language vi: not valid Unicode"),
+    ],
+)
+def test_bad_mlqa_files(tmp_path: Path, change: Any, words: str) -> None:
+    with pytest.raises(CrossinError, match=words):
         load_source(mlqa(tmp_path, change))
 
 
@@ -138,26 +138,27 @@ def test_a_language_without_its_file(tmp_path: Path) -> None:
         load_source(options(write_world(tmp_path, ("en", "zh", "vi"))))
     mine = mlqa(tmp_path)
     (tmp_path / PATTERN.replace("{lang}", "es")).unlink()
-    with pytest.raises(CrossinError, match=r"question-es\.json: no such file"):
+    with pytest.raises(CrossinError, match=r"question-es\.json"):
         load_source(mine)
 
 
-def test_a_language_without_a_passage(tmp_path: Path) -> None:
-    folder = write_world(tmp_path)
-    raw = json.loads((folder / "xquad.vi.json").read_text("utf-8"))
-    del raw["data"][1]["paragraphs"][0]
-    (folder / "xquad.vi.json").write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(CrossinError, match=r"xquad\.vi\.json, article 1 .*: 1 passages where .*xquad\.en\.json has 2"):
-        load_source(options(folder))
-
-
-def test_misaligned_files(tmp_path: Path) -> None:
-    folder = write_world(tmp_path)
-    raw = json.loads((folder / "xquad.es.json").read_text("utf-8"))
-    raw["data"].reverse()
-    (folder / "xquad.es.json").write_text(json.dumps(raw), encoding="utf-8")
-    with pytest.raises(CrossinError, match=r"id q2-person where .* has id q0-person"):
-        load_source(options(folder))
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda data: data[1]["paragraphs"].pop(0),
+            r"xquad\.vi\.json, article 1 .*: 1 passages .*en\.json has 2",
+        ),
+        (lambda data: data.reverse(), r"id q2-person where .* has id q0-person"),
+    ],
+)
+def test_misaligned_files(tmp_path: Path, change: Any, words: str) -> None:
+    path = write_world(tmp_path) / "xquad.vi.json"
+    raw = json.loads(path.read_text("utf-8"))
+    change(raw["data"])
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(CrossinError, match=words):
+        load_source(options(tmp_path))
 
 
 @pytest.mark.parametrize(
