@@ -50,7 +50,7 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
     """
     from recipes.common.text_checks import build_gates
     from recipes.llm.store import ReplyStore
-    from recipes.mixes.sources import parse_fields
+    from recipes.mixes.sources import SourceSpec, parse_fields
     from recipes.translation.engines.base import build_engine
     from recipes.translation.neural_gates import build_neural_gates
     from recipes.translation.report import estimate, write_outputs
@@ -58,16 +58,11 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
     from recipes.translation.run import Translation
 
     o = source_options
-    source = read_source(
-        o.source,
-        o.source_language,
-        fields=parse_fields(o.source_fields, "source_fields"),
-        config=o.source_config,
-        split=o.source_split,
-        revision=o.source_revision,
-        licence=o.source_licence,
-        limit=o.limit,
+    fields = parse_fields(o.source_fields, "source_fields")
+    spec = SourceSpec(
+        o.source, (o.source_language,), fields, o.source_config, o.source_split, o.source_revision, o.source_licence
     )
+    source = read_source(spec, o.limit)
     folder = Path(o.output_dir)
     with ReplyStore(folder / "replies", read_only=o.dry_run) as store:
         for line in store.cut:

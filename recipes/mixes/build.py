@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_folder, check_replaceable, file_sha256, read_json, write_json
 from recipes.mixes.config import MixConfig
+from recipes.mixes.methods import PIVOT
+from recipes.mixes.sources import SourceSpec, Store, build_store, parse_fields
 
 if TYPE_CHECKING:
     from recipes.mixes.card import Statistics
     from recipes.mixes.plan import Plan
-    from recipes.mixes.sources import Store
 
 
 FILES = ("train.parquet", "README.md", "config.yaml", "manifest.json")
@@ -33,15 +34,14 @@ def build(config: MixConfig) -> dict[str, Any]:
     with atomic_folder(target) as folder:
         old = _existing(target)
         base, seed = open_sources(config, folder.parent / "stores")
-        stores = {role: store for role, store in (("base", base), ("seed", seed)) if store is not None}
-        sources = {role: store.info for role, store in stores.items()}
+        sources = {role: store.info for role, store in (("base", base), ("seed", seed)) if store is not None}
         wanted = fingerprint(config, sources)
         if old is not None and old["fingerprint"] == wanted and _sha256(target / FILES[0]) == old["parquet_sha256"]:
             print(f"{target} is up to date: {old['n_rows']:,} rows", file=sys.stderr)
             return old
         if old is not None and not config.overwrite:
-            what = "is damaged" if old["fingerprint"] == wanted else "was made from other options or sources"
-            raise CrossinError(f"{target} holds a mix that {what}: choose another folder, or add --overwrite")
+            what = "a damaged mix" if old["fingerprint"] == wanted else "a mix of other options or sources"
+            raise CrossinError(f"{target} holds {what}: choose another folder, or add --overwrite")
         plan = make_plan(config, len(base) if base else 0, len(seed) if seed else 0)
         statistics = Statistics(_tokenizer(config.tokenizer))
         _write_rows(folder / FILES[0], plan, config, base, seed, statistics)
@@ -54,36 +54,20 @@ def build(config: MixConfig) -> dict[str, Any]:
 
 def open_sources(config: MixConfig, folder: Path) -> tuple[Store | None, Store | None]:
     """The base and the seed store, laid out in `folder`; None for one that the mix does not need."""
-    from recipes.mixes.config import PIVOT
-    from recipes.mixes.sources import SourceSpec, build_store, parse_fields
-
     base = seed = None
     if config.variant != "seed_only" and config.n_base != 0 and config.base_seed_ratio != 0:
-        spec = SourceSpec(
-            config.base_set,
-            (PIVOT,),
-            parse_fields(config.base_fields, "base_fields"),
-            config.base_config,
-            config.base_split,
-            config.base_revision,
-            config.base_licence,
-            bad_rows=config.bad_rows,
-        )
-        base = build_store(spec, folder)
+        base = build_store(_source(config, "base", [PIVOT]), folder)
     if config.samples != 0 or (config.trans and config.n_trans != 0):
-        spec = SourceSpec(
-            config.seed_set,
-            tuple(config.seed_languages),
-            parse_fields(config.seed_fields, "seed_fields"),
-            config.seed_config,
-            config.seed_split,
-            config.seed_revision,
-            config.seed_licence,
-            parallel=True,
-            bad_rows=config.bad_rows,
-        )
-        seed = build_store(spec, folder)
+        seed = build_store(_source(config, "seed", config.seed_languages), folder)
     return base, seed
+
+
+def _source(config: MixConfig, role: str, languages: list[str]) -> SourceSpec:
+    """The base or seed set of the options."""
+    names = ("set", "config", "split", "revision", "licence", "fields")
+    spec, hub_config, split, revision, licence, fields = (getattr(config, f"{role}_{name}") for name in names)
+    mapping = parse_fields(fields, f"{role}_fields")
+    return SourceSpec(spec, tuple(languages), mapping, hub_config, split, revision, licence, config.bad_rows)
 
 
 def _write_rows(
@@ -116,13 +100,13 @@ def _write_rows(
 
 
 def _existing(target: Path) -> dict[str, Any] | None:
-    """The manifest of a mix that is there already; None if the folder is absent or empty."""
+    """The manifest of the mix in the folder; None if the folder is absent or empty."""
     if not check_replaceable(target, FILES[3], "mix", lambda: FILES):
         return None
     content = read_json(target / FILES[3]) or {}
     try:
         return {**content, "fingerprint": str(content["fingerprint"]), "parquet_sha256": str(content["parquet_sha256"])}
-    except KeyError:  # damaged: never equal to what is wanted
+    except KeyError:  # damaged: rebuild
         return {"fingerprint": "", "parquet_sha256": "", "n_rows": 0}
 
 
@@ -138,7 +122,7 @@ def _tokenizer(name: str | None) -> Any:
     try:
         return AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
-        raise CrossinError(f"tokenizer {name!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+        raise CrossinError(f"cannot load tokenizer {name!r}: {str(error).strip().splitlines()[0]}") from error
 
 
 def _yaml(config: MixConfig) -> str:

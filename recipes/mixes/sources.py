@@ -1,9 +1,8 @@
 """Base and seed sets, checked once and laid out on disk for random access through a memory map.
 
-A store has one row an item and the columns `id` and `<lang>.instruction`, `<lang>.input`, `<lang>.output`,
-`<lang>.translatable`. The seed set is parallel: the same item in every language; a base set is the same thing with one
-language. Building it streams, so memory does not grow with the data (a JSON list excepted, which is read whole);
-reading gathers rows out of the map.
+A store has one row per item and the columns `id` and `<lang>.instruction`, `<lang>.input`, `<lang>.output`,
+`<lang>.translatable`. The seed set is parallel, the same item in every language; a base set has one language. Building
+streams, so memory does not grow with the data (except for a JSON list, which is read whole).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +27,12 @@ if TYPE_CHECKING:
 
 FIELDS = ("instruction", "input", "output")
 TEXT = "translatable"
-"""Optional fourth field: what a translation pair translates where that is not the whole instruction; "" means it is."""
+"""Optional field: what a translation pair translates, if not the whole instruction."""
 
 COLUMNS = (*FIELDS, TEXT)
 BATCH_ROWS = 16384
 MAX_DISORDER = 0.1
-"""Share of rows whose languages disagree on having an input, above which the files are taken to differ in order."""
+"""Share of rows whose languages disagree on having an input, above which the files must be in different orders."""
 
 LICENCES = {
     "garage-bAInd/Open-Platypus": "mixed, stated per part on its hub page (some parts non-commercial)",
@@ -44,7 +43,7 @@ LICENCES = {
 }
 """Licences as the sets' own pages give them; anything else comes from the rows or from the configuration."""
 
-_REQUIRED = ("instruction", "output")
+REQUIRED = ("instruction", "output")
 _DISORDER = "an input in some languages and none in others"
 
 
@@ -55,10 +54,9 @@ class SourceSpec:
     Attributes:
         spec: `packaged:<name>`, hub id, file, folder with one file a language, or a path or id with `{lang}`.
         languages: the languages to read; the others in the set are ignored.
-        fields: mapping from our field (`id` and `COLUMNS`) to theirs, dotted for nested ones and
-            with `{lang}` for the language's code or `{language}` for its English name; "" means there is none.
-        parallel: records hold an object per language, `{"en": {"instruction": ...}, "zh": ...}`, unless `fields` says
-            otherwise.
+        fields: mapping from our field (`id` and `COLUMNS`) to theirs, dotted for nested ones and with `{lang}` for the
+            language's code or `{language}` for its English name; "" means there is none. Where `instruction` is not
+            mapped, a record may hold an object per language: `{"en": {"instruction": ...}, "zh": ...}`.
         bad_rows: "error", or "drop" to leave out a bad row in all languages and count it.
     """
 
@@ -69,7 +67,6 @@ class SourceSpec:
     split: str = "train"
     revision: str | None = None
     licence: str | None = None
-    parallel: bool = False
     bad_rows: str = "error"
 
 
@@ -128,7 +125,7 @@ def parse_fields(mapping: list[str], option: str) -> dict[str, str]:
         ours, sign, theirs = item.partition("=")
         if not sign or ours not in ("id", *COLUMNS):
             raise CrossinError(
-                f"{option}: {item!r} is not <id|instruction|input|output|translatable>=<field of the set>"
+                f"{option}: {item!r} must be <id|instruction|input|output|translatable>=<field of the set>"
             )
         out[ours] = theirs
     return out
@@ -138,7 +135,7 @@ def build_store(source: SourceSpec, folder: Path) -> Store:
     """Read, check and lay out one set as an Arrow file in `folder`.
 
     Raises:
-        CrossinError: unreadable source; languages of unequal length or order; repeated id; and, unless bad rows are
+        CrossinError: unreadable source; languages of unequal length or order; duplicate id; and, unless bad rows are
             dropped, a missing field or an empty instruction or output. Each names file, row or id, and language.
     """
     import pyarrow as pa
@@ -148,42 +145,21 @@ def build_store(source: SourceSpec, folder: Path) -> Store:
     columns = ["id", *(f"{language}.{name}" for language in source.languages for name in COLUMNS)]
     schema = pa.schema([(column, pa.string()) for column in columns])
     digest = hashlib.sha256()
-    seen: set[str] = set()
     dropped: Counter[str] = Counter()
     licences: set[str] = set()
     n_rows = 0
     folder.mkdir(parents=True, exist_ok=True)
     name = source_name(source.spec)
     path = folder / f"{hashlib.sha256(repr(source).encode()).hexdigest()[:16]}.arrow"
-    rows: list[tuple[str, ...]] = []
+    rows = _good_rows(source, dropped, licences)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-
-        def flush() -> None:
-            arrays = [pa.array(values, pa.string()) for values in zip(*rows, strict=True)]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
-            rows.clear()
-
-        for k, (where, records) in enumerate(_aligned(source)):
-            key = _identity(source, records, k, where)
-            if key in seen:
-                raise CrossinError(f"{where}: id {key!r} stands there twice; ids must be unique")
-            seen.add(key)
-            row, reason = _texts(source, records)
-            if row is None:
-                if source.bad_rows == "error":
-                    raise CrossinError(f"{where} (id {key!r}): {reason}; mend it, or set bad_rows: drop")
-                dropped[reason] += 1
-                continue
-            licences |= _row_licences(records)
-            rows.append((key, *row))
-            n_rows += 1
-            for text in rows[-1]:
+        while batch := list(islice(rows, BATCH_ROWS)):
+            n_rows += len(batch)
+            for text in chain.from_iterable(batch):
                 data = text.encode("utf-8")
                 digest.update(len(data).to_bytes(8, "big") + data)
-            if len(rows) == BATCH_ROWS:
-                flush()
-        if rows:
-            flush()
+            arrays = [pa.array(values, pa.string()) for values in zip(*batch, strict=True)]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
     disorder = sum(count for reason, count in dropped.items() if _DISORDER in reason)
     if disorder > MAX_DISORDER * (n_rows + disorder):
         raise CrossinError(
@@ -191,37 +167,123 @@ def build_store(source: SourceSpec, folder: Path) -> Store:
             "the languages' files are not in the same order; give every record an id, or sort them"
         )
     if not n_rows:
-        raise CrossinError(f"{name}: no usable row in it" + (f" ({sum(dropped.values())} dropped)" if dropped else ""))
-    licence = source.licence or LICENCES.get(name) or "; ".join(sorted(licences)) or "unknown"
+        raise CrossinError(f"{name}: no usable rows" + (f" ({sum(dropped.values())} dropped)" if dropped else ""))
+    licence = find_licence(source, licences) or "unknown"
     info = SourceInfo(name, licence, source.revision, source.languages, n_rows, dict(dropped), digest.hexdigest())
     return Store(path, info)
 
 
+def read_items(source: SourceSpec) -> Iterator[tuple[str, str, dict[str, dict[str, Any]]]]:
+    """Items as (place, id, record per language).
+
+    Raises:
+        CrossinError: unreadable source; languages of unequal length or order; missing or duplicate id.
+    """
+    seen: set[str] = set()
+    wanted = source.fields.get("id")
+    for number, (where, records) in enumerate(_aligned(source)):
+        key = _dig(next(iter(records.values())), wanted or "id")
+        if key is None and wanted:
+            raise CrossinError(f"{where}: no field {wanted!r} for the id")
+        key = str(number if key is None else key)
+        if key in seen:
+            raise CrossinError(f"{where}: duplicate id {key!r}")
+        seen.add(key)
+        yield where, key, records
+
+
+def read_texts(source: SourceSpec, record: dict[str, Any], language: str) -> dict[str, str]:
+    """A record's texts in one language by `COLUMNS`, stripped; "" for an optional field that is missing.
+
+    Raises:
+        ValueError: the reason why the record is bad.
+    """
+    if "instruction" not in source.fields and not per_language(source.spec, source.config, source.split):
+        nested = record.get(language, record.get(LANGUAGES[language].english))
+        if not isinstance(nested, dict) and len(source.languages) > 1:
+            raise ValueError(f"no language {language!r}")
+        record = nested if isinstance(nested, dict) else record
+    texts: dict[str, str] = {}
+    for name in COLUMNS:
+        theirs = fill(source.fields.get(name, name), language)
+        value = _dig(record, theirs) if theirs else ""
+        if value is None and name not in REQUIRED:
+            value = ""
+        if value is None:
+            raise ValueError(f"{language}: no field {theirs!r}")
+        if not isinstance(value, str):
+            raise ValueError(f"{language}: {name} is not text")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError(f"{language}: {name} is not valid Unicode (a lone surrogate)")
+        texts[name] = value.strip()
+    return texts
+
+
+def find_licence(source: SourceSpec, licences: set[str]) -> str:
+    """The licence that the options, the table or the rows give; "" if none does."""
+    return source.licence or LICENCES.get(source_name(source.spec)) or "; ".join(sorted(licences))
+
+
+def row_licences(records: dict[str, dict[str, Any]]) -> set[str]:
+    """Licences that rows state: their own, their provenance's, and those of the models that translated them."""
+    found = set()
+    for record in {id(record): record for record in records.values()}.values():
+        provenance = record.get("provenance")
+        provenance = provenance if isinstance(provenance, dict) else {}
+        for place in (record, provenance):
+            found |= {v for k in ("licence", "license") if isinstance(v := place.get(k), str) and v}
+        translations = provenance.get("translations")
+        for translation in translations.values() if isinstance(translations, dict) else ():
+            if isinstance(translation, dict) and translation.get("licence"):
+                found.add(f"translated by {translation.get('model')} ({translation['licence']})")
+    return found
+
+
+def _good_rows(source: SourceSpec, dropped: Counter[str], licences: set[str]) -> Iterator[tuple[str, ...]]:
+    """Id and texts of each item, one per column of the store; counts what is dropped and collects licences."""
+    for where, key, records in read_items(source):
+        try:
+            texts = [read_texts(source, record, language) for language, record in records.items()]
+            for language, found in zip(records, texts, strict=True):
+                if empty := next((name for name in REQUIRED if not found[name]), None):
+                    raise ValueError(f"{language}: empty {empty}")
+            having = [language for language, found in zip(records, texts, strict=True) if found["input"]]
+            if having and len(having) < len(texts):
+                raise ValueError(f"{_DISORDER} (only {', '.join(having)})")
+        except ValueError as error:
+            if source.bad_rows == "error":
+                raise CrossinError(f"{where} (id {key!r}): {error}; fix it, or set bad_rows: drop") from None
+            dropped[str(error)] += 1
+            continue
+        licences |= row_licences(records)
+        yield (key, *(text for found in texts for text in found.values()))
+
+
 def _aligned(source: SourceSpec) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
-    """Items as (where, record per language); checks length and ids when every language has a place of its own."""
+    """Items as (place, record per language); checks length and ids where every language has its own file or config."""
     if not per_language(source.spec, source.config, source.split):
-        options = {"config": source.config, "split": source.split, "revision": source.revision}
-        for where, record in source_records(source.spec, **options):  # type: ignore[arg-type]
+        records = source_records(source.spec, config=source.config, split=source.split, revision=source.revision)
+        for where, record in records:
             yield where, dict.fromkeys(source.languages, record)
         return
     readers = {language: _language_records(source, language) for language in source.languages}
     end = Record("", {})
     counts = dict.fromkeys(readers, 0)
-    for records in zip_longest(*readers.values(), fillvalue=end):
-        for language, place in zip(readers, records, strict=True):
+    for found in zip_longest(*readers.values(), fillvalue=end):
+        for language, place in zip(readers, found, strict=True):
             counts[language] += place is not end
-        if end in records:
+        if end in found:
             for rest, language in zip(readers.values(), readers, strict=True):
                 counts[language] += sum(1 for _ in rest)
             lengths = ", ".join(f"{language} {n}" for language, n in counts.items())
             raise CrossinError(f"{source.spec}: languages of unequal length ({lengths}); row k must be the same item")
-        item = {language: found for language, (_, found) in zip(readers, records, strict=True)}
-        keys = {language: _dig(found, source.fields.get("id") or "id") for language, found in item.items()}
+        item = {language: record for language, (_, record) in zip(readers, found, strict=True)}
+        keys = {language: _dig(record, source.fields.get("id") or "id") for language, record in item.items()}
         ids = {language: key for language, key in keys.items() if key is not None}
         if len(set(map(str, ids.values()))) > 1:
             shown = ", ".join(f"{language} {key!r}" for language, key in ids.items())
-            raise CrossinError(f"{records[0][0]}: languages in different order (ids {shown}); row k must be one item")
-        yield records[0][0], item
+            raise CrossinError(f"{found[0].where}: languages in different order (ids {shown})")
+        yield found[0].where, item
 
 
 def _language_records(source: SourceSpec, language: str) -> Iterator[Record]:
@@ -237,82 +299,11 @@ def _language_records(source: SourceSpec, language: str) -> Iterator[Record]:
     return source_records(fill(spec, language), config=config, split=split, revision=source.revision)
 
 
-def _identity(source: SourceSpec, records: dict[str, dict[str, Any]], k: int, where: str) -> str:
-    record = next(iter(records.values()))
-    wanted = source.fields.get("id")
-    value = _dig(record, wanted) if wanted else record.get("id")
-    if value is None and wanted:
-        raise CrossinError(f"{where}: no field {wanted!r} for the id")
-    return str(k) if value is None else str(value)
-
-
-def _texts(source: SourceSpec, records: dict[str, dict[str, Any]]) -> tuple[tuple[str, ...] | None, str]:
-    """The item's texts, one a column and language, or None and the reason why it is bad."""
-    out: list[str] = []
-    nested = source.parallel and not source.fields and not per_language(source.spec, source.config, source.split)
-    for language, record in records.items():
-        if nested and not isinstance(record := _language_object(record, language, len(records)), dict):
-            return None, f"no language {language!r}"
-        for name in COLUMNS:
-            theirs = source.fields.get(name)
-            if theirs is None:
-                value = record.get(name)
-            elif theirs:
-                value = _dig(record, fill(theirs, language))
-            else:
-                value = ""
-            if value is None and name not in _REQUIRED:
-                value = ""
-            if value is None:
-                return None, f"{language}: no field {fill(theirs or name, language)!r}"
-            if not isinstance(value, str):
-                return None, f"{language}: {name} is not text"
-            value = value.strip()
-            if not value and name in _REQUIRED:
-                return None, f"{language}: empty {name}"
-            if _has_lone_surrogate(value):
-                return None, f"{language}: {name} is not valid Unicode"
-            out.append(value)
-    inputs = [bool(text) for text in out[COLUMNS.index("input") :: len(COLUMNS)]]
-    if len(set(inputs)) > 1:
-        having = ", ".join(lang for lang, has in zip(records, inputs, strict=True) if has)
-        return None, f"{_DISORDER} (only {having})"
-    return tuple(out), ""
-
-
-def _language_object(record: dict[str, Any], language: str, n_languages: int) -> Any:
-    """What a parallel record says in one language; a flat record will do where one language is all that is wanted."""
-    flat = record if n_languages == 1 and "instruction" in record else None
-    return record.get(language, record.get(LANGUAGES[language].english, flat))
-
-
-def _has_lone_surrogate(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
 def _dig(record: dict[str, Any], path: str) -> Any:
+    """The value at a dotted path, None if there is none."""
     if path in record:
         return record[path]
     value: Any = record
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
-
-
-def _row_licences(records: dict[str, dict[str, Any]]) -> set[str]:
-    """Licences that rows state: their own, their provenance's, and those of the models that translated them."""
-    found = set()
-    for record in {id(record): record for record in records.values()}.values():
-        provenance = record.get("provenance")
-        provenance = provenance if isinstance(provenance, dict) else {}
-        for place in (record, provenance):
-            found |= {v for k in ("licence", "license") if isinstance(v := place.get(k), str) and v}
-        translations = provenance.get("translations")
-        for translation in translations.values() if isinstance(translations, dict) else ():
-            if isinstance(translation, dict) and translation.get("licence"):
-                found.add(f"translated by {translation.get('model')} ({translation['licence']})")
-    return found

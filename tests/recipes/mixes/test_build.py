@@ -117,7 +117,7 @@ def test_card_counts_tokens_with_a_tokenizer(tmp_path: Path, sets: dict[str, Any
     table = pq.read_table(tmp_path / "mix" / "train.parquet").to_pylist()
     for (part, side), total in tokens.items():
         assert total == sum(len(row[side].split()) for row in table if row["part"] == part)
-    with pytest.raises(CrossinError, match=r"tokenizer .* cannot be loaded"):
+    with pytest.raises(CrossinError, match="cannot load tokenizer"):
         make(tmp_path / "other", sets, tokenizer=str(tmp_path / "absent"))
 
 

@@ -23,7 +23,7 @@ def stores(tmp_path: Path) -> tuple[Store, Store]:
     seed = write_jsonl(tmp_path / "seed.jsonl", [seed_item(k) for k in range(40)])
     return (
         build_store(SourceSpec(str(base), ("en",)), tmp_path),
-        build_store(SourceSpec(str(seed), LANGUAGES, parallel=True), tmp_path),
+        build_store(SourceSpec(str(seed), LANGUAGES), tmp_path),
     )
 
 
@@ -87,7 +87,7 @@ def test_translation_pairs_take_the_text_field_where_there_is_one(tmp_path: Path
     items = [seed_item(k) for k in range(2)]
     for code in LANGUAGES:
         items[0][code]["translatable"] = f"short {code}"
-    seed = build_store(SourceSpec(str(write_jsonl(tmp_path / "seed.jsonl", items)), LANGUAGES, parallel=True), tmp_path)
+    seed = build_store(SourceSpec(str(write_jsonl(tmp_path / "seed.jsonl", items)), LANGUAGES), tmp_path)
     config = MixConfig(output_dir="unused", n_samples=20, n_base=0, trans=True)
     for row in render_batch(make_plan(config, 0, 2), config, None, seed).to_pylist():
         if row["part"] == "trans":

@@ -20,7 +20,6 @@ ITEMS = [seed_item(k) for k in range(5)]
 
 
 def store(tmp_path: Path, spec: str | Path, languages: tuple[str, ...] = LANGUAGES, **options: Any) -> Store:
-    options = {"parallel": True, **options}
     return build_store(SourceSpec(str(spec), languages, **options), tmp_path / "stores")
 
 
@@ -101,7 +100,7 @@ def test_base_set_with_mapped_and_nested_fields(tmp_path: Path) -> None:
     rows = [{"q": "2 + 2?", "solution": {"text": " 4 "}, "input": "ignored"}]
     path = write_jsonl(tmp_path / "base.jsonl", rows)
     fields = parse_fields(["instruction=q", "output=solution.text", "input="], "base_fields")
-    made = store(tmp_path, path, ("en",), parallel=False, fields=fields)
+    made = store(tmp_path, path, ("en",), fields=fields)
     columns = ("instruction", "input", "output")
     assert [made.gather(f"en.{name}", np.array([0]))[0] for name in columns] == ["2 + 2?", "", "4"]
 
@@ -120,7 +119,7 @@ def test_alpacas_own_text_column_is_not_taken_for_what_to_translate(tmp_path: Pa
 def test_gather_over_batches_in_any_order(tmp_path: Path) -> None:
     n = BATCH_ROWS + 10
     path = write_jsonl(tmp_path / "big.jsonl", [{"instruction": "i", "output": f"o{k}"} for k in range(n)])
-    made = store(tmp_path, path, ("en",), parallel=False)
+    made = store(tmp_path, path, ("en",))
     wanted = [n - 1, 0, BATCH_ROWS, BATCH_ROWS - 1, 0, 5]
     assert made.gather("en.output", np.array(wanted)) == [f"o{k}" for k in wanted]
 
@@ -154,8 +153,8 @@ def changed(k: int, code: str, **fields: Any) -> list[dict[str, Any]]:
         (changed(0, "es", output="\ud800"), "es: output is not valid Unicode"),
         (changed(3, "es", input=""), "an input in some languages and none in others .only en, zh, vi"),
         ([{"id": "x", "en": ITEMS[0]["en"]}], "no language 'zh'"),
-        ([ITEMS[0], ITEMS[0]], "line 2: id 's0' stands there twice"),
-        ([], "no usable row"),
+        ([ITEMS[0], ITEMS[0]], "line 2: duplicate id 's0'"),
+        ([], "no usable rows"),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
@@ -220,7 +219,7 @@ def test_missing_language_file(tmp_path: Path) -> None:
 def test_broken_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CrossinError, match=message) as caught:
-        store(tmp_path, tmp_path / name, ("en",), parallel=False)
+        store(tmp_path, tmp_path / name, ("en",))
     assert "\n" not in str(caught.value)
 
 
@@ -240,7 +239,7 @@ def test_absent_sources(tmp_path: Path) -> None:
         store(tmp_path, tmp_path / "absent.jsonl")
     with pytest.raises(CrossinError, match="no packaged set 'absent'"):
         store(tmp_path, "packaged:absent")
-    with pytest.raises(CrossinError, match="base_fields: 'answer' is not"):
+    with pytest.raises(CrossinError, match="base_fields: 'answer' must be"):
         parse_fields(["answer"], "base_fields")
 
 
@@ -255,5 +254,5 @@ def test_unreachable_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offlin
     for place in (constants, datasets.config):
         monkeypatch.setattr(place, "HF_HUB_OFFLINE", offline)
     with pytest.raises(CrossinError, match=r"cannot load the data from the hub .*nobody/nothing") as caught:
-        store(tmp_path, "nobody/nothing", ("en",), parallel=False)
+        store(tmp_path, "nobody/nothing", ("en",))
     assert "\n" not in str(caught.value)

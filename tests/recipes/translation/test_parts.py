@@ -243,10 +243,11 @@ def test_rows_without_words_or_in_another_script_are_seen() -> None:
 
 
 def test_few_of_the_packaged_rows_are_taken_for_untranslatable() -> None:
+    from recipes.mixes.sources import SourceSpec
     from recipes.translation.rows import read_source
 
     for name in ("packaged:seed_mini", "packaged:base_mini"):
-        rows = read_source(name, "en").rows
+        rows = read_source(SourceSpec(name, ("en",))).rows
         taken = {row.fields["instruction"]: found for row in rows if (found := untranslatable(row.fields))}
         assert len(taken) <= 0.05 * len(rows), taken
 
@@ -439,9 +440,13 @@ def test_the_lock_dies_with_its_owner(tmp_path: Path) -> None:
 
 def test_the_packaged_translations_pass_every_gate() -> None:
     """Sixty-odd rows that people wrote in four languages, with lists, sums, code, tables and names in them."""
+    from recipes.mixes.sources import SourceSpec
     from recipes.translation.rows import read_source
 
-    rows = {language: read_source("packaged:seed_mini", language).rows for language in ("en", "zh", "vi", "es")}
+    rows = {
+        language: read_source(SourceSpec("packaged:seed_mini", (language,))).rows
+        for language in ("en", "zh", "vi", "es")
+    }
     built = gates.build_gates(gates.GATES, rows)
     findings = []
     for language in ("zh", "vi", "es"):

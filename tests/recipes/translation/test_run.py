@@ -503,10 +503,10 @@ def test_a_dry_run_counts_and_touches_nothing(source: Path, tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('{"instruction": "a b"}', r"line 2: no field 'output'"),
-        ('{"instruction": "a b", "output": 3}', r"line 2: output is int, not text"),
-        ('{"id": "row-000", "instruction": "a b", "output": "c"}', r"line 2: id 'row-000' stands there twice"),
-        ('{"instruction": "a b", "output": "\\ud800"}', r"line 2: output is not valid Unicode"),
+        ('{"instruction": "a b"}', r"line 2: en: no field 'output'"),
+        ('{"instruction": "a b", "output": 3}', r"line 2: en: output is not text"),
+        ('{"id": "row-000", "instruction": "a b", "output": "c"}', r"line 2: duplicate id 'row-000'"),
+        ('{"instruction": "a b", "output": "\\ud800"}', r"line 2: en: output is not valid Unicode"),
         ('{"instruction": ', r"line 2: not JSON"),
     ],
 )
@@ -550,7 +550,7 @@ def test_the_seed_is_read_by_the_mix_recipe(source: Path, tmp_path: Path) -> Non
     output = tmp_path / "out"
     with serve(ScriptedServer()) as server:
         translate_seed.main(arguments(source, output, server))
-    spec = SourceSpec(str(output / "seed.jsonl"), ("en", *LANGUAGES), parallel=True)
+    spec = SourceSpec(str(output / "seed.jsonl"), ("en", *LANGUAGES))
     store = build_store(spec, tmp_path / "store")
     assert len(store) == N_ROWS
     assert store.info.licence == "Apache-2.0; translated by scripted (Apache-2.0)"
