@@ -25,6 +25,7 @@ import pytest
 
 from recipes import translate_seed
 from recipes.llm.store import ReplyStore
+from recipes.mixes.sources import SourceSpec
 from recipes.translation.config import EngineOptions
 from recipes.translation.engines.openai_endpoint import OpenAIEndpoint
 from recipes.translation.kinds import KINDS
@@ -188,7 +189,7 @@ def test_a_real_server_killed_and_restarted_repeats_nothing(model: str, tmp_path
 
     # the bodies of all requests that can be asked, by their key in the store
     engine = OpenAIEndpoint(EngineOptions(**engine_options))  # type: ignore[arg-type]
-    rows = read_source("packaged:seed_mini", "en", limit=ROWS).rows
+    rows = read_source(SourceSpec("packaged:seed_mini", ("en",)), ROWS).rows
     with ReplyStore(tmp_path / "empty") as empty:
         plan = Translation(rows, engine, empty, "en", ["es"], [], kinds=KINDS)
         parts = [part for row, language in plan.work() for k in (0, 1) for part in plan.parts(row, language, k)]
