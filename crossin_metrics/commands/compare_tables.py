@@ -23,7 +23,7 @@ def comparison_text(
     n_resamples: int,
     seed: int,
 ) -> str:
-    """Everything about the comparison: who, on what, the table of scores, conclusions."""
+    """The whole comparison: systems, benchmarks, tables of scores, conclusions."""
     blocks = [_systems(matches)]
     for match, pair, scores in zip(matches, joined, tested, strict=True):
         blocks.append("\n".join([match.benchmark, *_facts(match, pair), _table(scores, alpha)]))
@@ -103,7 +103,7 @@ def p_value(value: float) -> str:
 
 
 def sentence(benchmark: str, key: str, one: Tested, n_questions: int, alpha: float) -> str:
-    """What one row of the table says, in words."""
+    """What one row of the table says."""
     start, p = f"{benchmark}: ", _p(one.p_randomization_holm)
     if one.significant:
         higher = "A" if one.difference > 0 else "B"
@@ -119,14 +119,14 @@ def sentence(benchmark: str, key: str, one: Tested, n_questions: int, alpha: flo
         return start + f"A and B do not differ in {key}: the same on every question"
     text = f"no difference in {key} is shown ({p})"
     if one.p_randomization <= alpha:
-        text += f"; by itself {_p(one.p_randomization)}, which does not stand the correction"
+        text += f"; by itself {_p(one.p_randomization)}, not significant after Holm correction"
     if not math.isfinite(one.detectable):
         return start + text + f"; {_count(n_questions, 'question')} cannot show one"
     return start + text + f"; {n_questions} questions reliably show differences of {one.detectable:.4f} and more"
 
 
 def tallies(tested: Sequence[dict[str, Tested]]) -> list[str]:
-    """A line a score: on how many benchmarks A, B or neither is shown to be higher."""
+    """One line per score: on how many benchmarks A, B or neither is higher."""
     lines = []
     for key in dict.fromkeys(key for scores in tested for key in scores):
         found = [scores[key] for scores in tested if key in scores]

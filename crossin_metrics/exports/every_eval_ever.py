@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from crossin_metrics import __version__
@@ -24,15 +22,6 @@ from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL
 SCHEMA_VERSION = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
 _LOCAL = ("hf", "vllm", "crossin-hf", "crossin-vllm", "sglang", "gguf")
-_REQUIRED = (
-    "schema_version",
-    "evaluation_id",
-    "retrieved_timestamp",
-    "source_metadata",
-    "model_info",
-    "eval_library",
-    "evaluation_results",
-)
 
 
 def eval_records(
@@ -47,7 +36,7 @@ def eval_records(
         now: seconds since the epoch at which the record is made; None: the clock's.
 
     Raises:
-        CrossinError: a record of several prompts, a bad relationship, or a record that breaks the format.
+        CrossinError: a record of several prompts, a bad relationship.
     """
     if relationship not in RELATIONSHIPS:
         raise CrossinError(f"--relationship {relationship!r}: must be one of {', '.join(RELATIONSHIPS)}")
@@ -57,9 +46,6 @@ def eval_records(
         if len(record.runs) > 1:
             raise CrossinError(f"{record.benchmark}: a mean over prompts is not a single evaluation; export its runs")
         content = _content(record, organization, relationship, made)
-        problems = check_record(content)
-        if problems:
-            raise CrossinError(f"{record.runs[0].name}: invalid record: {'; '.join(problems)}")
         developer, name = record.model.split("/")
         path = f"data/{record.benchmark}/{developer}/{name}/{_uuid(record)}.json"
         files[path] = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -172,54 +158,3 @@ def _result(record: Record, key: str) -> dict[str, Any]:
             "num_bootstrap_samples": record.n_resamples,
         }
     return result
-
-
-def check_record(content: Mapping[str, Any]) -> list[str]:
-    """Return the problems of a record: missing fields, scores out of range, values of the wrong type.
-
-    A check of structure that needs no schema file; the schema itself is part of the every_eval_ever package.
-    """
-    problems = [f"{name} is missing" for name in _REQUIRED if name not in content]
-    model = content.get("model_info") or {}
-    problems += [f"model_info.{name} is missing" for name in ("name", "id", "additional_details") if name not in model]
-    results = content.get("evaluation_results") or []
-    if not results:
-        problems.append("evaluation_results is empty")
-    for result in results:
-        where = result.get("evaluation_result_id", "?")
-        metric, details = result.get("metric_config") or {}, result.get("score_details") or {}
-        bounds: tuple[Any, Any] = metric.get("min_score"), metric.get("max_score")
-        (low, high), value = bounds, details.get("score")
-        if not all(_number(x) for x in (low, high, value)):
-            problems.append(f"{where}: score {value!r} or its bounds {low!r}, {high!r} must be finite numbers")
-        elif not low <= value <= high:
-            problems.append(f"{where}: score {value} is outside [{low}, {high}]")
-        error = (details.get("uncertainty") or {}).get("standard_error")
-        if error is not None and not (_number(error.get("value")) and error["value"] >= 0.0):
-            problems.append(f"{where}: standard error {error.get('value')!r} must be a number >= 0")
-    problems += [
-        f"{path}: {value!r} must be text"
-        for path, value in _details(content)
-        if not isinstance(value, str) or not re.search(r"\S", value)
-    ]
-    return problems
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _details(value: Any, path: str = "") -> list[tuple[str, Any]]:
-    """All values in `additional_details` and `details`, which must be text."""
-    found: list[tuple[str, Any]] = []
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            at = f"{path}.{name}".lstrip(".")
-            if name in ("additional_details", "details") and isinstance(inner, Mapping):
-                found += [(f"{at}.{key}", one) for key, one in inner.items()]
-            else:
-                found += _details(inner, at)
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            found += _details(inner, f"{path}[{i}]")
-    return found

@@ -64,7 +64,7 @@ def match_runs(
         allow: signature fields that may differ (`shots`, `prompt`, ...), or `all`.
 
     Returns:
-        The pairs in A's order, and a sentence for every run that has no partner.
+        The pairs in A's order, and a note for every run without a partner.
 
     Raises:
         CrossinError: two runs of one side compete for a partner; no pair is left; a pair's signatures differ in what
@@ -73,12 +73,10 @@ def match_runs(
     known = {name for run in (*runs_a, *runs_b) for name in run_fields(run)} | {"all", "order", "unanswered"}
     for name in allow:
         if name not in known:
-            raise CrossinError(
-                f"--allow {name}: no field of these runs' signatures; there are {', '.join(sorted(known))}"
-            )
+            raise CrossinError(f"--allow {name}: unknown signature field; these runs have {', '.join(sorted(known))}")
     left_a, left_b = _by_benchmark("A", runs_a), _by_benchmark("B", runs_b)
     pairs = [(left_a.pop(key), left_b.pop(key)) for key in list(left_a) if key in left_b]
-    # What is left may be the same task set up otherwise; only where no choice is to be made.
+    # The rest may be the same task in another set-up; pair it only where that is unambiguous.
     for task in dict.fromkeys(key[0] for key in left_a):
         keys_a, keys_b = ([key for key in left if key[0] == task] for left in (left_a, left_b))
         if len(keys_a) == len(keys_b) == 1 and not any(a.task == task for a, _ in pairs):
@@ -87,8 +85,8 @@ def match_runs(
         pairs.append((left_a.popitem()[1], left_b.popitem()[1]))
     if not pairs:
         raise CrossinError(
-            f"A and B have no task in common: A has {_names(runs_a)}; B has {_names(runs_b)}; give runs of one task, "
-            "or choose among them with --run-a and --run-b"
+            f"A and B have no task in common: A has {_names(runs_a)}; B has {_names(runs_b)}; give runs of one task "
+            "or choose with --run-a and --run-b"
         )
     matches = [_match(a, b, allow) for a, b in pairs]
     notes = [f"only A has {run.name}, left out" for run in left_a.values()]
@@ -102,8 +100,8 @@ def _by_benchmark(side: str, runs: Sequence[Run]) -> dict[tuple[str, ...], Run]:
         key = run.task, run.mode, run.prompt, run.variant
         if key in found:
             raise CrossinError(
-                f"{side} holds two runs of one benchmark, {found[key].name} and {run.name}: choose one system, for "
-                f"example --run-{side.lower()} '*{run.model}*'"
+                f"{side} has two runs of one benchmark, {found[key].name} and {run.name}: choose one, e.g. "
+                f"--run-{side.lower()} '*{run.model}*'"
             )
         found[key] = run
     return found
@@ -116,7 +114,7 @@ def _names(runs: Sequence[Run], most: int = 4) -> str:
 
 def _match(a: Run, b: Run, allow: Collection[str]) -> Match:
     if a.name == b.name and {p.resolve() for p in a.source_files} == {p.resolve() for p in b.source_files}:
-        raise CrossinError(f"A and B are the same run, {a.name}, of the same files; give two different ones")
+        raise CrossinError(f"A and B are the same run, {a.name}; give two different ones")
     found = differences(a, b)
     refused = [name for name in found if name not in allow and "all" not in allow]
     if refused:
@@ -124,8 +122,8 @@ def _match(a: Run, b: Run, allow: Collection[str]) -> Match:
             f"{name} is {found[name][0] or 'not set'} and {found[name][1] or 'not set'}" for name in refused
         )
         raise CrossinError(
-            f"{a.name} and {b.name} were made in different ways and do not compare: {said}; run one of them again, "
-            f"choose runs with --run-a and --run-b, or compare nevertheless with --allow {','.join(refused)}"
+            f"{a.name} and {b.name} are not comparable: {said}; rerun one of them, choose runs "
+            f"with --run-a and --run-b, or compare anyway with --allow {','.join(refused)}"
         )
     shared = [x if x == y else f"{x or '-'}/{y or '-'}" for x, y in zip(_parts(a), _parts(b), strict=True)]
     return Match("|".join(part for part in shared if part), a, b, found)

@@ -24,7 +24,7 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
-from crossin_metrics.scores.catalogue import MAIN_SCORES
+from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.scores.definitions import harmonic_mean, scores_from_means
 from crossin_metrics.scores.over_prompts import over_prompts
 from crossin_metrics.scores.per_question import layout_of, main_statistics, statistics_block
@@ -217,7 +217,8 @@ def wanted_keys(scores: dict[str, float], keys: Collection[str] | None) -> list[
     """
     unknown = sorted(set(keys or ()) - scores.keys())
     if unknown:
-        raise CrossinError(f"unknown score {', '.join(unknown)}; these runs have {', '.join(sorted(scores))}")
+        known = ", ".join(key for key in scores if key in SCORES)
+        raise CrossinError(f"unknown score {', '.join(unknown)}; these runs have {known}, and such as acc_en, ac3_2")
     return [key for key in scores if np.isfinite(scores[key]) and (keys is None or key in keys)]
 
 

@@ -169,12 +169,12 @@ def test_logs_in_seaevals_format(tmp_path: Path) -> None:
 
 
 MISTAKES = [
-    (["a/t.jsonl", "a/t.jsonl"], "A and B are the same run, t, of the same files"),
+    (["a/t.jsonl", "a/t.jsonl"], "A and B are the same run, t;"),
     (["a/t.jsonl", "nothing.jsonl"], "nothing.jsonl: no such file"),
     (["a/t.jsonl", "other/t.jsonl"], "no question id in common"),
     (["a/t.jsonl", "wrong/t.jsonl"], "id '0': the gold option is 0 in t (a/t.jsonl) but 3 in t (wrong/t.jsonl)"),
-    (["a/t.jsonl", "many/t.jsonl"], "B holds two runs of one benchmark, t|m1 and t|m2"),
-    (["a/t.jsonl", "b/t.jsonl", "--keys", "acx"], "there is no score acx"),
+    (["a/t.jsonl", "many/t.jsonl"], "B has two runs of one benchmark, t|m1 and t|m2"),
+    (["a/t.jsonl", "b/t.jsonl", "--keys", "acx"], "unknown score acx"),
     (["a/t.jsonl", "b/t.jsonl", "--run-a", "*x*"], "--run-a '*x*' fits no run of a/t.jsonl; it has t"),
     (["a/t.jsonl", "b/t.jsonl", "--languages", "ja"], "run t: no rows in ja"),
     (["a/t.jsonl", "half/t.jsonl"], "half/t.jsonl, line 160: not JSON"),

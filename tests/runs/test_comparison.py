@@ -86,7 +86,7 @@ def signed(seed: int, signature: str, **settings: Any) -> Run:
 )
 def test_signatures_that_differ_in_what_matters_are_refused_unless_allowed(change: Any, field: str, said: str) -> None:
     a, b = signed(1, SIGNATURE), signed(2, change(SIGNATURE))
-    with pytest.raises(CrossinError, match=f"do not compare: .*{said}.*--allow {field}"):
+    with pytest.raises(CrossinError, match=f"are not comparable: .*{said}.*--allow {field}"):
         match_runs([a], [b])
     for allowed in ([field], ["all"]):
         ((match,), _) = match_runs([a], [b], allow=allowed)
@@ -119,11 +119,11 @@ def test_mistakes_in_matching() -> None:
     a, b = make_run(1), make_run(2)
     with pytest.raises(CrossinError, match="A and B are the same run"):
         match_runs([a], [a])
-    with pytest.raises(CrossinError, match=r"B holds two runs of one benchmark, t\|m2\|p1 and t\|m3\|p1.*--run-b"):
+    with pytest.raises(CrossinError, match=r"B has two runs of one benchmark, t\|m2\|p1 and t\|m3\|p1.*--run-b"):
         match_runs([a], [b, make_run(3)])
     with pytest.raises(CrossinError, match="no task in common"):
         match_runs([a, make_run(1, task="u")], [make_run(2, task="w"), make_run(2, task="x")])
-    with pytest.raises(CrossinError, match="--allow shot: no field"):
+    with pytest.raises(CrossinError, match="--allow shot: unknown signature field"):
         match_runs([a], [b], allow=["shot"])
 
 
