@@ -5,9 +5,9 @@ question and every option. Here the prompts are packed so that each shared token
 logits are taken only where an option's token is predicted. Everything else is the stock model's: loading, tokens,
 adapters, quantisation, generation, perplexity, processes started by `accelerate`.
 
-The packed way needs a decoder that looks at other tokens through attention alone and honours a given mask and given
-positions. Whether the loaded model does is tried on a few tokens first; if not, everything goes the stock way.
-Requests that the packed way cannot serve (longer than the model's limit, an empty continuation) do too.
+Packing needs a decoder that mixes tokens through attention alone and honours a given mask and given positions. A
+probe on a few tokens tells whether the loaded model does; if not, the stock model scores everything. It also scores
+requests that cannot be packed (beyond the model's limit, empty context or continuation).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CrossinHF(HFLM):
     """`lm_eval --model crossin-hf`: takes the arguments of `--model hf`, and
 
     pack_tokens: most new tokens in one forward pass (default: 1024 on a CPU, 4096 elsewhere; halved when memory runs
-    out). `batch_size` still rules what goes the stock way.
+    out). `batch_size` applies to requests left to the stock model.
 
     An adapter (`peft=...`) computes in the model's dtype, as it did in mixed-precision training and does in vLLM; PEFT
     would load it in float32, which a CPU multiplies several times more slowly.
@@ -51,7 +51,7 @@ class CrossinHF(HFLM):
     model uses the model's own dtype, which for bfloat16 cannot tell close options apart.
 
     Raises:
-        CrossinError: no such model or adapter folder, or one that cannot be loaded.
+        CrossinError: model or adapter folder not found, or not loadable.
     """
 
     def __init__(self, pretrained: Any, *args: Any, pack_tokens: int | None = None, **kwargs: Any) -> None:
@@ -73,7 +73,7 @@ class CrossinHF(HFLM):
         self, requests: list[Request], disable_tqdm: bool = False, override_bs: int | None = None
     ) -> list[tuple[float, bool]]:
         """Score continuations: (sum of log-probabilities, all tokens are the argmax) per request; see `HFLM`."""
-        # windows of a perplexity task read the logits of every position: nothing to save
+        # a perplexity task reads the logits of every position: nothing to save
         if override_bs is not None or not requests or not self._packs_work():
             return super()._loglikelihood_tokens(requests, disable_tqdm=disable_tqdm, override_bs=override_bs)
         limit = self.max_length + 1  # the last token is predicted, never an input
@@ -88,7 +88,7 @@ class CrossinHF(HFLM):
         return answers  # type: ignore[return-value]
 
     def _batch_scheduler(self, pos: int, n_reordered_requests: Any) -> int:
-        """As the stock model's, which divides by zero where fewer requests are left to it than `auto:N` counts on."""
+        """The stock model's, which divides by zero if it gets fewer requests than `auto:N` assumes (lm-eval 0.4.13)."""
         schedule: Any = self.batch_schedule  # type: ignore[has-type]
         self.batch_schedule = min(schedule, len(n_reordered_requests))
         try:
@@ -99,7 +99,7 @@ class CrossinHF(HFLM):
     def _score_packed(
         self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None], disable_tqdm: bool
     ) -> None:
-        """Fill `answers[n]` for n in `numbers`, pack by pack, and hand each answer to the harness's cache at once."""
+        """Fill `answers[n]` for n in `numbers`, pack by pack, and add each answer to the harness's cache at once."""
         groups = make_groups(requests, numbers, max_tokens=self._pack_tokens)
         done = 0
         before: Pack | None = None
@@ -120,7 +120,7 @@ class CrossinHF(HFLM):
                 if self._pack_tokens <= 64:
                     raise
                 self._pack_tokens = max(self._pack_tokens // 2, 64)
-                logger.warning("out of memory: packs of %d tokens from here on", self._pack_tokens)
+                logger.warning("out of memory: pack_tokens reduced to %d", self._pack_tokens)
                 before, keys, past = None, None, None
                 clear_torch_cache()
                 continue
@@ -193,16 +193,16 @@ class CrossinHF(HFLM):
         return self.model.config.get_text_config(decoder=True)
 
     def _packs_work(self) -> bool:
-        """Whether the loaded model can be run on packs; found out once, and said in the log if not."""
+        """Whether the loaded model can be run on packs; checked once and logged if not."""
         if not self._probed:
             self._probed = True
             self._why_stock = self._objection() or self._probe()
             if self._why_stock:
-                logger.warning("crossin-hf: scoring the stock way, because %s", self._why_stock)
+                logger.warning("crossin-hf: using the stock scoring because %s", self._why_stock)
         return self._why_stock is None
 
     def _objection(self) -> str | None:
-        """A reason, visible without running it, why the model cannot be run on packs."""
+        """Why class or configuration rule out packs, or None."""
         if self.backend != "causal":
             return "the model is an encoder-decoder"
         if not self.logits_cache:
@@ -215,10 +215,10 @@ class CrossinHF(HFLM):
         accepted = inspect.signature(model.forward).parameters
         missing = {"position_ids", "attention_mask", "logits_to_keep", "past_key_values"} - set(accepted)
         if missing:
-            return f"{type(model).__name__} takes no {', '.join(sorted(missing))}"
+            return f"{type(model).__name__} does not accept {', '.join(sorted(missing))}"
         config = self._decoder_config()
         if config._attn_implementation not in ("sdpa", "eager"):
-            return f"{config._attn_implementation} attention takes no mask of our own (use attn_implementation=sdpa)"
+            return f"{config._attn_implementation} attention accepts no custom mask (use attn_implementation=sdpa)"
         kinds = set(getattr(config, "layer_types", None) or [])
         if not kinds <= {"full_attention", "sliding_attention"}:
             return f"it has layers of type {', '.join(sorted(kinds - {'full_attention', 'sliding_attention'}))}"
@@ -254,19 +254,9 @@ class CrossinHF(HFLM):
             allowed = 1e-3 if self.model.dtype == torch.float32 else 0.05
             for number, (value, _) in tree:
                 if abs(value - plain[number]) > allowed * max(1.0, abs(plain[number])):
-                    return f"on packs its log-probabilities differ ({value:.4f}, not {plain[number]:.4f})"
-        except (
-            RuntimeError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            KeyError,
-            IndexError,
-            NotImplementedError,
-        ) as error:
-            return (
-                f"it does not run on packs ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
-            )
+                    return f"its log-probabilities differ on packs ({value:.4f} instead of {plain[number]:.4f})"
+        except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
+            return f"it does not run on packs ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
         return None
 
     def _plain(self, tokens: list[int], scored: int) -> float:

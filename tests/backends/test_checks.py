@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import json
 import subprocess
@@ -11,8 +10,13 @@ import sys
 import pytest
 
 from crossin_metrics.backends import MODELS, register
-from crossin_metrics.backends.checks import check_model_folder, check_vllm_adapter, check_vllm_model, one_line_errors
-from crossin_metrics.backends.distribution import name_vllm
+from crossin_metrics.backends.checks import (
+    check_model_folder,
+    check_vllm_adapter,
+    check_vllm_model,
+    one_line_errors,
+    vllm_cpu_as_vllm,
+)
 from crossin_metrics.errors import CrossinError
 
 
@@ -37,9 +41,9 @@ def test_the_harness_resolves_the_name():
     assert set(MODELS) == {"crossin-hf", "crossin-vllm"}
 
 
-def test_hub_names_are_left_to_the_hub():
-    assert check_model_folder("google/gemma-2-2b") is None
-    assert check_model_folder("gpt2") is None
+@pytest.mark.parametrize("name", ["google/gemma-2-2b", "gpt2"])
+def test_hub_names_are_left_to_the_hub(name):
+    assert check_model_folder(name) is None
 
 
 @pytest.mark.parametrize("name", ["./absent", "/absent/model", "runs/absent/model", "~/absent-model"])
@@ -49,7 +53,7 @@ def test_paths_must_exist(name):
 
 
 def test_a_folder_without_config(tmp_path):
-    with pytest.raises(CrossinError, match=r"no config\.json"):
+    with pytest.raises(CrossinError, match=r"config\.json is missing"):
         check_model_folder(str(tmp_path))
     assert check_model_folder(str(tmp_path), gguf=True) is None
 
@@ -68,7 +72,7 @@ def test_untied_gemma_2(tied, refused):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"r": 64}, r"rank 64, above max_lora_rank=16; give max_lora_rank=64"),
+        ({"r": 64}, r"rank 64, above max_lora_rank=16; set max_lora_rank=64"),
         ({"r": 8, "rank_pattern": {"q_proj": 100}}, r"rank 100.*max_lora_rank=128"),
         ({"r": 8, "modules_to_save": ["lm_head"]}, r"lm_head.*recipes/merge_adapter\.py"),
     ],
@@ -108,24 +112,16 @@ def test_vllm_missing():
     assert "Traceback" not in done.stderr
 
 
-def test_a_distribution_by_another_name(tmp_path, monkeypatch):
-    """`vllm-cpu` answers for `vllm`, with the suffix vLLM reads its device from; a real `vllm` is left alone."""
-    monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    assert name_vllm() is None  # nothing provides it
+@pytest.mark.parametrize(("installed", "expected"), [({"vllm-cpu": "0.9"}, "0.9+cpu"), ({"vllm": "0.9"}, "0.9")])
+def test_a_cpu_build_of_vllm_counts_as_vllm(installed, expected, monkeypatch):
+    def version(name: str) -> str:
+        if name not in installed:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed[name]
 
-    def install(name: str) -> None:
-        folder = tmp_path / f"{name.replace('-', '_')}-0.9.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.9\n", encoding="utf-8")
-        (folder / "top_level.txt").write_text("vllm\n", encoding="utf-8")
-
-    install("vllm-cpu")
-    importlib.invalidate_caches()
-    assert name_vllm() == "vllm-cpu"
-    assert importlib.metadata.version("vllm") == "0.9+cpu"
-    assert importlib.metadata.version("vllm-cpu") == "0.9"
-    install("vllm")
-    importlib.invalidate_caches()
-    assert importlib.metadata.version("vllm") == "0.9"
-    assert name_vllm() is None
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    with vllm_cpu_as_vllm():
+        assert importlib.metadata.version("vllm") == expected
+        with pytest.raises(importlib.metadata.PackageNotFoundError):
+            importlib.metadata.version("other")
+    assert importlib.metadata.version is version

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossin_metrics.backends.prefix import Pack, make_groups, pack_from, shared, unique_tokens
+from crossin_metrics.backends.prefix import Pack, make_groups, pack_from, shared
+from tests.helpers.prefix_tree import unique_tokens
 
 tokens = st.integers(0, 2)  # three words, so that prefixes collide
 requests = st.lists(

