@@ -112,9 +112,6 @@ class VLLMEngine:
         """Load the model."""
         if self._model is not None:
             return
-        from crossin_metrics.backends.distribution import name_vllm
-
-        name_vllm()
         from vllm import LLM
 
         options = self._options

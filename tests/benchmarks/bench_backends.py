@@ -149,6 +149,7 @@ def floor_operations(args: argparse.Namespace, requests: list[Any]) -> tuple[int
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from tests.helpers.prefix_tree import unique_tokens
 
     tokenizer = AutoTokenizer.from_pretrained(args.model)

