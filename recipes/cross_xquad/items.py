@@ -54,8 +54,8 @@ class Decision:
     """What a person decided.
 
     Attributes:
-        verdict: `accept` (as it stands, or with `edits`), `reject` (the question leaves the set) or `redo` (the model
-            writes it again).
+        verdict: `accept` (as it is, or with `edits`), `reject` (the question leaves the set) or `redo` (the model
+            rewrites it).
         reviewer: initials.
         note: free text.
         edits: language -> index of the option -> its new text. The right option may not be edited.
@@ -79,7 +79,7 @@ class Item:
         gold: index of the right option, the same in every language.
         versions: language -> version. A language that the model could not write is absent, with a finding.
         findings: of the last attempt; an item with any goes to review, never straight into the set.
-        attempts: how often the model was asked for this item.
+        attempts: number of attempts by the model.
         decision: None until a person has decided.
     """
 

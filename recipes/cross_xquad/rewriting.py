@@ -72,7 +72,7 @@ class Rewriter:
         return [self._finish(draft) for draft in drafts]
 
     def redo(self, items: Sequence[Item], notes: Mapping[str, str], round_number: int) -> list[Item]:
-        """Rewrite items in every language because reviewers asked for it; once, then check.
+        """Rewrite items that reviewers sent back, in every language; once, then check.
 
         Args:
             items: those to rewrite.
@@ -82,7 +82,7 @@ class Rewriter:
         drafts = self._drafts(items)
         for draft in drafts:  # attempts that no earlier round can have used
             draft.attempt = dict.fromkeys(self._languages, round_number * (self._regenerate + 2))
-        self._round(drafts, f"written again {round_number}", notes)
+        self._round(drafts, f"redo {round_number}", notes)
         return [self._finish(draft) for draft in drafts]
 
     def _round(self, drafts: Sequence[_Draft], name: str, notes: Mapping[str, str]) -> None:
@@ -137,7 +137,7 @@ class Rewriter:
     def _drafts(self, items: Sequence[Item]) -> list[_Draft]:
         drafts = []
         for item in items:
-            # what earlier stages could not read; everything else is checked anew
+            # what earlier stages could not read; everything else is checked again
             findings = {
                 code: [f for f in item.findings if f.language == code and code not in item.versions]
                 for code in self._languages

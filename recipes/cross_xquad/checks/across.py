@@ -61,9 +61,9 @@ def _groups(text: str) -> set[int]:
 
 def _human(neighbours: Sequence[SourceQuestion], english: str, text: str, language: str) -> str | None:
     """Compare with people's translations of the same words of the passage."""
-    said = [other.spans[language].answer for other in neighbours if same(other.spans[PIVOT].answer, english, PIVOT)]
-    if said and not any(_like(text, answer, language) for answer in said):
-        return f"people translated {english!r} as {said[0]!r} on this passage"
+    known = [other.spans[language].answer for other in neighbours if same(other.spans[PIVOT].answer, english, PIVOT)]
+    if known and not any(_like(text, answer, language) for answer in known):
+        return f"people translated {english!r} as {known[0]!r} on this passage"
     for other in neighbours:
         answer, original = other.spans[language].answer, other.spans[PIVOT].answer
         if same(answer, text, language) and not _like(english, original, PIVOT):

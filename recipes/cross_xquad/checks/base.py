@@ -10,6 +10,7 @@ from recipes.cross_xquad.sources import SourceQuestion
 
 CHECKS_VERSION = "1"  # of the checks on texts: with another version, items are checked again
 
+# These and the findings' details are in the prompts of later attempts: with another word, those calls are made again.
 REASONS: dict[str, str] = {
     "malformed": "The model's reply could not be read: no JSON, cut off, refused, or an option missing or empty.",
     "not_in_passage": "A wrong option is not taken from the passage.",

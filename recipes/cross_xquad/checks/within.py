@@ -28,7 +28,7 @@ LOST_LETTERS = 4  # an untranslated copy is recognised by a lower-case English w
 
 
 class Checker:
-    """The checks that look at texts alone.
+    """The checks on texts.
 
     Args:
         source: for the human answers to other questions on the same passages.

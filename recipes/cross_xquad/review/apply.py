@@ -132,7 +132,7 @@ def _read_json(path: Path, known: Mapping[str, Item]) -> list[ReviewEntry]:
 
 
 def _latest(entries: Sequence[ReviewEntry]) -> tuple[list[ReviewEntry], list[str]]:
-    """The last decision of each reviewer, by initials; if there is no telling which is the last, why.
+    """The last decision of each reviewer, by initials; if it is unclear which is the last, why.
 
     A table's rows have no time, so they cannot be ordered against an entry that differs.
     """

@@ -177,8 +177,8 @@ def test_feedback_names_the_problems(data: Path, tmp_path: Path) -> None:
     prompts = [seen.body["messages"][0]["content"] for seen in state.seen if seen.fields["again"]]
     assert prompts
     for prompt in prompts:
-        told = prompt.split("What is wrong with it:\n")[1]
-        assert told.startswith("- wrong_1: A wrong option has the same words as the right one.")
+        feedback = prompt.split("What is wrong with it:\n")[1]
+        assert feedback.startswith("- wrong_1: A wrong option has the same words as the right one.")
 
 
 def test_a_worse_second_attempt_is_discarded(data: Path, tmp_path: Path) -> None:

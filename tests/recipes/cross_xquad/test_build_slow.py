@@ -19,6 +19,7 @@ from crossin_metrics.sets.loading import load_parallel
 from recipes import build_cross_xquad
 from recipes.cross_xquad.items import Item, accepted, read_items
 from recipes.cross_xquad.sources import load_source
+from tests.recipes.cross_xquad.review_items import entry, write_decisions
 from tests.recipes.cross_xquad.test_sources import options
 from tests.recipes.cross_xquad.world import LANGUAGES
 from tests.recipes.translation.test_vllm import Counter, free_port, model, vllm_server
@@ -49,20 +50,12 @@ def decide(shared: Path, output: Path, items: list[Item]) -> int:
     entries = []
     for item in items:
         near = [other for other in source.neighbours if other.passage == item.passage and other.id != item.id]
-        if set(item.versions) != set(LANGUAGES):
-            verdict, edits = "reject", {}
-        else:
-            wrong = [index for index in range(4) if index != item.gold]
-            pairs = list(zip(wrong, near[:3], strict=True))
-            edits = {code: {str(index): other.spans[code].answer for index, other in pairs} for code in LANGUAGES}
-            verdict = "accept"
-        entries.append(
-            {"id": item.id, "sha256": item.sha256(), "verdict": verdict, "edits": edits, "at": "", "languages": []}
-        )
-    raw = {"format": "cross_xquad_decisions", "version": 1, "reviewer": "AB", "decisions": entries}
-    (output / "decisions").mkdir()
-    (output / "decisions" / "ab.json").write_text(json.dumps(raw), encoding="utf-8")
-    return sum(entry["verdict"] == "accept" for entry in entries)
+        pairs = list(zip([index for index in range(4) if index != item.gold], near[:3], strict=True))
+        edits = {code: {str(index): other.spans[code].answer for index, other in pairs} for code in LANGUAGES}
+        whole = set(item.versions) == set(LANGUAGES)
+        entries.append(entry(item, "accept" if whole else "reject", edits=edits if whole else {}))
+    write_decisions(output / "decisions", "AB", entries)
+    return sum(one["verdict"] == "accept" for one in entries)
 
 
 def test_real_passages_through_a_real_server_end_in_a_set_that_the_harness_evaluates(

@@ -69,7 +69,7 @@ ASKED = {  # id -> language -> question, answer
 def source() -> Source:
     questions = []
     for key, by in ASKED.items():
-        spans = {code: Span(asked, said, PASSAGES[code].index(said)) for code, (asked, said) in by.items()}
+        spans = {code: Span(asked, right, PASSAGES[code].index(right)) for code, (asked, right) in by.items()}
         questions.append(SourceQuestion(key, 0, 0, PASSAGES, spans))
     return Source("test", "CC0-1.0", ("en", "es", "zh"), tuple(questions), tuple(questions), {})
 

@@ -275,14 +275,14 @@ def test_a_mistake_in_a_table_names_the_row(tmp_path: Path, fill: Any, change: A
 def export(items: list[Item], results: list[dict[str, Any] | None], user: Any = 1) -> list[dict[str, Any]]:
     """Tasks as Label Studio 1.23.2 exports them, one annotation each; None is a skipped task."""
     out = []
-    for number, (task, said) in enumerate(zip(tasks(items), results, strict=False), 1):
+    for number, (task, answers) in enumerate(zip(tasks(items), results, strict=False), 1):
         result = [
             {"id": f"r{n}", "from_name": name, "to_name": "en_question", "origin": "manual"}
             | ({"type": "choices", "value": {"choices": [v]}} if name == "verdict" else {})
             | ({} if name == "verdict" else {"type": "textarea", "value": {"text": [v]}})
-            for n, (name, v) in enumerate((said or {}).items())
+            for n, (name, v) in enumerate((answers or {}).items())
         ]
-        annotation = {"id": number, "completed_by": user, "result": result, "was_cancelled": said is None}
+        annotation = {"id": number, "completed_by": user, "result": result, "was_cancelled": answers is None}
         annotation |= {"created_at": "2026-11-22T05:02:12.818291Z", "updated_at": "2026-11-22T05:02:12.818320Z"}
         out.append({"id": number, "annotations": [annotation], "predictions": [], "drafts": [], "meta": {}, **task})
     return out

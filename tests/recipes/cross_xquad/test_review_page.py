@@ -74,7 +74,7 @@ def test_a_review_by_keyboard_is_saved_read_back_and_applied(page: Page, tmp_pat
     page.press("a")  # refused: no Arabic version
     assert page.place() == "q1"
     assert "No version in Arabic" in page.text("#notice")
-    page.press("d")  # q1 to be written again
+    page.press("d")  # q1 to be rewritten
     page.press("n")
     page.press("two answers: a, r and d are letters here", ESCAPE)  # typing decides nothing
     page.press("r")  # q2 rejected
@@ -184,7 +184,7 @@ def test_right_to_left_scripts_run_right_to_left(page: Page, tmp_path: Path) -> 
         "const a = document.querySelector('[data-language=ar] [data-option]');"
         "return ['.letter', '.words'].map((css) => a.querySelector(css).getBoundingClientRect().right)"
     )
-    assert letter > words  # the option's letter stands right of its words
+    assert letter > words  # the option's letter is to the right of its text
 
 
 def test_options_are_marked_in_passages_by_word_and_script(page: Page, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_options_are_marked_in_passages_by_word_and_script(page: Page, tmp_path:
         "return [...document.querySelectorAll(`[data-language=${arguments[0]}] li.absent`)]"
         ".map((n) => n.dataset.option)"
     )
-    assert page.js(absent, "zh") == ["2", "3"]  # "4" stands inside "24" only
+    assert page.js(absent, "zh") == ["2", "3"]  # "4" is only inside "24"
     assert page.js(absent, "tr") == ["2", "3"]
     assert page.text("[data-language=tr] .passage") == "İstanbul'da istanbul"
 
@@ -426,7 +426,7 @@ def test_a_whole_set_in_twelve_languages_stays_quick(page: Page, tmp_path: Path,
         for n, identifier in enumerate(built.ids)
     ]
     path = written(tmp_path, items)
-    assert path.stat().st_size < 12e6  # each passage stands once
+    assert path.stat().st_size < 12e6  # each passage is there once
     page.open(path)
     page.press("ab", ENTER)
     assert page.js("return document.querySelectorAll('*').length") < 2000  # one question at a time

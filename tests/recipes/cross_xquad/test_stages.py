@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -21,6 +20,7 @@ from recipes import build_cross_xquad
 from recipes.cross_xquad.items import Item, accepted, read_items
 from recipes.llm.store import ReplyStore
 from tests.helpers.scripted_server import ScriptedServer, Seen, serve
+from tests.recipes.cross_xquad.review_items import entry, write_decisions
 from tests.recipes.cross_xquad.world import (
     LANGUAGES,
     N_QUESTIONS,
@@ -176,18 +176,11 @@ def test_nothing_to_release_is_an_error(data: Path, tmp_path: Path) -> None:
 # -- people ------------------------------------------------------------------------------------------------------------
 
 
-def decide(out: Path, decisions: dict[str, tuple[str, str, str]]) -> None:
-    """Save decisions as the review page does: id -> (verdict, note, sha256)."""
-    shown = {"edits": {}, "at": "2026-01-01T00:00:00Z", "languages": list(LANGUAGES)}
-    entries = [
-        {"id": key, "verdict": verdict, "note": note, "sha256": sha, **shown}
-        for key, (verdict, note, sha) in decisions.items()
-    ]
-    raw = {"format": "cross_xquad_decisions", "version": 1, "reviewer": "AB", "decisions": entries}
+def decide(out: Path, decisions: list[tuple[Item, str, str]]) -> None:
+    """Save decisions as the review page does: item, verdict, note."""
+    entries = [entry(item, verdict, note=note) for item, verdict, note in decisions]
     folder = out / "decisions"
-    folder.mkdir(exist_ok=True)
-    number = len(list(folder.iterdir()))
-    (folder / f"decisions-{number}.json").write_text(json.dumps(raw), encoding="utf-8")
+    write_decisions(folder, "AB", entries, f"decisions-{len(list(folder.glob('*')))}.json")
 
 
 def bad_at_persons(seen: Seen) -> str:
@@ -202,7 +195,7 @@ def test_decisions_are_applied(data: Path, tmp_path: Path) -> None:
     waiting = [item for item in items(out, "review") if item.findings]
     assert len(waiting) == 4
     verdicts = ["accept", "reject", "accept", "reject"]
-    decide(out, {item.id: (verdict, "", item.sha256()) for item, verdict in zip(waiting, verdicts, strict=True)})
+    decide(out, [(item, verdict, "") for item, verdict in zip(waiting, verdicts, strict=True)])
     state = build(data, out, bad_at_persons, stages=["review"])
     assert state.seen == []
     made = items(out, "review")
@@ -215,19 +208,19 @@ def test_a_redo_is_rewritten_and_reviewed_again(data: Path, tmp_path: Path) -> N
     out = tmp_path / "out"
     build(data, out, bad_at_persons, stages=STAGES)
     first = {item.id: item for item in items(out, "review") if item.findings}
-    decide(out, {key: ("redo", "a better one, please", item.sha256()) for key, item in first.items()})
+    decide(out, [(item, "redo", "a better one, please") for item in first.values()])
     state = build(data, out, bad_at_persons, stages=["review"])
-    assert len(state.seen) == 4 * len(LANGUAGES)  # English with the note, then the others anew
+    assert len(state.seen) == 4 * len(LANGUAGES)  # English with the note, then the others again
     second = {item.id: item for item in items(out, "review") if item.id in first}
     for key, item in second.items():
         assert item.findings == ()
         assert item.sha256() != first[key].sha256()
-        assert item not in accepted([item]), "somebody asked for it: somebody must look at it"
+        assert item not in accepted([item]), "somebody sent it back, so somebody must review it"
     assert all(key in (out / "review" / "index.html").read_text("utf-8") for key in second)
 
     again = build(data, out, bad_at_persons, stages=["review"])
     assert again.seen == []
-    decide(out, {key: ("accept", "", item.sha256()) for key, item in second.items()})
+    decide(out, [(item, "accept", "") for item in second.values()])
     assert build(data, out, bad_at_persons, stages=["review"]).seen == []
     assert len(accepted(items(out, "review"))) == N_QUESTIONS
 
@@ -248,7 +241,7 @@ def test_redo_twice(data: Path, tmp_path: Path) -> None:
     for note in ("first note", "second note"):
         waiting = [item for item in items(out, "review") if item not in accepted([item])]
         contents |= {item.sha256() for item in waiting}
-        decide(out, {item.id: ("redo", note, item.sha256()) for item in waiting})
+        decide(out, [(item, "redo", note) for item in waiting])
         build(data, out, script, stages=["review"])
     final: list[Item] = [item for item in items(out, "review") if item.decision is not None]
     assert len(final) == 4
@@ -260,7 +253,7 @@ def test_a_model_that_repeats_itself_is_reported(data: Path, tmp_path: Path, cap
     out = tmp_path / "out"
     build(data, out, lambda seen: "perfect", stages=[*STAGES])
     item = items(out, "review")[0]
-    decide(out, {item.id: ("redo", "", item.sha256())})
+    decide(out, [(item, "redo", "")])
     state: ScriptedServer = build(data, out, lambda seen: "perfect", stages=["review"])
     assert len(state.seen) == 1
     assert "wrote the same again" in capsys.readouterr().err
