@@ -1,10 +1,10 @@
-"""Is this a usable translation? Checks from cheap to dear; the first that fails names the reason.
+"""Is this a usable translation? Checks from cheap to expensive; the first that fails gives the reason.
 
-The thresholds are wide: they are there to catch a reply that is broken, not to judge style. Held against XQuAD (240
-passages, 1,190 questions and answers, translated by people into 11 languages), all of them together set aside 1.6% of
-28,820 translations, most of these names that stay as they are or numbers the translator did change. Of 7,150 passages
-and questions put in the place of another language they caught 95.5%, of untranslated ones 99.8%; what they missed is
-short. Half a text missing is within their bounds: for that there are the gates with models.
+The thresholds are wide: they catch broken replies and do not judge style. On XQuAD (240 passages, 1,190 questions and
+answers, translated by people into 11 languages) they reject 1.6% of 28,820 translations, mostly names that stay the
+same or numbers that the translator did change. They catch 95.5% of 7,150 passages and questions in the wrong language
+and 99.8% of untranslated ones; what they miss is short. They do not notice that half a text is missing: the gates with
+models do.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ LENGTH_SLACK = 10  # characters below; twice as many above
 # Compression ratio over the source's, each over its language's usual one. XQuAD: at most 1.30 in any language.
 REPETITION_FACTOR = 2.0
 REPETITION_MIN_CHARACTERS = 60
-COPY_MIN_WORDS = 4  # shorter ones are names as often as not
+COPY_MIN_WORDS = 4  # shorter ones are often names
 COPY_NGRAM_SHARE = 0.5
 SCRIPT_ROW_SHARE = 0.5
 SCRIPT_FIELD_SHARE = 0.2  # one field may be a list of foreign names
@@ -113,16 +113,16 @@ def gate_length(pairs: list[Pair]) -> Finding | None:
 
 
 def gate_copy(pairs: list[Pair]) -> Finding | None:
-    """The translation is not the source again, nor half of it."""
+    """The translation does not repeat the source, or half of it."""
     for pair in pairs:
         source, target = _words(pair.source_words), _words(pair.target_words)
         if len(source) >= COPY_MIN_WORDS and source == target:
-            return Finding("copy", pair.field, "the same words as the source")
+            return Finding("copy", pair.field, "same words as the source")
         theirs, ours = set(_ngrams(source, 4)), _ngrams(target, 4)
         if len(source) >= 2 * COPY_MIN_WORDS and ours:
             share = sum(ngram in theirs for ngram in ours) / len(ours)
             if share >= COPY_NGRAM_SHARE:
-                return Finding("copy", pair.field, f"{share:.0%} of its four-word runs stand in the source")
+                return Finding("copy", pair.field, f"{share:.0%} of its 4-grams are in the source")
     return None
 
 
@@ -135,7 +135,7 @@ def _ngrams(words: list[str], size: int) -> list[tuple[str, ...]]:
 
 
 def gate_repetition(pairs: list[Pair]) -> Finding | None:
-    """The translation does not go round in circles: it compresses about as well as its source."""
+    """The translation does not loop: it compresses about as well as its source."""
     for pair in pairs:
         if len(pair.target) < REPETITION_MIN_CHARACTERS * LANGUAGES[pair.target_language].length:
             continue
@@ -170,7 +170,7 @@ def script_share(text: str, language: str) -> tuple[float, float]:
 
 
 def gate_script(pairs: list[Pair]) -> Finding | None:
-    """Most letters belong to the language's script; a single field may hold many foreign names."""
+    """Most letters are of the language's script; a single field may hold many foreign names."""
     if not pairs:
         return None
     language = pairs[0].target_language
@@ -183,10 +183,10 @@ def gate_script(pairs: list[Pair]) -> Finding | None:
 
 
 class LanguageGate:
-    """The translation is in the language asked for, by lingua; candidates are the run's languages only.
+    """The translation is in the target language, by lingua; candidates are the run's languages only.
 
-    Short texts pass unless another language is nearly certain; Indonesian and Malay are taken for one another. A
-    language that has its script to itself among the candidates is left to the gate on scripts, which is faster.
+    Short texts pass unless another language is nearly certain; similar languages count as one. A language that is the
+    only candidate in its script is left to the faster script gate.
     """
 
     def __init__(self, languages: Iterable[str], scripts_checked: bool = True) -> None:
@@ -194,7 +194,7 @@ class LanguageGate:
             from lingua import IsoCode639_3, Language, LanguageDetectorBuilder
         except ImportError as error:
             raise CrossinError(
-                "the language gate needs lingua: pip install 'crossin[translate]', or leave `language` out of --gates"
+                "the language gate needs lingua: pip install 'crossin[translate]', or remove `language` from --gates"
             ) from error
         named = {"fil": "tgl"}  # lingua files Filipino under Tagalog
         by_code = {language.iso_code_639_3: language for language in Language.all()}
@@ -237,12 +237,12 @@ _TEXT_GATES: dict[str, Gate] = {
     "repetition": gate_repetition,
     "script": gate_script,
 }
-# run.py has judged finish_reason, format, empty and placeholders before, while it read the reply
+# finish_reason, format, empty and placeholders are judged while the reply is read (run.py)
 GATES = (*_TEXT_GATES, "language")
 
 
 def build_gates(names: Iterable[str], languages: Iterable[str]) -> list[Gate]:
-    """The named gates in their order from cheap to dear.
+    """The named gates, from cheap to expensive.
 
     Raises:
         CrossinError: an unknown name, or a gate whose package is missing.

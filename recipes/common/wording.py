@@ -1,7 +1,7 @@
-"""Every sentence that recipes put around the data: prompts of mix rows, and the frame that tuning and evaluation share.
+"""Every sentence that recipes add to the data: prompts of mix rows, and the frame that tuning and evaluation share.
 
 A mix row's `prompt` is the rendered instruction, its `completion` the answer, both without surrounding white space.
-`frame` makes of them the text that the model sees; tuning and evaluation call the same function.
+`frame` turns them into the text that the model sees; tuning and evaluation call the same function.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ _TRANSLATE: dict[str, str] = {
 
 
 def language_tag(kind: str, in_lang: str, out_lang: str) -> str:
-    """The words that ask for an answer in `out_lang`: "[zh]", a sentence in the instruction's language, or "".
+    """The request for an answer in `out_lang`: "[zh]", a sentence in the instruction's language, or "".
 
     Args:
         kind: "bracket", "natural" or "none". The sentence is English where no other wording is known.
@@ -107,8 +107,8 @@ def language_tag(kind: str, in_lang: str, out_lang: str) -> str:
 def render_instruction(instruction: str, input: str = "", tag: str = "", position: str = "end") -> str:
     """Instruction, its input after an empty line if there is one, and the language tag.
 
-    A bracket tag at the end goes behind the input on its line (where the released code puts it); a sentence becomes a
-    paragraph of its own.
+    A bracket tag at the end follows the input on its line (as in the released code); a sentence is a paragraph of its
+    own.
     """
     if not tag:
         return "\n\n".join(part for part in (instruction, input) if part)
@@ -137,7 +137,7 @@ def render_pivot(instruction_en: str, output_en: str, output: str, out_lang: str
 
 
 FRAMES: dict[str, tuple[str, str]] = {
-    # name -> (what stands around the prompt, what stands before the completion)
+    # name -> (text around the prompt, text before the completion)
     "plain": ("{prompt}\n\n", ""),
     "headers": ("### Instruction:\n{prompt}\n\n### Response:\n", ""),
     "space": ("{prompt}", " "),  # the harness's default target_delimiter: for prompts that end in "Answer:"

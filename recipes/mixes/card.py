@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from crossin_metrics.text_tables import markdown_table
 from recipes.mixes.config import MixConfig
 from recipes.mixes.plan import PARTS, Plan
 from recipes.mixes.sources import SourceInfo
@@ -16,8 +17,10 @@ from recipes.mixes.sources import SourceInfo
 if TYPE_CHECKING:
     import pyarrow as pa
 
+LENGTHS = ("mean", "median", "p95", "max", "sum")
+
 FORMAT = 1
-"""Version of the folder's layout and of the drawing rules; raised when the same options would give other rows."""
+"""Version of the folder's layout and of the drawing rules; increased when the same options give other rows."""
 
 
 class Tokenizer(Protocol):
@@ -114,79 +117,81 @@ def manifest(
 def fingerprint(config: MixConfig, sources: dict[str, SourceInfo]) -> str:
     """Hash of what decides the rows: the options, the sources' contents, and the drawing rules' version."""
     options = {k: v for k, v in config.portable().items() if k not in ("base_set", "seed_set")}  # folders differ
-    said = [FORMAT, sorted(options.items()), [(role, info.name, info.sha256) for role, info in sorted(sources.items())]]
-    return hashlib.sha256(repr(said).encode()).hexdigest()
+    decisive = [
+        FORMAT,
+        sorted(options.items()),
+        [(role, info.name, info.sha256) for role, info in sorted(sources.items())],
+    ]
+    return hashlib.sha256(repr(decisive).encode()).hexdigest()
 
 
 def card(config: MixConfig, facts: dict[str, Any]) -> str:
     """The dataset card, in Markdown with the hub's YAML header."""
+    import yaml
+
     languages = sorted({pair[side] for pair in facts["pairs"] for side in ("in_lang", "out_lang")})
-    parts = facts["parts"]
-    lines = [
-        "---",
-        "pretty_name: CrossIn instruction mix",
-        "license: other",
-        "license_name: see-sources",
-        "language:",
-        *(f"- {'tl' if code == 'fil' else code}" for code in languages),
-        "task_categories:",
-        "- text-generation",
-        "configs:",
-        "- config_name: default",
-        "  data_files:",
-        "  - split: train",
-        "    path: train.parquet",
-        "---",
-        "",
-        f"# Instruction mix: {config.variant}{' with translation' if config.trans else ''}",
-        "",
-        f"{facts['n_rows']:,} rows, made by `recipes/build_mix.py` from `config.yaml` (seed {config.seed}).",
-        f"Language tag: {config.tag}. Answer style: {config.answer_style}. "
-        f"Noise: {config.noise}, {facts['n_noisy']:,} rows damaged.",
-        "",
-        "A row has `prompt`, `completion`, `part` (`base`: from the base set; `crossin`: from the seed set, also where",
-        "both sides are one language; `trans`: an instruction to translate), `in_lang`, `out_lang`, `source` and",
-        "`source_id`.",
-        "",
-        "## Rows by part and language pair",
-        "",
-        "| part | instruction | answer | rows | share of part |",
-        "|---|---|---|---:|---:|",
-        *(
-            f"| {p['part']} | {p['in_lang']} | {p['out_lang']} | {p['n']:,} | {p['n'] / parts[p['part']]:.3f} |"
-            for p in facts["pairs"]
-        ),
-        "",
-        "## Lengths",
-        "",
-        "| part | side | unit | mean | median | 95% | max | sum |",
-        "|---|---|---|---:|---:|---:|---:|---:|",
-        *(
-            f"| {row['part']} | {row['side']} | {row['unit']} | {row['mean']:,} | {row['median']:,} | {row['p95']:,} "
-            f"| {row['max']:,} | {row['sum']:,} |"
-            for row in facts["lengths"]
-        ),
-        "",
-        "## Sources",
-        "",
-        "| role | set | revision | languages | rows | dropped | licence | sha256 of ids and texts |",
-        "|---|---|---|---|---:|---:|---|---|",
-    ]
-    for role, info in facts["sources"].items():
-        lines.append(
-            f"| {role} | {info['name']} | {info['revision'] or '-'} | {' '.join(info['languages'])} "
-            f"| {info['n_rows']:,} | {sum(info['dropped'].values()):,} | {info['licence']} | `{info['sha256']}` |"
+    header = {
+        "pretty_name": "CrossIn instruction mix",
+        "license": "other",
+        "license_name": "see-sources",
+        "language": ["tl" if code == "fil" else code for code in languages],
+        "task_categories": ["text-generation"],
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "train.parquet"}]}],
+    }
+    parts, sources = facts["parts"], facts["sources"]
+    pairs = (
+        (p["part"], p["in_lang"], p["out_lang"], f"{p['n']:,}", f"{p['n'] / parts[p['part']]:.3f}")
+        for p in facts["pairs"]
+    )
+    lengths = (
+        (*(row[name] for name in ("part", "side", "unit")), *(f"{row[name]:,}" for name in LENGTHS))
+        for row in facts["lengths"]
+    )
+    origin = (
+        (
+            *(role, info["name"], info["revision"] or "-", " ".join(info["languages"]), info["licence"]),
+            *(info["sha256"], f"{info['n_rows']:,}", f"{sum(info['dropped'].values()):,}"),
         )
-    dropped = [(role, reason, n) for role, info in facts["sources"].items() for reason, n in info["dropped"].items()]
-    if dropped:
-        lines += ["", "Rows dropped, by reason:", "", *(f"- {role}: {reason}: {n:,}" for role, reason, n in dropped)]
-    lines += [
-        "",
-        "## Hashes",
-        "",
-        f"- rows (any version of the writer): `{facts['content_sha256']}`",
-        f"- train.parquet (pyarrow {facts['pyarrow']}): `{facts['parquet_sha256']}`",
-        f"- options and sources: `{facts['fingerprint']}`",
-        "",
-    ]
-    return "\n".join(lines)
+        for role, info in sources.items()
+    )
+    dropped = [f"- {role}: {reason}: {n:,}" for role, i in sources.items() for reason, n in i["dropped"].items()]
+    return "\n".join(
+        [
+            "---",
+            yaml.safe_dump(header, sort_keys=False) + "---",
+            "",
+            f"# Instruction mix: {config.variant}{' with translation' if config.trans else ''}",
+            "",
+            f"{facts['n_rows']:,} rows, made by `recipes/build_mix.py` from `config.yaml` (seed {config.seed}).",
+            f"Language tag: {config.tag}. Answer style: {config.answer_style}. "
+            f"Noise: {config.noise}, {facts['n_noisy']:,} rows damaged.",
+            "",
+            "A row has `prompt`, `completion`, `part` (`base`: from the base set; `crossin`: from the seed set, also",
+            "where both sides are in one language; `trans`: an instruction to translate), `in_lang`, `out_lang`,",
+            "`source` and `source_id`.",
+            "",
+            "## Rows by part and language pair",
+            "",
+            *markdown_table(("part", "instruction", "answer", "rows", "share of part"), pairs, 3),
+            "",
+            "## Lengths",
+            "",
+            *markdown_table(("part", "side", "unit", *LENGTHS), lengths, 3),
+            "",
+            "## Sources",
+            "",
+            *markdown_table(
+                (*("role", "set", "revision", "languages", "licence"), *("sha256 of ids and texts", "rows", "dropped")),
+                origin,
+                6,
+            ),
+            *(["", "Dropped rows, by reason:", "", *dropped] if dropped else []),
+            "",
+            "## Hashes",
+            "",
+            f"- rows (any version of the writer): `{facts['content_sha256']}`",
+            f"- train.parquet (pyarrow {facts['pyarrow']}): `{facts['parquet_sha256']}`",
+            f"- options and sources: `{facts['fingerprint']}`",
+            "",
+        ]
+    )

@@ -14,7 +14,7 @@ from crossin_metrics.records import SUFFIXES, Record, json_lines, read_records
 
 
 def is_hub(spec: str) -> bool:
-    """Whether a source names a hub data set: `hub:owner/name`, or `owner/name` that is no path here."""
+    """Whether a source names a hub data set: `hub:owner/name`, or `owner/name` that is not a local path."""
     if spec.startswith("hub:"):
         return True
     looks = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.{}-]+", spec) is not None
@@ -29,7 +29,7 @@ def source_name(spec: str) -> str:
 
 
 def per_language(spec: str, config: str | None, split: str) -> bool:
-    """Whether each language is read from a place of its own, row k of one matching row k of the others."""
+    """Whether each language has its own file or configuration, row k of one matching row k of the others."""
     return "{lang}" in f"{spec}{config or ''}{split}" or (not is_hub(spec) and Path(spec).is_dir())
 
 

@@ -1,4 +1,4 @@
-"""From a plan to rows: fetch texts from the stores, put the sentences around them, damage what noise asks for."""
+"""From a plan to rows: fetch texts from the stores, word the prompts, apply noise."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Rows whose point is the English language itself, or that are no language at all: not to be translated.
+"""Rows that must not be translated: those about the English language itself, and those without natural language.
 
-A correction exercise translated by a machine comes out corrected, a pun comes out flat, a count of letters comes out
-wrong. These rules name the kinds that users of translated instruction sets found broken. They read the instruction,
-since that is what says what a row is about, and aim at precision: a row they miss still meets the gates, a row they
-take stays in the rejects file with the words that gave it away.
+Machine translation corrects a correction exercise, flattens a pun and makes a count of letters wrong. These rules cover
+the kinds that users of translated instruction sets found broken. They read the instruction and aim at precision: a row
+they miss still has to pass the gates, and a rejected row is in the rejects file with the words that matched.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _LANGUAGES = (
 _SENTENCE = "(?:sentences?|phrases?|texts?|paragraphs?|passages?|writing)"
 _LETTERS = "(?:letters?|characters?|vowels?|consonants?|syllables?|words?)"
 
-# kind -> patterns on the instruction, read without regard to case
+# kind -> case-insensitive patterns on the instruction
 _RULES: dict[str, tuple[str, ...]] = {
     "translation": (
         r"\btranslat(?:e|es|ed|ing|ion|ions|or)\b",
@@ -81,9 +80,9 @@ CODE_SHARE = 0.5  # of the lines outside fences
 
 
 def is_code(text: str) -> bool:
-    """Whether a text is a program rather than prose: it is then kept as it is, and the rest of its row translated.
+    """Whether a text is a program rather than prose: it is kept, and the rest of its row translated.
 
-    Code inside fences or backquotes is masked, and so does not count.
+    Code inside fences or backquotes is masked, so it does not count.
     """
     lines = [line.rstrip() for line in _FENCE.sub("", text).splitlines() if line.strip()]
     return bool(lines) and sum(_CODE_LINE.match(line) is not None for line in lines) >= CODE_SHARE * len(lines)
@@ -94,7 +93,7 @@ ENGLISH_LETTERS = 0.7  # of all letters
 
 
 def untranslatable(fields: Mapping[str, str], kinds: Collection[str] = KINDS) -> tuple[str, str] | None:
-    """Return (kind, the words that show it) for a row that should not be translated, or None.
+    """Return (kind, evidence) for a row that should not be translated, or None.
 
     Args:
         fields: `instruction`, `input` and `output` of an English row.

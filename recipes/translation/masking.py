@@ -1,8 +1,7 @@
-"""Take out of a text what must not be translated, and put it back exactly.
+"""Replace what must not be translated by numbered sentinels, and restore it exactly.
 
-Masked spans are replaced by numbered sentinels. Restoring demands every sentinel exactly once, in the field it came
-from, and none that was not given out; order is free, since languages order words differently. A sentinel-like string
-that is in the source already is masked itself, so nothing in the data can be taken for a mark of ours.
+A translation must contain every sentinel of its field exactly once, in any order, and no other. A sentinel-like string
+in the source is masked itself, so data cannot be confused with sentinels.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 
 from recipes.common.text_checks import Pair
 
-VERSION = 1  # part of every request's key: raise it with any change to the patterns below
+VERSION = 1  # part of every request's key: increase it with any change to the patterns below
 
 _URL_END = r"\s<>\"'`，。；、）】」"
 _PATTERNS: dict[str, str] = {
@@ -32,7 +31,7 @@ _PATTERNS: dict[str, str] = {
     ),
 }
 # "long": three digits or more, or a decimal point, thousands separator, time or percent sign. Shorter numbers stay in
-# the text, because plural agreement and word order need them, and the gate on numbers looks after them.
+# the text, because plural agreement and word order need them; the gate on numbers checks them.
 NUMBERS: dict[str, str] = {
     "none": "",
     "long": (
@@ -44,7 +43,7 @@ NUMBERS: dict[str, str] = {
 
 
 class MaskError(ValueError):
-    """Sentinels are missing, doubled, invented or in the wrong field."""
+    """Sentinels are missing, duplicated, unknown or in the wrong field."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Masked:
 
 @functools.cache
 def sentinel_pattern(sentinel: str) -> re.Pattern[str]:
-    """The pattern that finds sentinels of a format; blanks inside are forgiven, since some models add them."""
+    """The pattern that finds sentinels of a format; spaces inside are accepted, since some models add them."""
     left, right = sentinel.split("{}")
     return re.compile(rf"{re.escape(left)}\s*(\d+)\s*{re.escape(right)}")
 
@@ -100,7 +99,7 @@ def unmask(masked: Masked, translated: Mapping[str, str]) -> dict[str, str]:
     """Put the masked strings back into a translation of `masked.fields`.
 
     Raises:
-        MaskError: a field's sentinels are not exactly the ones it was given.
+        MaskError: a field's sentinels are not exactly those of the source.
     """
     restored: dict[str, str] = {}
     pattern = sentinel_pattern(masked.sentinel)
@@ -110,13 +109,13 @@ def unmask(masked: Masked, translated: Mapping[str, str]) -> dict[str, str]:
         if found != wanted:
             lost = [masked.spans[index][1] for index in sorted(wanted - found)]
             extra = [masked.sentinel.format(index) for index in sorted(found - wanted)]
-            raise MaskError(f"{name}: lost {lost}, doubled or invented {extra}")
+            raise MaskError(f"{name}: lost {lost}, duplicated or unknown {extra}")
         restored[name] = pattern.sub(lambda match: masked.spans[int(match.group(1))][1], text)
     return restored
 
 
 def has_words(text: str, sentinel: str) -> bool:
-    """Whether anything is left to translate: a letter outside the sentinels."""
+    """Whether there is anything to translate: a letter outside the sentinels."""
     return any(character.isalpha() for character in sentinel_pattern(sentinel).sub(" ", text))
 
 
@@ -124,7 +123,7 @@ def make_pairs(
     masked: Masked, masked_target: Mapping[str, str], target: Mapping[str, str], source: Mapping[str, str],
     source_language: str, target_language: str,
 ) -> list[Pair]:  # fmt: skip
-    """Line up the fields of a row that were translated."""
+    """Pair the translated fields of a row with their sources."""
     marks = sentinel_pattern(masked.sentinel)
     return [
         Pair(

@@ -1,7 +1,7 @@
 """Gates that need a model: embedding similarity and quality estimation. Off unless a model is named.
 
-Neither published model was at hand when this was written: the tests run tiny random models of the same architectures,
-and the default thresholds are starting points, not calibrated. Look at what they set aside before trusting them.
+Not tried with the published models: the tests run tiny random models of the same architectures, and the default
+thresholds are uncalibrated starting points. Inspect what they reject before trusting them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SimilarityGate:
 
     Args:
         model: a sentence-transformers model id or folder.
-        least: rows with a field below this are set aside; in [-1, 1], higher is more alike.
+        least: rows with a field below this are rejected; in [-1, 1], higher is more similar.
     """
 
     def __init__(self, model: str, least: float) -> None:
@@ -68,14 +68,14 @@ class SimilarityGate:
 class MetricXGate:
     """MetricX-24 without a reference (Juraska et al. 2024): predicted error, 0 (perfect) to 25 (useless).
 
-    The published checkpoints are mT5 with a regression read off the decoder's first step: the logit of one reserved
-    word, clamped to [0, 25], for the input `source: ... candidate: ...` without its end mark. That is all there is to
-    it, so transformers' own mT5 class runs them.
+    The published checkpoints are mT5 with a regression at the decoder's first step: the logit of one reserved word,
+    clamped to [0, 25], for the input `source: ... candidate: ...` without its end mark. So transformers' own mT5 class
+    runs them.
 
     Args:
         model: checkpoint id or folder.
-        tokenizer: the mT5 tokenizer it goes with.
-        most: rows with a field above this are set aside.
+        tokenizer: its mT5 tokenizer.
+        most: rows with a field above this are rejected.
     """
 
     SCORE_WORD = 250089  # the reserved word `<extra_id_10>` of mT5's vocabulary

@@ -6,11 +6,12 @@ import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from crossin_metrics.files import atomic_path, file_sha256, write_text
+from crossin_metrics.text_tables import markdown_table
 from recipes.translation.engines.base import ATTEMPTS
 from recipes.translation.rows import Row, Source
 from recipes.translation.run import Translation, Verdict
@@ -146,15 +147,15 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         f"Model {report['model']}, from {report['source_language']} into {', '.join(languages)}.",
         "",
-        *_table(("rows", "count"), ((name.replace("_", " "), count) for name, count in report["rows"].items())),
+        *markdown_table(("rows", "count"), ((name.replace("_", " "), count) for name, count in report["rows"].items())),
         "",
         "Every row read is in `seed.jsonl` or, with its reason, in `rejects.jsonl`. A row that failed in one language "
         "is excluded in all, so that the seed stays parallel.",
         "",
     ]
     if report["set_aside_before"]:
-        lines += [*_table(("not translated, by kind", "rows"), report["set_aside_before"].items()), ""]
-    lines += _table(
+        lines += [*markdown_table(("not translated, by kind", "rows"), report["set_aside_before"].items()), ""]
+    lines += markdown_table(
         ("outcome", *languages), ((name, *(outcomes[code].get(name, 0) for code in languages)) for name in names)
     )
     return "\n".join(lines) + "\n"
@@ -181,12 +182,7 @@ def estimate(translation: Translation) -> str:
         ("reply tokens, about", round(characters / SOURCE_CHARACTERS_PER_REPLY_TOKEN)),
         (f"requests at most, if all are sent {ATTEMPTS} times", absent * ATTEMPTS),
     ]
-    return "\n".join(_table(("dry run", "count"), rows))
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> list[str]:
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (header, *rows)]
-    return [lines[0], "|---" * len(header) + "|", *lines[1:]]
+    return "\n".join(markdown_table(("dry run", "count"), rows))
 
 
 def _line(file: IO[str], record: dict[str, Any]) -> None:

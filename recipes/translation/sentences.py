@@ -1,8 +1,7 @@
-"""Cut a text into sentences for models that translate one at a time, and put the pieces back in their places.
+"""Split a text into sentences for models that translate one at a time, and reassemble it.
 
 sentencex (Wikimedia's splitter for its own machine translation service; MIT, no dependencies) keeps every character, so
-that line breaks, list marks and blanks can stay where they are. A model of single sentences drops the rest of a
-paragraph, hence the care.
+line breaks, list marks and spaces stay in place. Such models drop everything after the first sentence of a paragraph.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ _LIST_MARK = re.compile(r"\s*(?:[-*•–]+|#+|>|\(?\d{1,3}[.):]|\(?[A-Za-z][.)]
 
 @dataclass(frozen=True)
 class Layout:
-    """A text as literal pieces (str) and places of sentences (int, an index into `sentences`)."""
+    """A text as literal pieces (str) and sentences (int, an index into `sentences`)."""
 
     pieces: tuple[str | int, ...]
     sentences: tuple[str, ...]
 
     def fill(self, translated: Sequence[str], target: str) -> str:
-        """The text with its sentences replaced; blanks between sentences go where the target language writes none.
+        """The text with its sentences replaced; spaces between sentences are removed if the target language has none.
 
         Args:
             translated: one text for each of `sentences`.
@@ -48,7 +47,7 @@ class Layout:
 
 
 def lay_out(text: str, source: str, sentinel: str) -> Layout:
-    """Split a masked text; lines, list marks, blanks and pieces without words stay literal.
+    """Split a masked text; line breaks, list marks, spaces and pieces without words stay literal.
 
     Raises:
         CrossinError: sentencex is not installed.

@@ -1,16 +1,17 @@
 """Local sequence-to-sequence translators, one sentence at a time: MADLAD-400, M2M100, Opus-MT, and NLLB on request.
 
-The tokenizer tells the families apart, so that converted copies are known too. Decoding is deterministic: beam search
-at first, and for a second attempt a wider beam that may not repeat itself; a resumed run therefore gives what an
-undisturbed one does, whatever sentences share a batch.
+The tokenizer tells the families apart, so converted copies work too. Decoding is deterministic (beam search; for a
+second attempt a wider beam without repetition), so a resumed run gives the same output as an uninterrupted one,
+whatever sentences share a batch.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -22,7 +23,7 @@ from recipes.translation.sentences import Layout, lay_out
 if TYPE_CHECKING:
     from recipes.translation.config import EngineOptions
 
-WINDOW_BATCHES = 8  # so many batches of requests are sorted by length together; a kill costs at most these
+WINDOW_BATCHES = 8  # batches of requests sorted by length together; a kill loses at most these
 SECOND_ATTEMPT = {"repetition_penalty": 1.2, "no_repeat_ngram_size": 4}  # and twice the beams
 
 _NON_COMMERCIAL = (
@@ -32,19 +33,19 @@ _NON_COMMERCIAL = (
 
 
 class Output(NamedTuple):
-    """A translated sentence, and whether the model came to its end by itself."""
+    """A translated sentence, and whether the model ended it."""
 
     text: str
     ended: bool
 
 
 class Tag(NamedTuple):
-    """How a family is told the languages.
+    """How a model family is given the languages.
 
     Attributes:
         family: madlad, m2m100, nllb or marian.
         source_prefix: text put before the source sentence.
-        target_token: token the decoder is made to begin with; None for none.
+        target_token: token that the decoder starts with; None for none.
     """
 
     family: str
@@ -62,10 +63,10 @@ class Backend(Protocol):
 
 
 def find_tag(tokenizer: Any, source: str, target: str, model: str) -> Tag:
-    """Tell the family by its vocabulary, and find the words for this language.
+    """Recognise the family by its vocabulary, and find the tags of this language.
 
     Raises:
-        CrossinError: the model does not know the language, or is of no known family.
+        CrossinError: the model does not support the language, or is of an unknown family.
     """
     words = tokenizer.get_vocab()
     special = {*words, *getattr(tokenizer, "lang_token_to_id", ())}  # M2M100 keeps its tags apart
@@ -87,7 +88,7 @@ def find_tag(tokenizer: Any, source: str, target: str, model: str) -> Tag:
         wanted = next((f">>{name}<<" for name in names if f">>{name}<<" in words), f">>{names[0]}<<")
         tag = Tag("marian", f"{wanted} ", None)
     else:
-        raise CrossinError(f"{model}: no known translator; its tokenizer has no tags of MADLAD, M2M100 or Opus-MT")
+        raise CrossinError(f"{model}: unknown translator: its tokenizer has no tags of MADLAD, M2M100 or Opus-MT")
     if wanted not in special:
         raise CrossinError(f"{model} has no tag {wanted}: it does not translate into {LANGUAGES[target].english}")
     return tag
@@ -99,23 +100,18 @@ class TransformersBackend:
     def __init__(self, model: str, options: EngineOptions) -> None:
         try:
             import torch
-            from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+            from transformers import AutoModelForSeq2SeqLM
         except ImportError as error:
             raise CrossinError("engine transformers needs torch and transformers: pip install 'crossin'") from error
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(options.tokenizer or model)
-            _check_licence(model, self.tokenizer, options)
+        with _loading(model):
+            self.tokenizer = _tokenizer(model, options)
             self._model = AutoModelForSeq2SeqLM.from_pretrained(model, dtype=getattr(torch, options.dtype)).eval()
-        except CrossinError:
-            raise
-        except (OSError, ValueError, ImportError, AttributeError, KeyError) as error:
-            raise CrossinError(f"cannot load {model}: {_first_line(error)}") from error
         device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         self._model.to(device)
         self._beams = options.num_beams
 
     def generate(self, sentences: list[str], tag: Tag, second: bool) -> list[Output]:
-        """Translate a batch; `second` asks for another translation than the first attempt's."""
+        """Translate a batch; `second` asks for a translation that differs from the first attempt's."""
         import torch
 
         texts = [tag.source_prefix + sentence for sentence in sentences]
@@ -147,20 +143,13 @@ class CTranslate2Backend:
             import ctranslate2
         except ImportError as error:
             raise CrossinError("engine ctranslate2 needs its package: pip install ctranslate2") from error
-        from transformers import AutoTokenizer
-
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(options.tokenizer or model)
-            _check_licence(model, self.tokenizer, options)
+        with _loading(model):
+            self.tokenizer = _tokenizer(model, options)
             self._model = ctranslate2.Translator(model, device=options.device, compute_type=options.dtype)
-        except CrossinError:
-            raise
-        except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
-            raise CrossinError(f"cannot load {model}: {_first_line(error)}") from error
         self._beams = options.num_beams
 
     def generate(self, sentences: list[str], tag: Tag, second: bool) -> list[Output]:
-        """Translate a batch; `second` asks for another translation than the first attempt's."""
+        """Translate a batch; `second` asks for a translation that differs from the first attempt's."""
         tokenizer = self.tokenizer
         ids = [tokenizer(tag.source_prefix + sentence)["input_ids"] for sentence in sentences]
         prefix = [[tag.target_token]] * len(ids) if tag.target_token is not None else None
@@ -180,10 +169,25 @@ class CTranslate2Backend:
         return outputs
 
 
-def _check_licence(model: str, tokenizer: Any, options: EngineOptions) -> None:
-    """Refuse NLLB, under whatever name, unless its terms were accepted."""
+def _tokenizer(model: str, options: EngineOptions) -> Any:
+    """The model's tokenizer; refuses NLLB, whatever its name, unless its terms were accepted."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(options.tokenizer or model)
     if not options.accept_non_commercial and "eng_Latn" in tokenizer.get_vocab():
         raise CrossinError(_NON_COMMERCIAL.format(model=model))
+    return tokenizer
+
+
+@contextlib.contextmanager
+def _loading(model: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, ImportError, AttributeError, KeyError) as error:
+        if isinstance(error, CrossinError):
+            raise
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CrossinError(f"cannot load {model}: {first}") from error
 
 
 def output_budget(source_tokens: int) -> int:
@@ -221,7 +225,7 @@ class Seq2SeqEngine:
         }
 
     def check(self, source: str, targets: Iterable[str]) -> None:
-        """Load the model and make sure that it knows the languages; a model per language is loaded one by one."""
+        """Load the model and check that it supports the languages; models of one language are loaded one by one."""
         for target in targets:
             self._tag(source, target)
 
@@ -239,11 +243,11 @@ class Seq2SeqEngine:
         return self._backends[name]
 
     def prompt_characters(self, request: Request) -> int:
-        """Characters of the texts: there is no prompt around them."""
+        """Characters of the texts: there is no prompt."""
         return sum(len(text) for text in request.fields.values())
 
     def translate(self, requests: Iterable[Request], accept: Accept) -> None:
-        """Translate in windows of some batches, requests of one language together."""
+        """Translate in windows of several batches, requests of one language together."""
         waiting = iter(requests)
         while window := list(itertools.islice(waiting, WINDOW_BATCHES * self.options.batch_size)):
             window.sort(key=_kind)
@@ -294,7 +298,7 @@ def _kind(request: Request) -> tuple[str, int]:
 
 
 def _fingerprint(folder: Path) -> str:
-    """Tell two local models apart without reading their weights: configuration, and names and sizes of the files."""
+    """Identify a local model without reading its weights: its configuration, and names and sizes of its files."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.is_file():
@@ -302,8 +306,3 @@ def _fingerprint(folder: Path) -> str:
     config = folder / "config.json"
     digest.update(config.read_bytes() if config.is_file() else b"")
     return digest.hexdigest()[:16]
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

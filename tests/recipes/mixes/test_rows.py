@@ -11,7 +11,7 @@ import pytest
 
 from recipes.mixes.config import MixConfig
 from recipes.mixes.plan import make_plan
-from recipes.mixes.rows import COLUMNS, ROW_GROUP_ROWS, drop_words, render_all, render_batch
+from recipes.mixes.rows import COLUMNS, drop_words, render_batch
 from recipes.mixes.sources import SourceSpec, Store, build_store
 from tests.recipes.mixes.mix_sets import LANGUAGES, base_row, seed_item, write_jsonl
 
@@ -153,12 +153,3 @@ def test_damaged_rows_do_not_depend_on_the_slice(stores: tuple[Store, Store]) ->
     whole = render_batch(plan, config, *stores).to_pylist()
     parts = [render_batch(plan.take(slice(k, k + 7)), config, *stores).to_pylist() for k in range(0, len(plan), 7)]
     assert [row for part in parts for row in part] == whole
-
-
-def test_batches_are_the_same_for_any_number_of_workers(stores: tuple[Store, Store]) -> None:
-    config = MixConfig(output_dir="unused", n_samples=2 * ROW_GROUP_ROWS + 5, noise="drop", noise_rate=0.1)
-    plan = make_plan(config, 30, 40)
-    one = list(render_all(plan, config, *stores, num_workers=1))
-    two = list(render_all(plan, config, *stores, num_workers=2))
-    assert len(one) == 3
-    assert all(a.equals(b) for a, b in zip(one, two, strict=True))

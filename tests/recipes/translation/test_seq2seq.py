@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,17 @@ TEXT = [
     "A good plan begins with one clear question: what should be different at the end of the day? [0] [1] [2]",
     "0 1 2 3 4 5 6 7 8 9 ( ) . , : ; ! ? - abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ",
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads cost such small models more than they gain."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -193,16 +205,16 @@ def test_a_model_translates_sentence_by_sentence(family: str, request: pytest.Fi
 
 
 def test_batches_and_order_do_not_matter(m2m100: Path) -> None:
-    texts = [f"{TEXT[k % 3]} Number {k}." for k in range(23)]
+    texts = [f"Number {k}{'!' * (k % 3)}" for k in range(11)]
     whole = ask(Seq2SeqEngine(options(m2m100)), texts)
-    parts = ask(Seq2SeqEngine(options(m2m100)), texts[11:]) | ask(Seq2SeqEngine(options(m2m100)), texts[:11])
+    parts = ask(Seq2SeqEngine(options(m2m100)), texts[5:]) | ask(Seq2SeqEngine(options(m2m100)), texts[:5])
     same = sum(whole[text].text == parts[text].text for text in texts)
-    assert same >= 22  # float sums in another order may tip a random model's near-tie
+    assert same >= 10  # float sums in another order may tip a random model's near-tie
 
 
 def test_the_second_attempt_differs(m2m100: Path) -> None:
     engine = Seq2SeqEngine(options(m2m100))
-    texts = [f"{text} Really." for text in TEXT[:3]]
+    texts = ["It is calm.", "Really."]
     first, second = ask(engine, texts), ask(engine, texts, attempt=1)
     assert any(first[text].text != second[text].text for text in texts)
 
@@ -214,7 +226,7 @@ def test_a_sentence_that_is_too_long_is_never_cut(m2m100: Path) -> None:
     assert replies["Short."].finish_reason != "sentence_too_long"
 
 
-def test_unknown_languages_and_models_are_said(m2m100: Path, madlad: Path, tmp_path: Path) -> None:
+def test_unknown_languages_and_models_are_reported(m2m100: Path, madlad: Path, tmp_path: Path) -> None:
     with pytest.raises(CrossinError, match="<2fil>: it does not translate into Filipino"):
         Seq2SeqEngine(options(madlad)).check("en", ["es", "fil"])
     Seq2SeqEngine(options(m2m100)).check("en", ["es", "zh", "vi", "id", "ms", "fil"])
@@ -241,7 +253,7 @@ def test_nllb_needs_its_terms_accepted(pieces: Path, m2m100: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("family", ["m2m100", "marian", "madlad"])
-def test_ctranslate2_says_what_transformers_says(
+def test_ctranslate2_gives_what_transformers_gives(
     family: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     converters = pytest.importorskip("ctranslate2.converters")
@@ -265,8 +277,9 @@ def test_ctranslate2_says_what_transformers_says(
 
 
 def test_the_whole_script_with_a_local_model(m2m100: Path, tmp_path: Path) -> None:
-    """A random model fails the gates; every row must still be accounted for, and a second run must ask nothing."""
-    rows = [{"id": str(k), "instruction": text, "output": "It is calm."} for k, text in enumerate(TEXT[:3])]
+    """A random model fails the gates; every row must still be accounted for, and a second run must send nothing."""
+    texts = ["Is it calm?", "Is it green?", "Is it far?"]
+    rows = [{"id": str(k), "instruction": text, "output": "It is calm."} for k, text in enumerate(texts)]
     source = tmp_path / "source.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     argv = [
