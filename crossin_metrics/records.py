@@ -54,7 +54,7 @@ def json_lines(path: Path, *, unique_keys: bool = False) -> Iterator[Record]:
     for number, line in enumerate(text_lines(path), 1):
         if not line.isspace():
             where = f"{path}, line {number}"
-            yield Record(where, _object(_parse(line, where, unique_keys), where))
+            yield Record(where, _object(parse_json(line, where, unique_keys=unique_keys), where))
 
 
 def csv_rows(path: Path) -> Iterator[Record]:
@@ -109,7 +109,30 @@ def read_json(path: Path, *, unique_keys: bool = False) -> Any:
     Raises:
         CrossinError: unreadable or not JSON; with file and line.
     """
-    return _parse(read_text(path), str(path), unique_keys)
+    return parse_json(read_text(path), str(path), unique_keys=unique_keys)
+
+
+def parse_json(text: str, where: str, *, unique_keys: bool = False) -> Any:
+    """The value of a JSON text that stands at `where`; errors as :func:`read_json`."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise CrossinError(f"{where}: duplicate key {twice!r} in one object")
+        return value
+
+    try:
+        return json.loads(text, object_pairs_hook=unique if unique_keys else None)
+    except json.JSONDecodeError as error:
+        line = f", line {error.lineno}" if ", line " not in where else ""
+        reason = f"{error.msg}, column {error.colno}"
+        raise CrossinError(
+            f"{where}{line}: not JSON ({reason}); the file may be cut short, fetch or write it again"
+        ) from error
+    except RecursionError as error:
+        raise CrossinError(f"{where}: not JSON (nested too deep)") from error
 
 
 def read_text(path: Path) -> str:
@@ -160,24 +183,3 @@ def _object(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CrossinError(f"{where}: expected a JSON object, found {type(value).__name__}")
     return value
-
-
-def _parse(text: str, where: str, unique_keys: bool) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        value = dict(pairs)
-        if len(value) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise CrossinError(f"{where}: duplicate key {twice!r} in one object")
-        return value
-
-    try:
-        return json.loads(text, object_pairs_hook=unique if unique_keys else None)
-    except json.JSONDecodeError as error:
-        line = f", line {error.lineno}" if ", line " not in where else ""
-        reason = f"{error.msg}, column {error.colno}"
-        raise CrossinError(
-            f"{where}{line}: not JSON ({reason}); the file may be cut short, fetch or write it again"
-        ) from error
-    except RecursionError as error:
-        raise CrossinError(f"{where}: not JSON (nested too deep)") from error

@@ -34,3 +34,29 @@ def test_facts_that_follow_from_the_script() -> None:
     assert {code for code, row in LANGUAGES.items() if not row.spaced} == {"zh", "ja", "th"}
     assert LANGUAGES["ja"].scripts == ("Han", "Hiragana", "Katakana")
     assert (language_name("es"), language_name("en")) == ("Spanish (Español)", "English")
+
+
+LOGGED = {
+    "eng_Latn": "en",
+    "zho_Hans": "zh",
+    "zho_Hant": "zho_hant",
+    "arb_Arab": "ar",
+    "arb_Latn": "arb_latn",
+    "hin_Deva": "hi",
+    "hin_Latn": "hin_latn",
+    "jpn_Jpan": "ja",
+    "zsm_Latn": "ms",
+    "ace_Arab": "ace_arab",
+    "pt_br": "pt",
+    "zh-CN": "zh",
+    "Filipino": "fil",
+    "yo": "yo",
+    "swa": "sw",
+    "lug": "lug",
+}
+
+
+@pytest.mark.parametrize("name", LOGGED)
+def test_languages_of_logs(name: str) -> None:
+    assert log_language(name) == LOGGED[name]
+    assert log_language(LOGGED[name]) == LOGGED[name]

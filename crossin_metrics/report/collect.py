@@ -6,7 +6,6 @@ results file without a sample log is shown with the scores it states: they canno
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -18,10 +17,9 @@ from typing import Any
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.records import json_lines, text_lines
 from crossin_metrics.report.labels import Labels
 from crossin_metrics.runs.harness_families import find_family
-from crossin_metrics.runs.run import Run, file_kind, read_predictions
+from crossin_metrics.runs.run import FileStart, Run, file_start, read_predictions
 from crossin_metrics.runs.sample_logs import can_read, settings_of, task_of
 from crossin_metrics.runs.seaeval_logs import is_parallel
 from crossin_metrics.runs.signature import setup_of
@@ -137,9 +135,9 @@ def _group_of(path: Path, named: bool, found: Collection) -> tuple[Any, ...] | N
         return None
     is_log = False
     try:
-        kind = file_kind(path)
-        is_log = kind == "log"
-        if is_log and can_read(path):
+        start = file_start(path)
+        is_log = start.kind == "log"
+        if is_log and can_read(path, start.first):
             family = find_family(task_of(path))
             return (path,) if family is None else (path.parent, family[0].name)
     except CrossinError as error:
@@ -150,25 +148,20 @@ def _group_of(path: Path, named: bool, found: Collection) -> tuple[Any, ...] | N
         return None
     if is_log:
         found.problem(path, "skipped: unknown parallel task (see `crossin score --id-field`)")
-    elif named or _has_answers(path, kind):
+    elif named or _has_answers(path, start):
         return (path,)
     elif is_table:
         found.problem(path, "skipped: not a prediction table (columns id, language, answer, gold)")
     return None
 
 
-def _has_answers(path: Path, kind: str) -> bool:
+def _has_answers(path: Path, start: FileStart) -> bool:
     """Whether a file that nobody named looks like a prediction table or a SeaEval log; any Parquet file does."""
+    if start.kind != "seaeval":
+        return start.kind == "parquet" or {"id", "language", "gold"} <= set(start.first)
     try:
-        if kind == "seaeval":
-            return is_parallel(path)
-        columns: Iterable[str] = ("id", "language", "gold")
-        if kind == "jsonl":
-            columns = next(json_lines(path)).value.keys()
-        elif kind == "csv":
-            columns = next(csv.reader(text_lines(path)))
-        return {"id", "language", "gold"} <= set(columns)
-    except (CrossinError, csv.Error):
+        return is_parallel(path)
+    except CrossinError:
         return False
 
 

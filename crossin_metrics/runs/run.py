@@ -1,26 +1,26 @@
-"""Predictions as arrays: prediction tables and the harness's sample logs, joined on the question's id into runs.
+"""Runs: the answers of one model to one parallel set with one prompt, joined on the questions' ids.
 
-A run is what one model answered on one parallel set with one prompt. Shapes: `[n_questions, n_languages]`; the answer
-is an option index from 0, -1 where the model's words name no option.
+Shapes: `[n_questions, n_languages]`; an answer is an option index from 0, or -1 if the model's output names none.
 """
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
-from crossin_metrics.records import json_lines, text_lines
+from crossin_metrics.records import parse_json, text_lines
 from crossin_metrics.runs.sample_logs import LogFields, can_read, read_sample_log, settings_of
 from crossin_metrics.runs.seaeval_logs import find_logs, is_parallel, read_seaeval_log
-from crossin_metrics.runs.tables import Row, RunKey, read_table
+from crossin_metrics.runs.tables import AnswerRow, RunKey, read_table
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 
 
@@ -29,21 +29,21 @@ class Run:
     """One run's answers, complete: every question in every language.
 
     Attributes:
-        name: `task|model|mode|prompt|variant`, empty parts left out; the same whatever else is read with it.
+        name: `task|model|mode|prompt|variant`, empty parts left out.
         task, model, mode, prompt, variant: its parts; variant is the harness's filter, or `norm` for length-normalised.
         languages: codes in alphabetical order; columns of the arrays.
         ids: question ids in sorted order; rows of the arrays.
         answers: `[n_questions, n_languages]`, option index or -1.
         gold: `[n_questions]`.
-        n_choices: `[n_questions]`, or None where the file does not say.
-        orders: `[n_questions, n_languages, max n_choices]`, the option shown at each letter position, -1 where a
-            question has fewer; None where no file says, and options count as shown in their own order.
-        logprobs: `[n_questions, n_languages, max n_choices]` in option order, -inf where a question has fewer
+        n_choices: `[n_questions]`, or None if unknown.
+        orders: `[n_questions, n_languages, max n_choices]`, the option shown at each letter position, -1 if a
+            question has fewer; None if unknown: options then count as shown in their own order.
+        logprobs: `[n_questions, n_languages, max n_choices]` in option order, -inf if a question has fewer
             options; None unless every row has them.
-        source_files: files the rows came from.
-        settings: model, task version, shots ... as the results file beside a log gives them.
-        notes: what a reader should know, in words: questions left out, settings that differ.
-        n_incomplete: questions left out because a language lacks them or (where asked) its gold option differs.
+        source_files: the files read.
+        settings: model, task version, shots ... from the results file beside a log.
+        notes: sentences about questions left out and settings that differ.
+        n_incomplete: questions left out because a language lacks them or (with `skip_mismatched`) they differ.
     """
 
     name: str
@@ -102,46 +102,48 @@ def read_predictions(
     warn: Callable[[str], None] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Run]:
-    """Read files, of any of the kinds, into runs, in the order in which they are first met.
+    """Read files of any supported format into runs, in the order in which they are first met.
 
     Args:
-        paths: prediction tables, the harness's sample logs, SeaEval's logs, or folders: every `samples_*.jsonl` and
-            every SeaEval log below, those of tasks not known here being passed over.
-        languages: codes or names to keep; default all that a run has. A question counts only where all are there.
-        fields: where id, language and gold stand in logs of tasks not known here.
+        paths: prediction tables, sample logs of the harness, SeaEval logs, or folders: every `samples_*.jsonl` and
+            every SeaEval log below; those of unknown tasks are skipped.
+        languages: codes or names to keep; default all that a run has. A question counts only if it has all of them.
+        fields: where id, language and gold are in logs of unknown tasks.
         skip_mismatched: leave out, with a note, questions whose gold option or number of choices differs between
-            languages (slips of machine-translated sets), instead of raising.
+            languages (errors of machine-translated sets), instead of raising.
         unanswered: "none", or "random": an answer that cannot be read counts as a seeded random pick, the same for
-            every system (as SeaEval's own scorer picks, though not its picks); the run's variant says so.
+            every system (as in SeaEval's own scorer, though not its picks); the run's variant says so.
         seed: of those picks.
-        warn: called with a sentence for each file passed over. What concerns a run is in its `notes`.
+        warn: called with a sentence for each file skipped. Notes on a run are in its `notes`.
         progress: called with a line now and then while long files are read.
 
     Raises:
-        CrossinError: a file is missing, empty, broken or of no known kind; a row is given twice; gold or the number
-            of choices differs between languages; a language is in no row; no question is complete.
+        CrossinError: a file is missing, empty, damaged or of an unknown format; a duplicate row; gold or the number of
+            choices differs between languages; no row in a language; no question is complete.
     """
     wanted = None if languages is None else [log_language(name) for name in languages]
     for code, count in Counter(wanted or ()).items():
         if count > 1:
-            raise CrossinError(f"language {code} is asked for twice")
-    cells: dict[RunKey, dict[str, dict[str, Row]]] = {}
+            raise CrossinError(f"duplicate language {code}")
+    cells: dict[RunKey, dict[str, dict[str, AnswerRow]]] = {}
     sources: dict[RunKey, dict[Path, None]] = {}
     logs: set[Path] = set()
     n_rows = 0
     for path, from_folder in _files(paths):
-        kind = file_kind(path)
-        if kind == "log":
-            if from_folder and not can_read(path, fields):
-                if warn is not None:
-                    warn(f"{path}: passed over, no parallel task known here (see --id-field)")
-                continue
-            logs.add(path)
-        if kind == "seaeval" and from_folder and not is_parallel(path):
+        kind, first = file_start(path)
+        if from_folder and kind == "log" and not can_read(path, first, fields):
             if warn is not None:
-                warn(f"{path}: passed over, no log of a parallel set")
+                warn(f"{path}: skipped, unknown parallel task (see --id-field)")
             continue
-        rows = _rows(path, kind, fields)
+        if from_folder and kind == "seaeval" and not is_parallel(path):
+            if warn is not None:
+                warn(f"{path}: skipped, not a log of a parallel set")
+            continue
+        if kind == "log":
+            logs.add(path)
+            rows = read_sample_log(path, fields)
+        else:
+            rows = read_seaeval_log(path) if kind == "seaeval" else read_table(path, kind)
         if unanswered == "random":
             rows = _picked_at_random(rows, seed)
         n_before = n_rows
@@ -153,15 +155,15 @@ def read_predictions(
             by_language = cells.setdefault(key, {}).setdefault(row.id, {})
             if row.language in by_language:
                 raise CrossinError(
-                    f"{row.place}: id {row.id!r}, language {row.language} of run {key.name} was read before, at "
-                    f"{by_language[row.language].place}: the same run given twice, or two runs that nothing tells "
-                    "apart (columns model, mode, prompt of a table; folder, shots, chat template of a log); give one"
+                    f"{row.place}: duplicate row of id {row.id!r}, language {row.language} in run {key.name}, first at "
+                    f"{by_language[row.language].place}; give a run once, and distinguish runs by the columns model, "
+                    "mode and prompt of a table, or by folder, shots and chat template of a log"
                 )
             by_language[row.language] = row
         if n_rows == n_before:
-            raise CrossinError(f"{path}: no rows in it; was the run that wrote it stopped?")
+            raise CrossinError(f"{path}: no rows; was the run that wrote it stopped?")
     if not cells:
-        raise CrossinError("no rows of a parallel task in what was given")
+        raise CrossinError("no rows of a parallel task in these files")
     return [
         _assemble(
             key,
@@ -175,39 +177,52 @@ def read_predictions(
     ]
 
 
-def file_kind(path: Path) -> str:
-    """What a file is, by its content: a table ("parquet", "csv", "jsonl"), or a log ("log": the harness's, "seaeval").
+class FileStart(NamedTuple):
+    """What a file is, by its content.
+
+    Attributes:
+        kind: "parquet", "csv" or "jsonl" for a table; "log" for the harness's sample logs, "seaeval" for SeaEval's.
+        first: the first row of JSON Lines; the column names of CSV; else empty.
+    """
+
+    kind: str
+    first: dict[str, Any]
+
+
+def file_start(path: Path) -> FileStart:
+    """Look at a file's first line.
 
     Raises:
-        CrossinError: it is missing, empty, or none of these.
+        CrossinError: it is missing, empty, or of an unknown format.
     """
-    try:
+    if path.is_file():
         with path.open("rb") as raw:
             if raw.read(4) == b"PAR1":
-                return "parquet"
-    except FileNotFoundError:
-        raise CrossinError(f"{path}: no such file") from None
-    except OSError as error:
-        raise CrossinError(f"{path}: cannot be read ({error.strerror or error})") from None
-    first = next((line.strip() for line in text_lines(path) if line.strip()), "")
-    if not first:
+                return FileStart("parquet", {})
+    number, line = next(((n, line) for n, line in enumerate(text_lines(path), 1) if line.strip()), (0, ""))
+    line = line.strip()
+    if not line:
         raise CrossinError(f"{path}: empty file; was the run that wrote it stopped?")
-    if first.startswith("["):
-        return "seaeval"  # the only array that is read; its reader refuses others
-    if not first.startswith("{"):
-        return "csv"
+    if line.startswith("["):
+        return FileStart("seaeval", {})  # the only array that is read; its reader refuses others
+    if not line.startswith("{"):
+        try:
+            return FileStart("csv", dict.fromkeys(next(csv.reader([line]))))
+        except csv.Error:
+            return FileStart("csv", {})
     if path.name.endswith("_score.json"):
         raise CrossinError(f"{path}: SeaEval's scores, not its samples; give {path.name[:-11]}.json beside it")
-    if first == "{" or path.name.startswith("results_"):
+    if line == "{" or path.name.startswith("results_"):
         raise CrossinError(
             f"{path}: one JSON object over many lines, not rows; of a harness run give the samples_*.jsonl beside "
             "results_*.json (run with --log_samples)"
         )
-    return "log" if "doc" in next(json_lines(path)).value else "jsonl"
+    row = parse_json(line, f"{path}, line {number}")
+    return FileStart("log" if "doc" in row else "jsonl", row)
 
 
 def _files(paths: Iterable[str | Path]) -> Iterator[tuple[Path, bool]]:
-    """The files named, and the sample logs below folders named, with whether they are such; none may come twice."""
+    """The given files and the logs below given folders, and whether each is from a folder; none may come twice."""
     seen: set[Path] = set()
     for given in map(Path, paths):
         found = [given]
@@ -226,22 +241,16 @@ def _files(paths: Iterable[str | Path]) -> Iterator[tuple[Path, bool]]:
             yield path, given.is_dir()
 
 
-def _rows(path: Path, kind: str, fields: LogFields | None) -> Iterator[tuple[RunKey, Row]]:
-    if kind == "log":
-        return read_sample_log(path, fields)
-    return read_seaeval_log(path) if kind == "seaeval" else read_table(path, kind)
-
-
-def _picked_at_random(rows: Iterable[tuple[RunKey, Row]], seed: int) -> Iterator[tuple[RunKey, Row]]:
-    """The rows with a random pick where there is no answer, in runs whose variant says so."""
+def _picked_at_random(rows: Iterable[tuple[RunKey, AnswerRow]], seed: int) -> Iterator[tuple[RunKey, AnswerRow]]:
+    """The rows with a random pick for a missing answer, in runs whose variant says so."""
     from crossin_metrics.answers.reading import random_answer
 
     for key, row in rows:
         if row.answer < 0:
             if row.n_choices is None:
                 raise CrossinError(
-                    f"{row.place}: id {row.id!r}, language {row.language}: no answer, and the number of choices to "
-                    "pick from at random is not said; add a column n_choices"
+                    f"{row.place}: id {row.id!r}, language {row.language}: no answer, and an unknown number of "
+                    "choices to pick from at random; add a column n_choices"
                 )
             row = row._replace(answer=random_answer(row.id, row.language, row.n_choices, seed))
         variant = "+".join(part for part in (key.variant, f"unanswered:random-{seed}") if part)
@@ -250,7 +259,7 @@ def _picked_at_random(rows: Iterable[tuple[RunKey, Row]], seed: int) -> Iterator
 
 def _assemble(
     key: RunKey,
-    questions: dict[str, dict[str, Row]],
+    questions: dict[str, dict[str, AnswerRow]],
     wanted: Sequence[str] | None,
     sources: tuple[Path, ...],
     logs: Sequence[Path],
@@ -269,7 +278,7 @@ def _assemble(
         name, said = next(iter(mismatches.items()))
         if not skip_mismatched or len(mismatches) == len(ids):
             raise CrossinError(
-                f"run {key.name}, id {name!r}: {said}; its rows are no translations of one question, or their "
+                f"run {key.name}, id {name!r}: {said}; its rows are not translations of one question, or their "
                 f"options are in another order ({len(mismatches)} such questions of {len(ids)}; "
                 "--skip-mismatched leaves them out)"
             )
@@ -298,8 +307,10 @@ def _assemble(
     )
 
 
-def _complete(key: RunKey, questions: dict[str, dict[str, Row]], languages: list[str]) -> tuple[list[str], list[str]]:
-    """Ids of the questions that have every language, in an order that does not depend on the files', and notes."""
+def _complete(
+    key: RunKey, questions: dict[str, dict[str, AnswerRow]], languages: list[str]
+) -> tuple[list[str], list[str]]:
+    """Sorted ids of the questions that have every language, and notes."""
     relevant = {name: by for name, by in questions.items() if any(language in by for language in languages)}
     ids = sorted(name for name, by in relevant.items() if all(language in by for language in languages))
     if len(ids) == len(relevant):
@@ -311,15 +322,15 @@ def _complete(key: RunKey, questions: dict[str, dict[str, Row]], languages: list
     said = f"{by_language}; the first: id {names[0]!r} ({place}) has no {language}"
     if not ids:
         raise CrossinError(
-            f"run {key.name}: none of its {len(relevant)} questions is there in all of {', '.join(languages)} "
-            f"({said}); check that ids are the same in every language, or choose with --languages"
+            f"run {key.name}: none of its {len(relevant)} questions has all of {', '.join(languages)} "
+            f"({said}); ids must be the same in every language; --languages chooses some"
         )
     n_left_out = len(relevant) - len(ids)
     return ids, [f"run {key.name}: {n_left_out} of {len(relevant)} questions left out, not in every language: {said}"]
 
 
-def _mismatch(row: list[Row]) -> str | None:
-    """What differs between the languages of one question that must not: gold, or the number of choices."""
+def _mismatch(row: list[AnswerRow]) -> str | None:
+    """How gold or the number of choices differs between the languages of one question; None if they agree."""
     first = row[0]
     for cell in row[1:]:
         if cell.gold == first.gold and cell.n_choices == first.n_choices:
@@ -333,7 +344,7 @@ def _mismatch(row: list[Row]) -> str | None:
     return None
 
 
-def _orders(rows: list[list[Row]]) -> NDArray[np.int64] | None:
+def _orders(rows: list[list[AnswerRow]]) -> NDArray[np.int64] | None:
     if all(cell.order is None for row in rows for cell in row):
         return None
     widest = max(cell.n_choices or 0 for row in rows for cell in row)
@@ -345,7 +356,7 @@ def _orders(rows: list[list[Row]]) -> NDArray[np.int64] | None:
     return values
 
 
-def _logprobs(rows: list[list[Row]]) -> NDArray[np.float64] | None:
+def _logprobs(rows: list[list[AnswerRow]]) -> NDArray[np.float64] | None:
     if any(cell.logprobs is None for row in rows for cell in row):
         return None
     widest = max(len(cell.logprobs or ()) for row in rows for cell in row)
@@ -357,7 +368,7 @@ def _logprobs(rows: list[list[Row]]) -> NDArray[np.float64] | None:
 
 
 def _settings(logs: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
-    """Settings that all logs of a run share, and a sentence for each that differs between them."""
+    """Settings that all logs of a run share, and a sentence for each that differs."""
     found = [settings_of(path) for path in logs]
     if not found:
         return {}, []

@@ -1,8 +1,8 @@
-"""Prediction tables: columns `id, language, answer, gold` as JSON Lines (also .gz), CSV or Parquet, read row by row.
+"""Prediction tables: columns `id, language, answer, gold` as JSON Lines (also .gz), CSV or Parquet.
 
 Optional columns: `task, model, mode, prompt` (one file may hold many runs), `logprobs` (one number an option),
-`n_choices` or `choices` (the options), `order` (`order[position]` = option shown there) and `text` (the model's words,
-read by `crossin_metrics.answers` where there is no `answer`). Formats are told by content, not by name.
+`n_choices` or `choices` (the options), `order` (`order[position]` = option shown there) and `text` (the model's output,
+read by `crossin_metrics.answers` if there is no `answer` column). The content decides the format, not the name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crossin_metrics.records import csv_rows, json_lines, parquet_rows
 
 
 class RunKey(NamedTuple):
-    """What tells one run from another; "" where it does not apply."""
+    """What distinguishes runs; "" for a part that does not apply."""
 
     task: str
     model: str = ""
@@ -33,8 +33,8 @@ class RunKey(NamedTuple):
         return "|".join(part for part in self if part)
 
 
-class Row(NamedTuple):
-    """One question in one language. `answer` is an option index from 0, or -1 where the words name none."""
+class AnswerRow(NamedTuple):
+    """A model's answer to one question in one language: an option index from 0, or -1 if its output names none."""
 
     id: str
     language: str
@@ -43,10 +43,10 @@ class Row(NamedTuple):
     n_choices: int | None = None
     order: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None
-    place: str = ""  # file:line, for messages
+    place: str = ""  # file and line, for messages
 
 
-def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, Row]]:
+def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, AnswerRow]]:
     """Rows of a prediction table, each with the run it belongs to.
 
     Args:
@@ -54,7 +54,7 @@ def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, Row]]:
         kind: "jsonl", "csv" or "parquet".
 
     Raises:
-        CrossinError: a column is missing or a value is not what its column holds; with file, line, id, language.
+        CrossinError: a column is missing or a value is invalid; with file, line, id and language.
     """
     records = {"jsonl": json_lines, "csv": csv_rows, "parquet": parquet_rows}[kind](path)
     task = _task_of(path)
@@ -77,7 +77,7 @@ def _run_key(default_task: str, task: Any, model: Any, mode: Any, prompt: Any) -
     return RunKey(_text(task) or default_task, _text(model), _text(mode), shown)
 
 
-def _row(record: Mapping[str, Any], languages: dict[Any, str], place: str) -> Row:
+def _row(record: Mapping[str, Any], languages: dict[Any, str], place: str) -> AnswerRow:
     missing = [name for name in ("id", "language", "gold") if name not in record]
     if "answer" not in record and "text" not in record:
         missing.append("answer")
@@ -99,7 +99,7 @@ def _row(record: Mapping[str, Any], languages: dict[Any, str], place: str) -> Ro
     where = f"id {identifier!r}, language {language}"
     gold = _integer(record["gold"])
     if gold is None or gold < 0:
-        raise CrossinError(f"{where}: gold {record['gold']!r} is no option index (0, 1, ...)")
+        raise CrossinError(f"{where}: gold {record['gold']!r} must be an option index (0, 1, ...)")
     choices = _list(record.get("choices"), "choices", where)
     logprobs = _list(record.get("logprobs"), "logprobs", where)
     order = _list(record.get("order"), "order", where)
@@ -113,17 +113,17 @@ def _row(record: Mapping[str, Any], languages: dict[Any, str], place: str) -> Ro
         and max(logprobs) > -math.inf
     ):
         raise CrossinError(
-            f"{where}: logprobs {logprobs} must be {n_choices} numbers, one an option, one of them finite"
+            f"{where}: logprobs {logprobs} must be {n_choices} numbers, one for each option and not all -inf"
         )
     if order and sorted(order) != list(range(len(order))):
-        raise CrossinError(f"{where}: order {order} is no permutation of the options")
+        raise CrossinError(f"{where}: order {order} is not a permutation of the options")
     answer = _answer(record, choices, language, where)
     if n_choices is not None and not (answer < n_choices and gold < n_choices):
         wrong = "answer" if answer >= n_choices else "gold"
         raise CrossinError(
             f"{where}: {wrong} {max(answer, gold)} is not among the {n_choices} choices (0 ... {n_choices - 1})"
         )
-    return Row(
+    return AnswerRow(
         identifier,
         language,
         answer,
@@ -138,7 +138,9 @@ def _row(record: Mapping[str, Any], languages: dict[Any, str], place: str) -> Ro
 def _answer(record: Mapping[str, Any], choices: list[Any] | None, language: str, where: str) -> int:
     if "answer" not in record:
         if not choices:
-            raise CrossinError(f"{where}: text but no answer, and no choices to read it by; add a choices column")
+            raise CrossinError(
+                f"{where}: text but neither answer nor choices; add a column choices to read the answer from the text"
+            )
         from crossin_metrics.answers import read_answer
 
         read = read_answer(_text(record["text"]), [str(choice) for choice in choices], language)
@@ -148,7 +150,9 @@ def _answer(record: Mapping[str, Any], choices: list[Any] | None, language: str,
     if answer is None and _is_empty(value):
         return -1
     if answer is None or answer < -1:
-        raise CrossinError(f"{where}: answer {value!r} is no option index (0, 1, ...; empty or -1 where there is none)")
+        raise CrossinError(
+            f"{where}: answer {value!r} must be an option index (0, 1, ...), or -1 or empty if there is none"
+        )
     return answer
 
 
@@ -165,7 +169,7 @@ def _text(value: Any) -> str:
 
 
 def _integer(value: Any) -> int | None:
-    """An integer, also as "2" or 2.0 (a column with gaps often turns into floats); None for anything else."""
+    """An integer, also from "2" or 2.0 (columns with gaps become floats); None for anything else."""
     if type(value) is int:
         return value
     if isinstance(value, str) and value.isascii() and value.isdigit():
@@ -189,11 +193,11 @@ def _list(value: Any, name: str, where: str) -> list[Any] | None:
             value = None
     if isinstance(value, list):
         return value
-    raise CrossinError(f"{where}: {name} is no list (in CSV: a JSON list such as [0, 1])")
+    raise CrossinError(f"{where}: {name} must be a list (in CSV a JSON array such as [0, 1])")
 
 
 def _task_of(path: Path) -> str:
-    """A table's task where no column names it: the file's name without endings and a leading `predictions_`."""
+    """The task of a table without a task column: the file's name without endings and a leading `predictions_`."""
     name = path.name
     for ending in (".gz", ".jsonl", ".ndjson", ".json", ".csv", ".parquet"):
         name = name.removesuffix(ending)

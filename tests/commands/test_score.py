@@ -160,13 +160,13 @@ def test_incomplete_questions_warn_on_standard_error_only(tmp_path: Path) -> Non
 # -- mistakes ---------------------------------------------------------------------------------------------------------
 
 MISTAKES = [
-    ([TABLE[0], TABLE[1], TABLE[0]], [], "t.jsonl, line 3: id '0', language en of run t was read before, at"),
+    ([TABLE[0], TABLE[1], TABLE[0]], [], "t.jsonl, line 3: duplicate row of id '0', language en in run t, first at"),
     (
         [TABLE[0], TABLE[1] | {"gold": 2}],
         [],
         "run t, id '0': gold is 0 in en (t.jsonl, line 1) but 2 in zh (t.jsonl, line 2)",
     ),
-    ([TABLE[0], TABLE[1] | {"id": 9}], [], "run t: none of its 2 questions is there in all of en, zh"),
+    ([TABLE[0], TABLE[1] | {"id": 9}], [], "run t: none of its 2 questions has all of en, zh"),
     (TABLE, ["--languages", "en,ja"], "run t: no rows in ja; it has en, sw, vi, zh"),
     (TABLE, ["--languages", "en,Elvish"], "unknown language 'Elvish'"),
     (TABLE, ["--languages", ","], "--languages: names expected"),
@@ -179,7 +179,7 @@ MISTAKES = [
     ([{"id": 1}], [], "t.jsonl, line 1: columns language, gold, answer missing"),
     ([], [], "t.jsonl: empty file"),
     (TABLE, ["--id-field", "doc.id"], "--id-field and --language-from go together"),
-    (TABLE, ["--id-field", "doc.id", "--language-from", "x_(["], "'x_([' is no regular expression: unterminated"),
+    (TABLE, ["--id-field", "doc.id", "--language-from", "x_(["], "'x_([' is not a regular expression: unterminated"),
     (TABLE, ["--id-field", "doc.id", "--language-from", "x_.."], "'x_..' needs a group around the language"),
     (TABLE, ["t.jsonl"], "t.jsonl: given twice"),
     (TABLE, ["nothing.jsonl"], "nothing.jsonl: no such file"),
@@ -289,7 +289,7 @@ def test_a_folder_of_logs(harness: tuple[Path, dict[str, Any]]) -> None:
     out, _ = harness
     done = crossin(out.parent, "--json", "--bootstrap", 0)
     assert set(json.loads(done.stdout)) == set(RUNS.values())
-    assert done.stderr.count("passed over, no parallel task known here") == 2
+    assert done.stderr.count("skipped, unknown parallel task") == 2
     for run in read_predictions([out]):
         assert run.settings["shots"] == 0
         assert run.settings["model_name"] == "lab/hash-1b"
@@ -308,8 +308,11 @@ def test_logs_of_tasks_not_known(harness: tuple[Path, dict[str, Any]]) -> None:
         assert found[f"acc_{code}"] == pytest.approx(results["results"][task]["acc,none"], abs=1e-12)
     assert scores(*files, *flags, "--gold-field", "doc.right") == found
     for more, message in [
-        ([], "task 'fruit_deu_v2' is none of the parallel tasks known (belebele, global_mmlu_full, "),
-        ([*flags[:1], "doc.nummer", *flags[2:]], "--id-field doc.nummer: no 'nummer' here (there is number, question"),
+        ([], "unknown parallel task 'fruit_deu_v2' (known: belebele, global_mmlu_full, "),
+        (
+            [*flags[:1], "doc.nummer", *flags[2:]],
+            "--id-field doc.nummer: 'nummer' not found (there is number, question",
+        ),
         ([*flags[:3], "^apple_([a-z]+)"], "--language-from '^apple_([a-z]+)' does not match the task's name"),
         ([*flags, "--gold-field", "doc.number"], "id '"),  # not the gold: the harness's verdicts disagree
     ]:
@@ -352,8 +355,8 @@ def test_logs_with_missing_rows_and_other_settings(
     )
     twice = crossin(english, again)
     assert (twice.returncode, twice.stdout) == (2, "")
-    assert f"{again}, line 1: id 'https://example.org/0#1', language en of run " in twice.stderr
-    assert "the same run given twice" in twice.stderr
+    assert f"{again}, line 1: duplicate row of id 'https://example.org/0#1', language en in run " in twice.stderr
+    assert "give a run once" in twice.stderr
 
 
 def test_runs_with_and_without_shots_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from crossin_metrics.answers.reading import random_answer
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.run import file_kind, read_predictions
+from crossin_metrics.runs.run import file_start, read_predictions
 from crossin_metrics.runs.seaeval_logs import read_samples, run_key
 from crossin_metrics.scores.definitions import score_questions
 
@@ -59,7 +59,7 @@ def place(root: Path, model: str = "lion_7b", name: str = "zero_shot_p3.json") -
 def test_words_become_options(tmp_path: Path) -> None:
     said = question(1, en="(B) a pea", zh="答案是C。", fil="Hindi ko alam.")  # cut off; another option; none
     path = log(place(tmp_path), [question(0), said])
-    assert file_kind(path) == "seaeval"
+    assert file_start(path).kind == "seaeval"
     (run,) = read_predictions([path])
     assert run.name == "cross_fruit|lion_7b|zero_shot|p3"
     assert (run.languages, run.ids) == (("en", "fil", "zh"), ("test_0", "test_1"))
@@ -96,7 +96,7 @@ def test_folders_of_logs(tmp_path: Path) -> None:
     warnings: list[str] = []
     runs = read_predictions([tmp_path], warn=warnings.append)
     assert [run.name for run in runs] == ["cross_fruit|lion_7b|zero_shot|p3", "cross_fruit|whale|five_shot|p1"]
-    assert [text.partition(": ")[2] for text in warnings] == ["passed over, no log of a parallel set"]
+    assert [text.partition(": ")[2] for text in warnings] == ["skipped, not a log of a parallel set"]
 
 
 def test_a_log_and_the_same_answers_in_a_table_give_the_same_scores(tmp_path: Path) -> None:
@@ -137,16 +137,16 @@ def broken(change: Any) -> Any:
 MISTAKES = [
     (lambda v: v[1]["Chinese"].update(answer="(E) 杏"), r"question 1, id 'test_1', Chinese: answer '\(E\) 杏' is none"),
     (lambda v: v[1]["Chinese"].__delitem__("choices"), "question 1, id 'test_1', Chinese: choices missing"),
-    (lambda v: v[0]["English"].update(choices=["one"]), "choices must be a list of two texts or more"),
-    (lambda v: v[0]["English"].update(model_prediction=3), "model_prediction is a JSON int, no text"),
-    (lambda v: v[1].pop("id"), "question 1: no id, so its languages cannot be joined"),
-    (lambda v: v[1].update(id="test_0"), "id 'test_0', language en of run .* was read before"),
+    (lambda v: v[0]["English"].update(choices=["one"]), "choices must be a list of at least two strings"),
+    (lambda v: v[0]["English"].update(model_prediction=3), "model_prediction must be a string, not int"),
+    (lambda v: v[1].pop("id"), "question 1: no id"),
+    (lambda v: v[1].update(id="test_0"), "id 'test_0', language en in run .*, first at"),
     (lambda v: v[0].update(Klingon=v[0]["English"]), "id 'test_0', Klingon: unknown language"),
     (lambda v: v[1]["Chinese"].update(answer=v[1]["Chinese"]["choices"][3]), "gold is 1 in en .* but 3 in zh"),
-    (lambda v: [x.pop("model_prediction") for x in v[0].values() if isinstance(x, dict)] and v, "cut off before"),
-    (lambda v: [{"question": "q", "choices": [], "answer": "a", "model_prediction": "a"}], "set in one language"),
-    (lambda v: [{"id": 1, "language": "en", "answer": 0, "gold": 0}], "not of SeaEval's samples .*JSON Lines"),
-    (lambda v: [1, 2], "question 0: a JSON int where a question's object was expected"),
+    (lambda v: [x.pop("model_prediction") for x in v[0].values() if isinstance(x, dict)] and v, "that was cut off"),
+    (lambda v: [{"question": "q", "choices": [], "answer": "a", "model_prediction": "a"}], "monolingual set"),
+    (lambda v: [{"id": 1, "language": "en", "answer": 0, "gold": 0}], "not a SeaEval log .*JSON Lines"),
+    (lambda v: [1, 2], "question 0: expected a JSON object, found int"),
 ]
 
 
