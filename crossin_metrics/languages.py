@@ -8,6 +8,7 @@ one row to `LANGUAGES`, its prompt words in `harness/prompt_words.py` and its an
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from crossin_metrics.errors import CrossinError
@@ -122,6 +123,26 @@ def language_code(name: str) -> str:
         if candidate in _ALIASES:
             return _ALIASES[candidate]
     raise CrossinError(f"unknown language {name!r}; known: {', '.join(sorted(LANGUAGES))} (or their English names)")
+
+
+def language_codes(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the codes of several languages, in their order.
+
+    Args:
+        names: codes or names, or one string that separates them by commas or spaces.
+
+    Raises:
+        CrossinError: no language, an unknown one, or one named twice.
+    """
+    if isinstance(names, str):
+        names = [part for part in re.split(r"[,\s]+", names) if part]
+    codes = tuple(language_code(str(name)) for name in names)
+    if not codes:
+        raise CrossinError("no languages; name at least one, as in en,zh")
+    if len(set(codes)) < len(codes):
+        twice = next(code for code in codes if codes.count(code) > 1)
+        raise CrossinError(f"duplicate language {twice} in {', '.join(map(str, names))}")
+    return codes
 
 
 def log_language(name: str, *, strict: bool = False) -> str:

@@ -107,11 +107,11 @@ def _load(name: str, languages: str | None, data_dir: str | None) -> ParallelMCQ
         CrossinError: nothing of that name, or a set that is broken.
     """
     from crossin_metrics.errors import CrossinError
+    from crossin_metrics.languages import language_codes
     from crossin_metrics.sets.catalogue import SETS, all_tasks, set_of_task
     from crossin_metrics.sets.loading import SUFFIXES, load_file, load_parallel
-    from crossin_metrics.sets.schema import unique_codes
 
-    codes = None if languages is None else unique_codes(languages)
+    codes = None if languages is None else language_codes(languages)
     path = Path(name).expanduser()
     if path.is_file() or name.endswith(SUFFIXES):
         if data_dir is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.prompts import DEFAULT_PROMPT, Prompt, prompt_id, resolve_prompt
-from crossin_metrics.languages import language_code
+from crossin_metrics.languages import language_codes
 from crossin_metrics.sets.catalogue import FORMULATIONS
 
 PERMUTATIONS = ("none", "question", "row")
@@ -66,7 +66,10 @@ class TaskOptions:
             if key not in known and close and key not in _HARNESS_KEYS:
                 raise CrossinError(f"{task}: unknown metadata key {key!r}; did you mean {close[0]!r}?")
         if values.get("languages") is not None:
-            values["languages"] = _languages(task, values["languages"])
+            try:
+                values["languages"] = language_codes(values["languages"])
+            except (CrossinError, TypeError) as error:
+                raise CrossinError(f"{task}: metadata languages must be codes, like ['en', 'zh']: {error}") from None
         for key in ("permute_seed", "bootstrap", "score_seed"):
             if key in values:
                 values[key] = _whole_number(task, key, values[key])
@@ -101,17 +104,6 @@ class TaskOptions:
 # The harness merges `--model_args` into every task's metadata (hence `data_revision` and `score_seed` above, which no
 # model argument is called); these look like ours, or are for readers.
 _HARNESS_KEYS = {"revision", "seed", "version", "data_source", "data_hash", "n_questions"}
-
-
-def _languages(task: str, value: Any) -> tuple[str, ...]:
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list | tuple) or not names:
-        raise CrossinError(f"{task}: metadata languages is a list of codes, like ['en', 'zh'], not {value!r}")
-    codes = tuple(language_code(str(name)) for name in names)
-    twice = [code for code in codes if codes.count(code) > 1]
-    if twice:
-        raise CrossinError(f"{task}: metadata languages names {twice[0]!r} twice")
-    return codes
 
 
 def _whole_number(task: str, key: str, value: Any) -> int:

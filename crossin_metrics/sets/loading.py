@@ -15,10 +15,11 @@ from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.hub import hub_records
+from crossin_metrics.languages import language_codes
 from crossin_metrics.records import SUFFIXES, Record, read_records
 from crossin_metrics.sets.catalogue import DATA_DIR_VARIABLE, SETS
 from crossin_metrics.sets.parallel_set import ParallelMCQ
-from crossin_metrics.sets.schema import Checked, check_rows, unique_codes
+from crossin_metrics.sets.schema import parse_rows
 
 
 def load_parallel(
@@ -52,7 +53,7 @@ def load_parallel(
             f"{name!r} is not a set name (letters, digits, '_', '-', '.'); to name a folder, use data_dir"
         )
     entry = SETS.get(name)
-    codes = None if languages is None else unique_codes(languages)
+    codes = None if languages is None else language_codes(languages)
     options = {key: value for key, value in options.items() if value is not None}
     for key in options:
         if entry is None or key not in entry.options:
@@ -68,13 +69,13 @@ def load_parallel(
         raise CrossinError(f"unknown parallel set {name!r}; known: {known}, or a file in data_dir")
     if entry.packaged:
         with resources.as_file(resources.files("crossin_metrics") / "data" / f"{name}.jsonl") as path:
-            return _build(name, check_rows(_read(path), codes), f"packaged:{name}")
+            return parse_rows(_read(path), codes, name=name, source=f"packaged:{name}")
     if entry.builder is not None:
         builder = import_module(entry.builder)
         data: ParallelMCQ = builder.build(languages=codes, data_dir=folder, revision=revision, **options)
         return data
     rows, source = hub_records(entry.hub, "test", revision)
-    return _build(name, check_rows(rows, codes), source)
+    return parse_rows(rows, codes, name=name, source=source)
 
 
 def data_files(name: str, data_dir: str | Path | None = None) -> tuple[Path, ...]:
@@ -106,7 +107,7 @@ def load_file(path: str | Path, *, name: str | None = None, languages: Sequence[
     stem = path.name
     for suffix in SUFFIXES:
         stem = stem.removesuffix(suffix)
-    return _build(name or stem, check_rows(_read(path), languages), f"file:{path.name}")
+    return parse_rows(_read(path), languages, name=name or stem, source=f"file:{path.name}")
 
 
 def _read(path: Path) -> list[Record]:
@@ -114,10 +115,6 @@ def _read(path: Path) -> list[Record]:
     if not rows:
         raise CrossinError(f"{path}: empty; a parallel set holds one question a line")
     return rows
-
-
-def _build(name: str, checked: Checked, source: str) -> ParallelMCQ:
-    return ParallelMCQ(name, checked.languages, checked.ids, checked.items, checked.gold, checked.groups, source)
 
 
 def find_file(folder: Path, name: str, *, optional: bool = False) -> Path | None:

@@ -13,7 +13,16 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_path
-from crossin_metrics.sets.schema import Item, english_name, unique_codes
+from crossin_metrics.languages import LANGUAGES, language_codes
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question in one language: passage (or None), question, options without labels."""
+
+    context: str | None
+    question: str
+    choices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ class ParallelMCQ:
         Raises:
             CrossinError: a language is unknown, named twice, or not in the set.
         """
-        codes = unique_codes(languages)
+        codes = language_codes(languages)
         for code in codes:
             if code not in self.items:
                 raise CrossinError(f"{self.name}: no language {code}; it has {', '.join(self.languages)}")
@@ -106,7 +115,7 @@ def write_parallel(data: ParallelMCQ, path: str | Path) -> None:
         row: dict[str, Any] = {"id": identifier}
         for code in data.languages:
             item = data.items[code][number]
-            row[english_name(code)] = {
+            row[LANGUAGES[code].english] = {
                 **({} if item.context is None else {"context": item.context}),
                 "question": item.question,
                 "choices": list(item.choices),

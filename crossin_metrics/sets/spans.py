@@ -18,8 +18,8 @@ from itertools import combinations
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.sets.parallel_set import ParallelMCQ
-from crossin_metrics.sets.schema import Item, unique_codes
+from crossin_metrics.languages import language_codes
+from crossin_metrics.sets.parallel_set import Item, ParallelMCQ
 from crossin_metrics.sets.xquad import Passage, Question, article_halves, find_files, load_xquad
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def cross_xquad_spans(
     """
     if articles not in (None, "train", "test"):
         raise CrossinError(f"articles={articles!r}: give 'train', 'test', or nothing for all")
-    wanted = None if languages is None else unique_codes(languages)
+    wanted = None if languages is None else language_codes(languages)
     data = load_xquad(data_dir=data_dir, revision=revision)
     wanted = wanted or data.languages
     for code in wanted:

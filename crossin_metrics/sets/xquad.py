@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.hub import hub_records
+from crossin_metrics.languages import language_codes
 from crossin_metrics.records import Record, read_json
 from crossin_metrics.sets.catalogue import DATA_DIR_VARIABLE, XQUAD_LANGUAGES
-from crossin_metrics.sets.schema import unique_codes
 
 HUB_REPO, HUB_SPLIT = "google/xquad", "validation"
 _PASSAGES_AN_ARTICLE = 5  # arXiv 1910.11856, section 3; the hub's flat rows carry no titles
@@ -80,7 +80,7 @@ def load_xquad(
         CrossinError: a file that is missing, no JSON or not in SQuAD format, an answer that is not in its passage, or
             files whose passages or question ids differ.
     """
-    codes = None if languages is None else tuple(sorted(unique_codes(languages)))
+    codes = None if languages is None else tuple(sorted(language_codes(languages)))
     for code in codes or ():
         if code not in XQUAD_LANGUAGES:
             raise CrossinError(f"XQuAD has no language {code}; it has {', '.join(XQUAD_LANGUAGES)}")

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crossin_metrics.sets.parallel_set import ParallelMCQ
-from crossin_metrics.sets.schema import Item
+from crossin_metrics.sets.parallel_set import Item, ParallelMCQ
 from crossin_metrics.shortcuts.texts import KINDS, fold, kind
 
 PERCENTILES = (5, 25, 50, 75, 95)

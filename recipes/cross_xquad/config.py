@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.sets.schema import unique_codes
+from crossin_metrics.languages import language_codes
 from recipes.common.options import check_types, option
 from recipes.llm.endpoint import EndpointOptions
 
@@ -44,7 +44,7 @@ class SetOptions:
 
     def __post_init__(self) -> None:
         check_types(self)
-        self.languages = list(unique_codes(self.languages))
+        self.languages = list(language_codes(self.languages))
         if "en" not in self.languages:
             raise CrossinError("languages: must include English (en): wrong options are written in English first")
         if len(self.languages) < 2:

@@ -200,7 +200,7 @@ def test_few_shot_seed_changes_the_questions(load_task: Any, small_set: Path) ->
         ({"prompt": "p9"}, "unknown prompt 'p9'; known: p1, p2, p3, p4, p5, native"),
         ({"promt": "p2"}, "unknown metadata key 'promt'; did you mean 'prompt'?"),
         ({"languages": ["en", "xx"]}, "unknown language 'xx'"),
-        ({"languages": ["en", "English"]}, "names 'en' twice"),
+        ({"languages": ["en", "English"]}, "duplicate language en"),
         ({"languages": ["en", "de"]}, "de"),
         ({"permute": "yes"}, "permute is 'yes'; it can be none, question, row"),
         ({"permute_seed": 1.5}, "permute_seed must be a whole number"),

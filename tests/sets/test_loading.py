@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import LANGUAGES
 from crossin_metrics.sets.loading import load_file, load_parallel
-from crossin_metrics.sets.parallel_set import ParallelMCQ, write_parallel
-from crossin_metrics.sets.schema import Item
+from crossin_metrics.sets.parallel_set import Item, ParallelMCQ, write_parallel
 from tests.sets.parallel_cases import change, rows, write
 
 ALL = ("en", "zh", "vi", "es", "id", "ms", "fil")

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.sets.parallel_set import ParallelMCQ
-from crossin_metrics.sets.schema import Item
+from crossin_metrics.sets.parallel_set import Item, ParallelMCQ
 from crossin_metrics.shortcuts.report import ALL, analyse
 from tests.helpers.planted import plain
 

@@ -10,8 +10,7 @@ import pytest
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.sets.loading import load_parallel
-from crossin_metrics.sets.parallel_set import ParallelMCQ
-from crossin_metrics.sets.schema import Item
+from crossin_metrics.sets.parallel_set import Item, ParallelMCQ
 from crossin_metrics.shortcuts.render import markdown, text, verdict
 from crossin_metrics.shortcuts.report import ALL, Report, analyse
 from tests.helpers.planted import plain, word

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from crossin_metrics.sets.parallel_set import ParallelMCQ
-from crossin_metrics.sets.schema import Item
+from crossin_metrics.sets.parallel_set import Item, ParallelMCQ
 from crossin_metrics.shortcuts.statistics import language_statistics, set_statistics
 
 

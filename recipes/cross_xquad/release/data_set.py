@@ -22,8 +22,8 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_folder, check_replaceable, file_sha256, read_json
 from crossin_metrics.hub import check_repository, hub_token, push, push_payload
 from crossin_metrics.sets.loading import load_file
+from crossin_metrics.sets.parallel_set import Item as Row
 from crossin_metrics.sets.parallel_set import ParallelMCQ, write_parallel
-from crossin_metrics.sets.schema import Item as Row
 from recipes.cross_xquad.items import Item, accepted
 from recipes.cross_xquad.release.card import LETTERS, card, eval_yaml
 
