@@ -1,9 +1,9 @@
-"""Run an experiment: a grid of arms and seeds, each mixed, trained and evaluated, ending in one report.
+"""Run an experiment: a grid of arms and seeds, each mixed, trained and evaluated, with one report.
 
     python recipes/run_experiment.py --config recipes/configs/experiments/mini.yaml --jobs 2
 
-A stage whose inputs have not changed is skipped, so the same command goes on after a stop of any kind, and again after
-a change does only what the change touches.
+Stages whose inputs have not changed are skipped: rerun the same command to resume after an interruption, or after a
+change to redo only what it affects.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
+if __package__ in (None, ""):  # run as a script: `recipes` is found in the checkout, not in this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from crossin_metrics.errors import CrossinError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the options, run what is not done, report; returns 0, or 1 where something failed or is missing."""
+    """Parse the options, run what is not done, report; returns 1 if anything failed or is missing, else 0."""
     (options,) = parse(ExperimentOptions, argv, prog="run_experiment", description="Run a grid of tuning experiments.")
     from recipes.experiments import overview
     from recipes.experiments.local import LocalExecutor, experiment_lock
@@ -51,11 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with experiment_lock(options.folder):
         check_options(options)
         write_configs(options)
-        guard = threading.Lock()  # runs report from threads of their own
+        guard = threading.Lock()  # runs report from their own threads
 
         def renew(*, ended: bool = False) -> None:
             failed, title = executor.outcome.failed, options.title or options.name
-            with guard, contextlib.suppress(CrossinError):  # a full disk: the stages themselves will say so
+            with guard, contextlib.suppress(CrossinError):  # a full disk: the stages will report it
                 overview.write_page(plan, records, failed, options.jobs, title, ended=ended)
 
         def tell(message: str) -> None:
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def conclude(options: ExperimentOptions, plan: Plan, records: Records, outcome: Outcome) -> int:
-    """Print the table, make the report of what there is, and say what is missing; returns the exit code."""
+    """Print the table, write the report and list what is missing; returns the exit code."""
     from recipes.experiments import overview
     from recipes.experiments.finish import REPORT, finish
 
@@ -87,17 +87,17 @@ def conclude(options: ExperimentOptions, plan: Plan, records: Records, outcome: 
     for stage, message in outcome.failed.items():
         say(f"failed: {stage}: {message}")
     if outcome.stopped:
-        say(f"stopped: {outcome.stopped}; the same command goes on")
+        say(f"stopped: {outcome.stopped}; rerun the same command to resume")
         return 1
     missing = finish(options, plan, records, outcome.failed)
     say(f"report: {options.folder / REPORT / 'index.html'}")
     if missing:
-        say(f"missing, and named so in the report: {', '.join(missing)}")
+        say(f"missing, and marked so in the report: {', '.join(missing)}")
     return 1 if outcome.failed else 0
 
 
 def say(message: str) -> None:
-    """A line on standard error, with the time."""
+    """Print a line with the time on standard error."""
     print(f"{time.strftime('%H:%M:%S')} run_experiment: {message}", file=sys.stderr, flush=True)
 
 

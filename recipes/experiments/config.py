@@ -1,4 +1,4 @@
-"""What an experiment is: its arms, seeds, data, training and evaluation, and how it is run."""
+"""The options of an experiment: arms, seeds, data, training, evaluation, and how to run it."""
 
 from __future__ import annotations
 
@@ -34,33 +34,34 @@ def _help(text: str) -> dict[str, str]:
 
 @dataclass
 class ExperimentOptions:
-    """One experiment, from a YAML file (`--config`); flags win over it.
+    """One experiment, from a YAML file (`--config`) and flags, which override it.
 
-    `{data}` in a mix option stands for the folder that the data stage fills.
+    `{data}` in a mix option is replaced by the folder of the data stage.
     """
 
     name: str = field(metadata=_help("Short name of the experiment, and of its folder."))
     arms: dict = field(
         metadata=_help(
-            "Arm -> {mix_config, mix, train_config, train, label, seeds}: what differs from the common options; "
-            "tune: false evaluates the model as it is."
+            "Arm -> {mix_config, mix, train_config, train, label, seeds}: overrides of the common options; "
+            "tune: false evaluates the untuned model."
         )
     )
     evaluate: dict = field(
-        metadata=_help("Name -> {tasks, model, model_args, metadata, batch_size, ...}: what is measured on each run.")
+        metadata=_help("Name -> {tasks, model, model_args, metadata, batch_size, ...}: evaluations of each run.")
     )
     output_dir: str | None = field(default=None, metadata=_help("The experiment's folder. Default: runs/<name>."))
     title: str = field(default="", metadata=_help("Title of the report."))
     seeds: list[int] = field(
-        default_factory=lambda: [0], metadata=_help("Each arm is run once a seed; it draws the mix and the training.")
+        default_factory=lambda: [0],
+        metadata=_help("Each arm runs once per seed, which seeds its mix and its training."),
     )
     data: dict = field(
         default_factory=dict,
-        metadata=_help("{recipe, options, outputs}: a recipe that is run once and fills {data}."),
+        metadata=_help("{recipe, options, outputs}: a recipe that runs once and fills {data}."),
     )
-    mix_config: str | None = field(default=None, metadata=_help("Mix configuration of all arms that name none."))
+    mix_config: str | None = field(default=None, metadata=_help("Default mix configuration."))
     mix: dict = field(default_factory=dict, metadata=_help("Mix options of all arms."))
-    train_config: str | None = field(default=None, metadata=_help("Tuning configuration of all arms that name none."))
+    train_config: str | None = field(default=None, metadata=_help("Default tuning configuration."))
     train: dict = field(default_factory=dict, metadata=_help("Tuning options of all arms."))
     models: dict = field(
         default_factory=dict,
@@ -71,40 +72,42 @@ class ExperimentOptions:
     )
     launcher: list[str] = field(
         default_factory=list,
-        metadata=_help("What starts a training, e.g. accelerate launch -q --num_processes 4. Default: one process."),
+        metadata=_help(
+            "Command that launches training, e.g. accelerate launch -q --num_processes 4. Default: one process."
+        ),
     )
     merge: bool = field(default=False, metadata=_help("Merge each adapter and evaluate the merged model."))
     label: dict = field(default_factory=dict, metadata=_help("Label columns of all arms: base, system, ..."))
-    baseline: str | None = field(default=None, metadata=_help("Arm that the report compares all others with."))
+    baseline: str | None = field(default=None, metadata=_help("Arm with which the report compares all others."))
     compare: list[str] = field(
         default_factory=list, metadata=_help("Further comparisons, as arm=arm: x2x=same_language.")
     )
     small: dict = field(
         default_factory=dict,
-        metadata=_help("Options that win with --smoke: the same path in minutes. arms: a list of those to run."),
+        metadata=_help("Overrides for --smoke, a run in minutes; arms: list of the arms to run."),
     )
     smoke: bool = field(default=False, metadata=_help("Run the small version, in <output_dir>-smoke."))
 
-    only: list[str] = field(
-        default_factory=list, metadata=_help("Run these arms, or arm/seed pairs (x2x, x2x/0); the others wait.")
-    )
-    jobs: int = field(default=1, metadata=_help("Runs at a time on this machine; CPU threads or GPUs are shared out."))
-    executor: Literal["local", "slurm"] = field(default="local", metadata=_help("Where runs are done."))
-    slurm: dict = field(default_factory=dict, metadata=_help("Options of the Slurm executor (submitit's names)."))
-    dry_run: bool = field(default=False, metadata=_help("Print the plan with estimated cost, and run nothing."))
+    only: list[str] = field(default_factory=list, metadata=_help("Run only these arms or arm/seed pairs (x2x, x2x/0)."))
+    jobs: int = field(default=1, metadata=_help("Runs at a time on this machine, which share its CPU threads or GPUs."))
+    executor: Literal["local", "slurm"] = field(default="local", metadata=_help("Where to run."))
+    slurm: dict = field(default_factory=dict, metadata=_help("Options of the Slurm executor, by submitit's names."))
+    dry_run: bool = field(default=False, metadata=_help("Print the plan and its estimated cost; run nothing."))
     gpu: str = field(
         default="A100-80GB",
         metadata=_help("Device of the estimate: A100-80GB, H100-80GB, ..., cpu (this machine), or TFLOPS:GIB."),
     )
-    mfu: float = field(default=0.35, metadata=_help("Share of the device's peak rate that the estimate assumes used."))
-    status: bool = field(default=False, metadata=_help("Print how far the experiment is, and run nothing."))
+    mfu: float = field(default=0.35, metadata=_help("Share of the device's peak rate that the estimate assumes."))
+    status: bool = field(default=False, metadata=_help("Print the progress; run nothing."))
     keep_checkpoints: bool = field(default=False, metadata=_help("Keep the trainers' checkpoints of finished runs."))
-    min_free_gb: float = field(default=2.0, metadata=_help("No stage is started with less free disk than this, in GB."))
+    min_free_gb: float = field(
+        default=2.0, metadata=_help("Start no stage with less free disk space than this, in GB.")
+    )
 
     def __post_init__(self) -> None:
         check_types(self)
         if not _NAME.fullmatch(self.name):
-            raise CrossinError(f"name: {self.name!r} must be of a-z 0-9 _ . -")
+            raise CrossinError(f"name: {self.name!r} must consist of a-z 0-9 _ . -")
         if self.models or self.model:
             self._choose_model()
         if self.smoke:
@@ -112,7 +115,7 @@ class ExperimentOptions:
         if not self.arms:
             raise CrossinError("arms: name at least one")
         if not self.evaluate:
-            raise CrossinError("evaluate: name at least one evaluation, or there is nothing to report")
+            raise CrossinError("evaluate: name at least one evaluation")
         if self.jobs < 1:
             raise CrossinError(f"jobs: {self.jobs} must be at least 1")
         _check_seeds(self.seeds, "seeds")
@@ -127,7 +130,7 @@ class ExperimentOptions:
             for arm in pair.split("="):
                 self.check_arm(arm, "compare")
             if pair.count("=") != 1:
-                raise CrossinError(f"compare: {pair!r} is not arm=arm")
+                raise CrossinError(f"compare: {pair!r} must be arm=arm")
         if self.baseline is not None:
             self.check_arm(self.baseline, "baseline")
         for item in self.only:
@@ -143,23 +146,23 @@ class ExperimentOptions:
         return path.with_name(path.name + "-smoke") if self.smoke else path
 
     def seeds_of(self, arm: str) -> list[int]:
-        """The seeds of an arm; an arm that is not tuned has one run, seed 0."""
+        """The seeds of an arm; an untuned arm has one run, seed 0."""
         if not self.arms[arm].get("tune", True):
             return [0]
         return list(self.arms[arm].get("seeds", self.seeds))
 
     def wants(self, arm: str, seed: int) -> bool:
-        """Whether `only` lets this run through."""
+        """Whether `only` selects this run."""
         return not self.only or arm in self.only or f"{arm}/{seed}" in self.only
 
     def check_arm(self, arm: str, where: str) -> None:
         """Raises:
-        CrossinError: there is no such arm; the closest name is said.
+        CrossinError: unknown arm; suggests the closest name.
         """
         if arm not in self.arms:
             close = difflib.get_close_matches(arm, list(self.arms), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise CrossinError(f"{where}: no arm {arm!r}{hint}; there are {', '.join(self.arms)}")
+            raise CrossinError(f"{where}: unknown arm {arm!r}{hint}; arms: {', '.join(self.arms)}")
 
     def _choose_model(self) -> None:
         if self.model not in self.models:
@@ -175,7 +178,7 @@ class ExperimentOptions:
 
     def _arm(self, name: str, value: Any) -> dict[str, Any]:
         if not _NAME.fullmatch(name):
-            raise CrossinError(f"arms: {name!r} must be of a-z 0-9 _ . -")
+            raise CrossinError(f"arms: {name!r} must consist of a-z 0-9 _ . -")
         value = {} if value is None else value
         if not isinstance(value, dict):
             raise CrossinError(f"arms: {name}: {value!r} must be a mapping of {', '.join(ARM_KEYS)}")
@@ -191,15 +194,15 @@ class ExperimentOptions:
         if value.get("tune", True):
             for key, common in (("mix_config", self.mix_config), ("train_config", self.train_config)):
                 if not value.get(key, common):
-                    raise CrossinError(f"arms: {name}: no {key}, here or for all arms")
+                    raise CrossinError(f"arms: {name}: {key} is missing")
         elif set(value) - {"tune", "label"}:
-            raise CrossinError(f"arms: {name}: an arm that is not tuned takes a label only")
+            raise CrossinError(f"arms: {name}: an untuned arm can only have a label")
         return dict(value)
 
     def _shrink(self) -> None:
         small = dict(self.small)
         if not small:
-            raise CrossinError("smoke: this experiment says nothing under `small`")
+            raise CrossinError("smoke: this experiment has no `small` options")
         arms = small.pop("arms", list(self.arms))
         for arm in arms:
             self.check_arm(str(arm), "small: arms")
@@ -207,7 +210,7 @@ class ExperimentOptions:
         for key, value in small.items():
             if key in ("mix", "train"):
                 setattr(self, key, {**getattr(self, key), **value})
-                for arm, own in self.arms.items():  # its own numbers are the full ones; none (n_samples: 0) stays none
+                for arm, own in self.arms.items():  # replace the arm's own full-size numbers; 0 stays 0
                     if own and own.get(key):
                         self.arms[arm] = {**own, key: {k: v and value.get(k, v) for k, v in own[key].items()}}
             elif key == "evaluate":
@@ -215,7 +218,7 @@ class ExperimentOptions:
             elif key == "seeds":
                 self.seeds = value
             else:
-                raise CrossinError(f"small: {key!r} is none of arms, seeds, mix, train, evaluate")
+                raise CrossinError(f"small: {key!r} must be arms, seeds, mix, train or evaluate")
         self.compare = [pair for pair in self.compare if all(arm in self.arms for arm in pair.split("="))]
         self.baseline = self.baseline if self.baseline in self.arms else None
 
@@ -227,11 +230,11 @@ def _known(value: Any, keys: tuple[str, ...], where: str) -> None:
         if key not in keys:
             close = difflib.get_close_matches(str(key), keys, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise CrossinError(f"{where}: unknown key {key!r}{hint}; there are {', '.join(keys)}")
+            raise CrossinError(f"{where}: unknown key {key!r}{hint}; keys: {', '.join(keys)}")
 
 
 def _check_seeds(seeds: Any, where: str) -> None:
     if not isinstance(seeds, list) or not seeds or not all(isinstance(s, int) and s >= 0 for s in seeds):
-        raise CrossinError(f"{where}: {seeds!r} must be one or more whole numbers, none negative")
+        raise CrossinError(f"{where}: {seeds!r} must be one or more whole numbers, 0 or more")
     if len(set(seeds)) < len(seeds):
-        raise CrossinError(f"{where}: {seeds} names one seed twice")
+        raise CrossinError(f"{where}: duplicate seed in {seeds}")

@@ -1,4 +1,4 @@
-"""The end of an experiment: labels of its runs, one report, and small files that hold the result without the models."""
+"""Finishes an experiment: labels of its runs, predictions, a manifest and one report."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def finish(options: ExperimentOptions, plan: Plan, records: Records, failed: dic
     """Write labels, manifest, predictions and report into the experiment's folder.
 
     Returns:
-        Runs without a whole evaluation, as `<arm>/<seed>`; the report names them as missing.
+        Runs without a complete evaluation, as `<arm>/<seed>`; the report lists them as missing.
 
     Raises:
-        CrossinError: nothing was evaluated, or the report cannot be made.
+        CrossinError: nothing was evaluated, or the report failed.
     """
     evaluated = [str(run.folder / "eval") for run in plan.runs if any(map(records.read, evaluations(run)))]
     whole = {run.name for run in plan.runs if all(records.read(stage) for stage in run.stages)}
@@ -49,7 +49,7 @@ def finish(options: ExperimentOptions, plan: Plan, records: Records, failed: dic
     write_text(records.folder / LABELS, labels(options, plan))
     write_json(records.folder / MANIFEST, manifest(options, plan, records, failed))
     if not evaluated:
-        raise CrossinError("no run was evaluated, so there is nothing to report; see what failed above")
+        raise CrossinError("nothing to report: no run was evaluated; see the failures above")
     write_predictions(records.folder / PREDICTIONS, [run for run in plan.runs if run.name in whole])
     command = [PYTHON, "-m", "crossin_metrics.cli", "report", *evaluated]
     command += ["--out", str(records.folder / REPORT), "--labels", str(records.folder / LABELS)]
@@ -62,13 +62,13 @@ def finish(options: ExperimentOptions, plan: Plan, records: Records, failed: dic
         command, cwd=REPO, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     if finished.returncode:
-        said = finished.stderr.strip().splitlines() or ["it said nothing"]
-        raise CrossinError(f"the report failed: {said[-1]}")
+        lines = finished.stderr.strip().splitlines() or ["no output"]
+        raise CrossinError(f"the report failed: {lines[-1]}")
     return missing
 
 
 def labels(options: ExperimentOptions, plan: Plan) -> str:
-    """What each run is, as the table that `crossin report --labels` reads; runs still missing stand in it too."""
+    """The table of runs that `crossin report --labels` reads, including missing ones."""
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -76,29 +76,29 @@ def labels(options: ExperimentOptions, plan: Plan) -> str:
         value = options.arms[run.arm]
         label: dict[str, Any] = {"name": run.arm, "system": run.arm, **options.label, **value.get("label", {})}
         row = {key: _yes_or_no(label.get(key, "")) for key in _COLUMNS}
-        tuned = value.get("tune", True)  # nothing random was done to the other: no seed
+        tuned = value.get("tune", True)  # an untuned model has no seed
         row |= {"run": f"*{model_name(run)}*", "seed": run.seed if tuned else "", **costs(run)}
         writer.writerow(row)
     return out.getvalue()
 
 
 def _yes_or_no(value: Any) -> Any:
-    """YAML reads yes and no as truth values; the labels want the words."""
+    """YAML reads yes and no as booleans; the labels need the words."""
     return ("yes" if value else "no") if isinstance(value, bool) else value
 
 
 def model_name(run: Run) -> str:
-    """The run's name in the table of predictions; with a star before it, a pattern for its result files too."""
+    """The run's name in the table of predictions; between stars, a pattern of its result files."""
     return f"arms/{run.arm}/seed{run.seed}/"
 
 
 def evaluations(run: Run) -> list[Stage]:
-    """The stages of a run that evaluate it."""
+    """The evaluation stages of a run."""
     return [stage for stage in run.stages if stage.kind == "eval"]
 
 
 def costs(run: Run) -> dict[str, Any]:
-    """Tokens seen, seconds, peak memory (GB) and trained parameters of a run's training; empty where there was none."""
+    """Tokens seen, seconds, peak memory (GB) and trained parameters of a run's training; empty if untrained."""
     facts = read_json(run.folder / "manifest.json")
     if facts is None:
         return {}
@@ -112,7 +112,7 @@ def costs(run: Run) -> dict[str, Any]:
 
 
 def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: dict[str, str]) -> dict[str, Any]:
-    """Options, versions, data hashes; of each run its stages' seconds and hashes, tokens and peak memory."""
+    """Options, versions, data hashes, and per run the stages' seconds and hashes, tokens and peak memory."""
     from recipes.common.provenance import git_commit, hardware, versions
 
     runs = {}
@@ -153,12 +153,12 @@ def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: d
 
 
 def write_predictions(path: Path, runs: list[Run]) -> None:
-    """All answers of all runs as one prediction table: ids and option numbers, no texts.
+    """Write the answers of all runs as one prediction table: ids and choice indices, no texts.
 
     Raises:
-        CrossinError: a sample log is missing or broken, or the file cannot be written.
+        CrossinError: a sample log is missing or invalid, or the file cannot be written.
     """
-    # no name in the header, or the bytes would hang on the process that wrote them
+    # neither name nor time in the header, so that equal answers give equal bytes
     with (
         atomic_path(path) as temporary,
         temporary.open("wb") as raw,

@@ -1,4 +1,4 @@
-"""Stages as processes of this machine: several runs at a time, each stage logged, stopped and gone on with safely."""
+"""Runs stages as processes on this machine: several runs at a time, logged, safe to stop and to resume."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Say = Callable[[str], None]
 
 @dataclass
 class Outcome:
-    """What became of an experiment's stages.
+    """The result of an execution.
 
     Attributes:
-        done, skipped: names of stages that ran, and that had nothing to do.
-        failed: stage -> what it said last.
-        stopped: why no further stage was started; "" where nothing stopped it.
+        done, skipped: names of stages that ran, and that were up to date.
+        failed: stage -> error message.
+        stopped: why no further stage was started; "" if nothing stopped it.
     """
 
     done: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Outcome:
 
 @contextlib.contextmanager
 def experiment_lock(folder: Path) -> Iterator[None]:
-    """Hold an experiment's folder: one process at a time.
+    """Lock an experiment's folder, so that one process at a time runs it.
 
     Raises:
         CrossinError: another process runs this experiment, or the folder cannot be written.
@@ -54,13 +54,13 @@ def experiment_lock(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = (folder / ".lock").open("a")
     except OSError as error:
-        raise CrossinError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise CrossinError(f"cannot write {folder}: {error.strerror or error}") from error
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise CrossinError(
-                f"{folder}: another process runs this experiment; --status true shows how far it is"
+                f"{folder}: another process is running this experiment; --status true shows its progress"
             ) from error
         yield
 
@@ -68,8 +68,8 @@ def experiment_lock(folder: Path) -> Iterator[None]:
 class LocalExecutor:
     """Runs stages as processes; `jobs` runs at a time.
 
-    Each stage's process holds a lock on `<stage>.running`, which it inherits: a new executor finds one that outlived a
-    killed experiment, ends it, and goes on from what it had saved.
+    Each stage's process inherits a lock on `<stage>.running`. If it outlives a killed experiment, the next executor
+    finds it by that lock, ends it, and resumes from what it saved.
     """
 
     def __init__(self, options: ExperimentOptions, records: Records, say: Say) -> None:
@@ -83,7 +83,7 @@ class LocalExecutor:
         self._slots = list(range(options.jobs))
 
     def execute(self, plan: Plan) -> Outcome:
-        """Run every stage whose record does not hold; what a failed stage was needed for is left out."""
+        """Run every stage that is not up to date; later stages of a failed run are skipped."""
         try:
             for stage in plan.data:
                 if not self._stage(stage, 0):
@@ -101,7 +101,7 @@ class LocalExecutor:
         return self.outcome
 
     def stop(self, why: str) -> None:
-        """Start nothing more and end what runs; its saved work stays."""
+        """Start no further stage and end the running ones; their saved work stays."""
         self._stop.set()
         with self._guard:
             self.outcome.stopped = self.outcome.stopped or why
@@ -123,7 +123,7 @@ class LocalExecutor:
                 self._slots.append(slot)
 
     def _stage(self, stage: Stage, slot: int) -> bool:
-        """Do one stage, unless its record holds; returns whether the next one can follow."""
+        """Run one stage unless it is up to date; returns whether the next one can follow."""
         try:
             why = self.records.why_stale(stage)
             if not why:
@@ -135,7 +135,7 @@ class LocalExecutor:
                 self._fail(stage, f"disk: {free:.1f} GB free, min_free_gb is {self.options.min_free_gb:g}")
                 self.stop("the disk is full")
                 return False
-            self.say(f"{stage.name}: begins ({why})")
+            self.say(f"{stage.name}: started ({why})")
             inputs = self.records.inputs(stage)
             started = time.time()
             code = self._process(stage, slot)
@@ -203,12 +203,12 @@ class LocalExecutor:
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whether an error, or the one behind it, says that no space is left."""
+    """Whether an error or its cause is a full disk."""
     return any(isinstance(one, OSError) and one.errno == errno.ENOSPC for one in (error, error.__cause__))
 
 
 def environment(jobs: int, slot: int) -> dict[str, str]:
-    """The environment of a stage: its share of the CPU's threads, or of the GPUs, where the user has set neither."""
+    """The environment of a stage: its share of CPU threads and visible GPUs; variables the user set are kept."""
     out = dict(os.environ)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     out.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))
@@ -221,10 +221,10 @@ def environment(jobs: int, slot: int) -> dict[str, str]:
 
 
 def take_over(lock: Any, path: Path) -> None:
-    """Lock a stage; a process of it that outlived its experiment is ended first.
+    """Lock a stage, after ending a process of it that outlived its experiment.
 
     Raises:
-        CrossinError: it does not end.
+        CrossinError: that process does not end.
     """
     for attempt in range(100):
         try:
@@ -236,17 +236,19 @@ def take_over(lock: Any, path: Path) -> None:
             if pid.isdigit() and host == socket.gethostname():  # the folder may be shared by several machines
                 end_group(int(pid), signal.SIGTERM if attempt < 50 else signal.SIGKILL)
             time.sleep(0.2)
-    raise CrossinError(f"{path}: an earlier process of this stage is still running ({host} {pid}) and does not end")
+    raise CrossinError(
+        f"{path}: an earlier process of this stage (host {host}, pid {pid}) is still running and does not end"
+    )
 
 
 def end_group(pid: int, how: signal.Signals = signal.SIGTERM) -> None:
-    """Send a signal to a stage's process and all it has started."""
+    """Send a signal to a stage's process and its descendants."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, how)
 
 
 def last_log_line(log: Path) -> str:
-    """The last line of a log that says something, without progress bars."""
+    """The last line of a log that is not blank or a progress bar."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 20_000))
@@ -254,5 +256,5 @@ def last_log_line(log: Path) -> str:
     except OSError:
         return "no output"
     lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
-    said = [line for line in lines if line and "it/s]" not in line and "s/it]" not in line]
-    return said[-1][:400] if said else "no output"
+    lines = [line for line in lines if line and "it/s]" not in line and "s/it]" not in line]
+    return lines[-1][:400] if lines else "no output"

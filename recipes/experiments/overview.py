@@ -1,4 +1,4 @@
-"""How far an experiment is: a table of arms and seeds, in the terminal and as a page that renews itself."""
+"""Progress of an experiment: a table of arms and seeds, in the terminal and as a page that reloads itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import write_text
 from crossin_metrics.html import render_page
+from crossin_metrics.text_tables import align
 from recipes.experiments.plan import Plan, Run
 from recipes.experiments.records import Records, Stage
 
@@ -24,7 +25,7 @@ def state_of(stage: Stage, records: Records, failed: dict[str, str], *, thorough
         stage: the stage.
         records: its experiment's records.
         failed: stages that failed in this process.
-        thorough: compare hashes too; else a record is believed.
+        thorough: also compare hashes; otherwise trust the record.
     """
     if stage.name in failed:
         return "failed"
@@ -41,7 +42,7 @@ def state_of(stage: Stage, records: Records, failed: dict[str, str], *, thorough
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the stage."""
+    """Whether a process holds the lock of a stage."""
     try:
         with path.open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -53,12 +54,12 @@ def is_locked(path: Path) -> bool:
 
 
 def seconds_of(records: Records, stages: tuple[Stage, ...]) -> float:
-    """Seconds that the finished ones of these stages took."""
+    """Total seconds of the finished stages among these."""
     return sum(float((records.read(stage) or {}).get("seconds", 0.0)) for stage in stages)
 
 
 def remaining_seconds(plan: Plan, records: Records, jobs: int) -> float | None:
-    """Estimate from the stages done so far: the mean of each kind; None while a kind has no example yet."""
+    """Estimate from the mean duration of each kind of stage; None until each kind has finished once."""
     spent: dict[str, list[float]] = {}
     missing: Counter[str] = Counter()
     for run in plan.runs:
@@ -74,47 +75,43 @@ def remaining_seconds(plan: Plan, records: Records, jobs: int) -> float | None:
 
 
 def text(plan: Plan, records: Records, failed: dict[str, str], jobs: int, *, thorough: bool = False) -> str:
-    """The table for a terminal: one line an arm, one column a seed, one sign a stage."""
-    seeds = list(dict.fromkeys(run.seed for run in plan.runs))
-    arms = list(dict.fromkeys(run.arm for run in plan.runs))
-    cells = {(run.arm, run.seed): run for run in plan.runs}
-    width = max(len(arm) for arm in arms) + 2
-    head = " " * width + "".join(f"seed {seed}".ljust(12) for seed in seeds)
-    lines = [head]
-    for arm in arms:
-        row = arm.ljust(width)
-        for seed in seeds:
-            run = cells.get((arm, seed))
-            row += (signs(run, records, failed, thorough) if run else "").ljust(12)
-        lines.append(row.rstrip())
+    """The table for a terminal: one line per arm, one column per seed, one sign per stage."""
+    seeds, rows = grid(plan)
+    cells = [[arm, *(signs(run, records, failed, thorough) if run else "" for run in runs)] for arm, runs in rows]
     kinds = " ".join(stage.kind for stage in max(plan.runs, key=lambda run: len(run.stages)).stages)
-    lines.append(f"{kinds}: ✓ done ▸ running ✗ failed ~ its inputs changed · waiting")
-    lines.append(summary(plan, records, jobs))
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            align([["", *(f"seed {seed}" for seed in seeds)], *cells], left=1 + len(seeds)),
+            f"{kinds}: ✓ done ▸ running ✗ failed ~ inputs changed · waiting",
+            summary(plan, records, jobs),
+        ]
+    )
+
+
+def grid(plan: Plan) -> tuple[list[int], list[tuple[str, list[Run | None]]]]:
+    """The seeds, and for each arm its runs by seed."""
+    seeds = list(dict.fromkeys(run.seed for run in plan.runs))
+    cells = {(run.arm, run.seed): run for run in plan.runs}
+    return seeds, [(arm, [cells.get((arm, s)) for s in seeds]) for arm in dict.fromkeys(run.arm for run in plan.runs)]
 
 
 def signs(run: Run, records: Records, failed: dict[str, str], thorough: bool = False) -> str:
-    """One sign for each stage of a run."""
+    """One sign per stage of a run."""
     return " ".join(_SIGNS[state_of(stage, records, failed, thorough=thorough)] for stage in run.stages)
 
 
 def summary(plan: Plan, records: Records, jobs: int) -> str:
-    """One line: stages done of all, hours spent, hours to go."""
+    """One line: stages done, time spent, time left."""
     stages = tuple(stage for run in plan.runs for stage in run.stages)
     done = sum(records.read(stage) is not None for stage in stages)
     left = remaining_seconds(plan, records, jobs)
-    rest = "" if done == len(stages) else f", about {_span(left)} to go" if left is not None else ""
+    rest = "" if done == len(stages) else f", about {_span(left)} left" if left is not None else ""
     return f"{done} of {len(stages)} stages done, {_span(seconds_of(records, stages))} of work{rest}"
 
 
 def write_page(plan: Plan, records: Records, failed: dict[str, str], jobs: int, title: str, *, ended: bool) -> None:
-    """Write `<experiment>/overview.html`; it loads itself again every 5 s until the experiment has ended."""
-    seeds = list(dict.fromkeys(run.seed for run in plan.runs))
-    cells = {(run.arm, run.seed): run for run in plan.runs}
-    rows = [
-        (arm, [_stages(cells[arm, seed], records, failed) if (arm, seed) in cells else [] for seed in seeds])
-        for arm in dict.fromkeys(run.arm for run in plan.runs)
-    ]
+    """Write `<experiment>/overview.html`, which reloads itself every 5 s until the experiment has ended."""
+    seeds, rows = grid(plan)
     page = render_page(
         Path(__file__).parent,
         "overview.html.j2",
@@ -124,7 +121,7 @@ def write_page(plan: Plan, records: Records, failed: dict[str, str], jobs: int, 
         ended=ended,
         now=time.strftime("%Y-%m-%d %H:%M:%S"),
         seeds=seeds,
-        rows=rows,
+        rows=[(arm, [_stages(run, records, failed) if run else [] for run in runs]) for arm, runs in rows],
         failed=failed,
     )
     write_text(records.folder / PAGE, page)

@@ -1,4 +1,4 @@
-"""From an experiment's options to its stages, in the order in which they can run."""
+"""Expands an experiment's options into stages, in the order in which they can run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Run:
 
     Attributes:
         folder: `<experiment>/arms/<arm>/seed<seed>`, the folder of `sft_crossin.py` with `mix/` and `eval/` in it.
-        stages: in their order, each needs the one before.
+        stages: in order; each needs the one before.
     """
 
     arm: str
@@ -38,17 +38,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """All stages of an experiment; `data` comes before all runs."""
+    """All stages of an experiment; `data` precedes all runs."""
 
     data: tuple[Stage, ...]
     runs: tuple[Run, ...]
 
 
 def make_plan(options: ExperimentOptions) -> Plan:
-    """Lay out the grid, seed by seed so that a stopped experiment has whole comparisons.
+    """Lay out the grid seed by seed, so that a stopped experiment has complete comparisons.
 
     Raises:
-        CrossinError: a configuration is missing or broken, or holds an option that does not exist.
+        CrossinError: a configuration is missing or invalid, or a task is unknown.
     """
     from recipes.tuning.evaluate import check_tasks
 
@@ -90,7 +90,7 @@ def run_folder(options: ExperimentOptions, arm: str, seed: int) -> Path:
 
 
 def mix_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, Any]:
-    """The merged mix options of one run: configuration file < common < arm < seed."""
+    """The merged mix options of one run; later wins: configuration file, common, arm, seed."""
     own = options.arms[arm]
     merged = {
         **read_yaml(own.get("mix_config") or options.mix_config),
@@ -105,7 +105,7 @@ def mix_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, An
 
 
 def train_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, Any]:
-    """The merged tuning options of one run; merging and evaluating are stages of their own."""
+    """The merged tuning options of one run; merging and evaluation are separate stages."""
     own = options.arms[arm]
     folder = run_folder(options, arm, seed)
     return {
@@ -123,7 +123,7 @@ def train_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, 
 
 
 def model_of(options: ExperimentOptions, arm: str) -> str:
-    """The base model's name; that of the first tuned arm for one that is not tuned."""
+    """The base model's name; for an untuned arm that of the first tuned one."""
     if not options.arms[arm].get("tune", True):
         arm = next((name for name, value in options.arms.items() if value.get("tune", True)), arm)
     merged = {
@@ -141,12 +141,12 @@ def read_yaml(name: str | None) -> dict[str, Any]:
     """A configuration file of the checkout or of the user, as a mapping.
 
     Raises:
-        CrossinError: it is missing, or is no mapping.
+        CrossinError: it is missing, or not a mapping.
     """
     import yaml
 
     if name is None:
-        raise CrossinError("no configuration file is named for an arm that is tuned")
+        raise CrossinError("a tuned arm has no configuration file")
     path = Path(name).expanduser()
     if not path.is_file() and (REPO / path).is_file():
         path = REPO / path
@@ -206,14 +206,14 @@ def _data_stage(options: ExperimentOptions) -> tuple[Stage, ...]:
         return ()
     recipe = REPO / str(data["recipe"])
     if not recipe.is_file():
-        raise CrossinError(f"data: there is no recipe {data['recipe']}")
+        raise CrossinError(f"data: recipe {data['recipe']} not found")
     folder = options.folder / "data"
     command = [PYTHON, str(recipe), "--output_dir", str(folder)]
     for key, value in (data.get("options") or {}).items():
         command += [f"--{key}", *map(str, value if isinstance(value, list) else [value])]
     outputs = tuple(folder / name for name in data.get("outputs") or ())
     if not outputs:
-        raise CrossinError("data: outputs: name the files that the recipe writes")
+        raise CrossinError("data: outputs is missing: list the files that the recipe writes")
     files = _xquad_files() if recipe.name == "xquad.py" else ()
     return (
         Stage("data", tuple(command), {"recipe": str(data["recipe"]), **(data.get("options") or {})}, files, outputs),
@@ -296,7 +296,7 @@ def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, 
 
 
 def _local_files(name: str) -> list[Path]:
-    """The files of a set that lies on this machine, or will be made by the data stage; none for one of the hub."""
+    """The files of a local set, including those the data stage will write; none for a hub data set."""
     path = Path(name).expanduser()
     if not path.is_absolute():  # stages run in the checkout
         path = REPO / path
@@ -315,7 +315,7 @@ def _launcher(options: ExperimentOptions) -> tuple[str, ...]:
 
 
 def _decisive(options: dict[str, Any]) -> dict[str, Any]:
-    """Options without those that only say where things lie."""
+    """Options without those that only name paths."""
     return {k: v for k, v in options.items() if k not in ("output_dir", "overwrite", "mix", "base_set", "seed_set")} | {
         k: Path(str(options[k])).name for k in ("base_set", "seed_set") if k in options
     }

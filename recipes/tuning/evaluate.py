@@ -15,12 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json, write_json
+from crossin_metrics.sets.catalogue import FORMULATIONS, GROUPS, all_tasks
 from recipes.common.provenance import REPO
 from recipes.tuning.merge import read_adapter, why_merge
 from recipes.tuning.options import TuneOptions
@@ -40,22 +40,24 @@ def check_tasks(names: str) -> list[str]:
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
         raise CrossinError("eval_tasks is empty: name at least one task")
-    manager = _task_manager()
+    include_path()  # the harness must be installed
+    ours = [*all_tasks(), *(group + end for group in GROUPS for end in FORMULATIONS.values())]
     for name in wanted:
-        if not manager.match_tasks([name]):
-            ours = [task for task in manager.all_tasks if "cross" in task]
-            close = difflib.get_close_matches(name, ours, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise CrossinError(f"eval_tasks: unknown task {name!r}{hint}")
+        if name in ours:
+            continue
+        close = difflib.get_close_matches(name, ours, n=1, cutoff=0.85)
+        if close or not _harness_has(name):
+            raise CrossinError(
+                f"eval_tasks: unknown task {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+            )
     return wanted
 
 
-@lru_cache(maxsize=1)
-def _task_manager() -> Any:
-    """The harness's index of its tasks, which takes seconds to read."""
+def _harness_has(name: str) -> bool:
+    """Whether the harness has a task of its own by that name; its index takes seconds to read."""
     from lm_eval.tasks import TaskManager
 
-    return TaskManager(include_path=include_path())
+    return bool(TaskManager().match_tasks([name]))
 
 
 def include_path() -> str | None:

@@ -79,14 +79,14 @@ def test_a_change_touches_only_what_follows_from_it(tmp_path: Path) -> None:
     (tmp_path / "arms/a/1/train.txt").write_text("by hand")  # not what the stage wrote
     outcome, said = execute(tmp_path)
     assert outcome.done == ["a/1/train"]  # made again as it was, so what follows still holds
-    assert "a/1/train: begins (its results were changed or removed: arms/a/1/train.txt)" in said
+    assert "a/1/train: started (its results were changed or removed: arms/a/1/train.txt)" in said
     (tmp_path / "arms/b/0/eval-e.txt").unlink()
     outcome, said = execute(tmp_path)
     assert outcome.done == ["b/0/eval-e"]
     (tmp_path / "source.txt").write_text("t")
     outcome, said = execute(tmp_path)
     assert len(outcome.done) == 12
-    assert "a/0/mix: begins (changed: source.txt)" in said
+    assert "a/0/mix: started (changed: source.txt)" in said
 
 
 def test_other_options_are_named(tmp_path: Path) -> None:
@@ -155,12 +155,12 @@ def test_a_disk_that_fills_up_is_said_and_gone_on_with(tmp_path: Path) -> None:
 def test_one_process_an_experiment(tmp_path: Path) -> None:
     with (
         experiment_lock(tmp_path),
-        pytest.raises(CrossinError, match="another process runs this experiment"),
+        pytest.raises(CrossinError, match="another process is running this experiment"),
         experiment_lock(tmp_path),
     ):
         pass
     (tmp_path / "file").write_text("")
-    with pytest.raises(CrossinError, match="cannot be written"), experiment_lock(tmp_path / "file"):
+    with pytest.raises(CrossinError, match="cannot write"), experiment_lock(tmp_path / "file"):
         pass
 
 
@@ -229,7 +229,7 @@ def test_the_overview_counts_and_escapes(tmp_path: Path) -> None:
     text = overview.text(plan, records, {}, 1)
     assert text.splitlines()[1].split() == ["a", *"✓✓✓✓✓✓"]
     assert "6 of 12 stages done" in text
-    assert "to go" in text
+    assert "left" in text
     overview.write_page(plan, records, {"b/0/mix": "<script>x</script>"}, 1, "<b>t</b>", ended=False)
     page = (tmp_path / overview.PAGE).read_text()
     assert "<script>" not in page

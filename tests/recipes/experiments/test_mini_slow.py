@@ -72,7 +72,7 @@ def test_killed_twice_is_undisturbed(repo: Path, shared: Path, tmp_path: Path) -
         assert (killed / "report" / name).stat().st_size > 0
 
     again = subprocess.run(command(repo, tmp_path / "killed"), env=environ, capture_output=True, text=True, check=True)
-    assert "begins" not in again.stderr
+    assert "started (" not in again.stderr
     text = (killed / "report/tables.md").read_text() + (killed / "report/arms.md").read_text()
     assert "crossin|task:cross_xquad_spans_cf|data:" in text  # every figure with its signature
 
@@ -89,7 +89,7 @@ def test_a_failed_arm_is_named_in_the_report(repo: Path, shared: Path, tmp_path:
     ended = subprocess.run(arguments, env=environment(shared), capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "failed: x2x/0/train: sft_crossin: " in ended.stderr
-    assert "missing, and named so in the report: x2x/0" in ended.stderr
+    assert "missing, and marked so in the report: x2x/0" in ended.stderr
     assert "Traceback" not in ended.stderr
     arms = (tmp_path / "run-smoke/report/arms.md").read_text(encoding="utf-8")
     assert "base" in arms

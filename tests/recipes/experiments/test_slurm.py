@@ -1,4 +1,4 @@
-"""Runs as jobs: submitit's cluster of this machine stands for Slurm; stages are real processes that take no time."""
+"""Runs as jobs: submitit's local cluster stands in for Slurm; stages are real, short processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from recipes.experiments.slurm import SlurmExecutor, note_path
 
 submitit = pytest.importorskip("submitit")
 
-# A stage that writes its file and counts how often it ran; it waits for a file named "go" where it is told to.
+# A stage that writes its file and counts its runs; given a path, it first waits for that file.
 STAGE = """
 import pathlib, sys, time
 target, wait = pathlib.Path(sys.argv[1]), sys.argv[2]
@@ -130,13 +130,13 @@ def test_a_killed_submitter_finds_its_jobs_again(tmp_path: Path) -> None:
 
     def say(message: str) -> None:
         said.append(message)
-        if "under way already" in message:
+        if "already running" in message:
             go.touch()
 
     made = plan(tmp_path, wait=go)
     outcome = SlurmExecutor(options(tmp_path), Records(tmp_path), say, poll=0.1).execute(made)
     assert outcome.failed == {}
-    assert any(f"a/0: job {before} is under way already" in line for line in said)
+    assert any(f"a/0: job {before} is already running" in line for line in said)
     assert json.loads(note.read_text(encoding="utf-8"))["job_id"] == before
     assert counts(tmp_path) == ONCE
 
@@ -161,7 +161,7 @@ def test_a_job_that_cannot_begin_is_not_repeated_for_ever(tmp_path: Path) -> Non
     outcome, said = execute(tmp_path, plan(tmp_path), local_setup=["exit 3"], max_num_timeout=1)
     assert sorted(outcome.failed) == ["a/0/mix", "b/0/mix"]
     assert all("_log.out" in message for message in outcome.failed.values())
-    assert sum("submitted again" in line for line in said) == 2
+    assert sum("submitting its run again" in line for line in said) == 2
     assert counts(tmp_path) == {"data/seed": 1}
 
 
@@ -221,8 +221,8 @@ def test_the_batch_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     }
     folder = tmp_path / "experiment"
     executor = SlurmExecutor(options(folder, **chosen), Records(folder), print)
-    submitted = executor._submit(list(plan(folder).runs), {})
-    assert [note["job_id"] for _, note in submitted] == ["4711_0", "4711_1"]
+    submitted = executor._submit(list(plan(folder).runs), attempt=0)
+    assert [note["job_id"] for _, note in submitted.values()] == ["4711_0", "4711_1"]
     text = (tmp_path / "submitted.sh").read_text(encoding="utf-8")
     for line in (
         "--job-name=jobs",
