@@ -34,8 +34,9 @@ _LATEX = {
     "±": "$\\pm$",
     "†": "$^\\dagger$",
 }
-# Characters that start a formula in a spreadsheet, also in full width and behind blanks (OWASP, "CSV Injection").
-_FORMULA = re.compile(r"[\s\u200b\ufeff]*[=+\-@＝＋－＠]|[\t\r]")
+# The characters that start a formula in a spreadsheet, in CJK spreadsheets also in full width, after any blanks (OWASP,
+# "CSV Injection"). In each line of a cell, as some readers split cells at line ends.
+FORMULA = re.compile(r"^(?=[^\S\n]*[\u200b\ufeff]*[=+\-@＝＋－＠]|\t)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def csv_cell(value: object) -> object:
     """
     if not isinstance(value, str):
         return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
-    return f"'{value}" if _FORMULA.match(value) and not _is_number(value) else value
+    return value if _is_number(value) else FORMULA.sub("'", value)
 
 
 def _is_number(text: str) -> bool:
@@ -130,6 +131,13 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows([csv_cell(value) for value in row] for row in rows)
     return stream.getvalue()
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Iterable[object]], n_text: int = 1) -> list[str]:
+    """A table's lines in Markdown: its first `n_text` columns hold text, the others numbers."""
+    aligned = ["---"] * n_text + ["---:"] * (len(head) - n_text)
+    body = ["| " + " | ".join(md(str(cell)) for cell in row) + " |" for row in rows]
+    return ["| " + " | ".join(map(md, head)) + " |", "|" + "|".join(aligned) + "|", *body]
 
 
 def markdown_lines(table: Table) -> list[str]:

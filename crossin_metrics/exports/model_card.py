@@ -13,6 +13,7 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.exports.records import Record
 from crossin_metrics.scores.catalogue import SCORES
+from crossin_metrics.text_tables import markdown_table
 
 BEGIN = "<!-- crossin:begin -->"
 END = "<!-- crossin:end -->"
@@ -44,22 +45,18 @@ def section(records: Sequence[Record]) -> str:
     """The section: a table of scores with standard errors, and the signatures that make them comparable."""
     keys = list(dict.fromkeys(key for record in records for key in record.scores))
     head = ["Benchmark", *(SCORES[key].title for key in keys), "Questions", "Languages"]
-    lines = [BEGIN, "## Cross-lingual consistency", "", _row(head), _row(["---", *("---:" for _ in head[1:])])]
+    rows = []
     for record in records:
         cells = [record.benchmark]
         for key in keys:
             value, error = record.scores.get(key), record.errors.get(key)
             shown = "" if value is None else f"{value:.4f}" + ("" if error is None else f" ± {error:.4f}")
             cells.append(shown)
-        lines.append(_row([*cells, str(record.n_questions), ", ".join(record.runs[0].languages)]))
+        rows.append([*cells, record.n_questions, ", ".join(record.runs[0].languages)])
     errors = "± is the bootstrap standard error over questions. " if any(record.errors for record in records) else ""
-    lines += ["", errors + _meanings(keys), ""]
+    lines = [BEGIN, "## Cross-lingual consistency", "", *markdown_table(head, rows), "", errors + _meanings(keys), ""]
     lines += [f"- `{record.signature}`{_prompts(record)}" for record in records]
     return "\n".join([*lines, END])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _meanings(keys: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from crossin_metrics.shortcuts.report import ALL, Report, Tested
 from crossin_metrics.shortcuts.texts import KINDS
-from crossin_metrics.text_tables import Row, Table, align, markdown_lines, md, percent
+from crossin_metrics.text_tables import align, markdown_table, md, percent
 
 _SHOWN_IDS = 10
 _LEGEND = (
@@ -62,7 +62,7 @@ def markdown(report: Report, *, figure: str | None = None, level: int = 1) -> st
         f"{mark}# What can be answered without understanding",
         _md_table(_guessers(report)),
         md(_legend(report)),
-        _md_table([["rule", "picks"], *report.rules.items()], left=2),
+        _md_table([["rule", "picks"], *report.rules.items()], 2),
     ]
     if report.agreement:
         parts += [
@@ -75,7 +75,7 @@ def markdown(report: Report, *, figure: str | None = None, level: int = 1) -> st
     parts += ["\n".join(f"- {md(line)}" for line in [*_gold(report), *_doubles(report), *report.notes])]
     parts += [
         f"{mark}# Every test",
-        _md_table(_tests(report), left=2),
+        _md_table(_tests(report), 2),
         "Rows right of rows asked, Wilson's 95% interval (of all languages together a normal one over questions), the "
         "p-value against chance, and Holm's corrected one.",
     ]
@@ -120,8 +120,8 @@ def plot(report: Report) -> tuple[str, bytes]:
     return found
 
 
-def _md_table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    return "\n".join(markdown_lines(Table("", tuple(rows[0]), tuple(Row(tuple(row)) for row in rows[1:]), left)))
+def _md_table(rows: Sequence[Sequence[str]], n_text: int = 1) -> str:
+    return "\n".join(markdown_table(rows[0], rows[1:], n_text))
 
 
 def _head(report: Report) -> str:

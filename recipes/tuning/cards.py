@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.files import read_json
+from crossin_metrics.text_tables import markdown_table
 from recipes.tuning.run_folder import MANIFEST
 
 
@@ -76,5 +77,5 @@ def _header(library: str, base: str, relation: str) -> list[str]:
 
 
 def _mix_table(parts: dict[str, Any]) -> list[str]:
-    lines = ["", "| part of the mix | rows | tokens with loss |", "|---|---|---|"]
-    return lines + [f"| {name} | {part['kept']:,} | {part['label_tokens']:,} |" for name, part in parts.items()]
+    rows = [(name, f"{part['kept']:,}", f"{part['label_tokens']:,}") for name, part in parts.items()]
+    return ["", *markdown_table(("part of the mix", "rows", "tokens with loss"), rows)]

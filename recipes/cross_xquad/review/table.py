@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.text_tables import FORMULA
 from recipes.cross_xquad.items import Finding, Item
 from recipes.cross_xquad.review.decisions import ReviewEntry, decided_before, initials, verdict
 
@@ -20,9 +21,6 @@ _ASKED = ("verdict", "reviewer", "note")  # filled in on any row of a question
 _NEEDED = ("id", "language", *_ASKED, "sha256")
 # Excel keeps 32,767 characters of a cell and moves the rest into the next ones. What is cut is not read back.
 _LONGEST = 32_000
-# The characters that start a formula, in the full-width forms that CJK spreadsheets take, too, after any blanks
-# (OWASP, "CSV Injection"). Each line of a cell, as some readers split cells at line breaks.
-_FORMULA = re.compile(r"^(?=[^\S\n]*[\u200b\ufeff]*[=+\-@＝＋－＠]|\t)", re.MULTILINE)
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _Rows = list[tuple[int, dict[str, str]]]  # row number, column -> cell
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -50,7 +48,7 @@ def safe_cell(text: str) -> str:
     ("'=1+1", "'-5 degrees", '1990')
     """
     lines = _LINE_ENDS.sub("\n", text[:_LONGEST])
-    plain = _FORMULA.sub("'", _CONTROL.sub("\ufffd", lines))
+    plain = FORMULA.sub("'", _CONTROL.sub("\ufffd", lines))
     return plain if len(text) <= _LONGEST else plain + " [cut; index.html has all of it]"
 
 
@@ -179,4 +177,4 @@ def _entry(
 def _typed(cell: str) -> str:
     """A cell without the apostrophe that keeps a spreadsheet from evaluating it."""
     text = cell.strip()
-    return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
+    return text[1:] if text.startswith("'") and FORMULA.match(text[1:]) else text
