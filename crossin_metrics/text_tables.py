@@ -39,6 +39,10 @@ _LATEX = {
 FORMULA = re.compile(r"^(?=[^\S\n]*[\u200b\ufeff]*[=+\-@＝＋－＠]|\t)", re.MULTILINE)
 
 
+# An underscore inside a word, as in cross_mmlu, is no markup in any Markdown in use.
+_MARKDOWN = re.compile(r"[\\`*\[\]|#!~]|(?<![^\W_])_|_(?![^\W_])")
+
+
 @dataclass(frozen=True)
 class Cell:
     """A score in a table: its text, whether it is the best of its column, and a mark behind it."""
@@ -93,8 +97,7 @@ def _printable(text: str) -> str:
 
 def md(text: str) -> str:
     """Text as Markdown: neither Markdown nor HTML in it takes effect."""
-    escaped = html.escape(plain(text), quote=False)
-    return "".join(f"\\{c}" if c in "\\`*_[]|#!~" else c for c in escaped)
+    return _MARKDOWN.sub(r"\\\g<0>", html.escape(plain(text), quote=False))
 
 
 def md_code(text: str) -> str:

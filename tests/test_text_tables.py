@@ -46,6 +46,7 @@ def test_text_stays_on_one_line_without_control_characters() -> None:
 
 def test_no_markup_works() -> None:
     assert md("a\nb|c`<i>") == "a b\\|c\\`&lt;i&gt;"
+    assert md("_a_ b_c d__e *") == "\\_a\\_ b_c d\\_\\_e \\*"
     assert md_code("a`b") == "`ab`"
     assert tex("50% of a_b & {c} \\d") == "50\\% of a\\_b \\& \\{c\\} \\textbackslash{}d"
 

@@ -62,7 +62,7 @@ def test_columns_are_benchmarks_and_rows_stand_by_base(tmp_path: Path) -> None:
     (head,) = [line for line in lines if line.startswith("| Base |")]
     names = [cell.strip() for cell in head.split("|")[3:-1]]
     assert names == [
-        f"cross\\_{name} (n = 120) {column}" for name in ("logiqa", "mmlu") for column in ("Acc", "Consis", "AC3")
+        f"cross_{name} (n = 120) {column}" for name in ("logiqa", "mmlu") for column in ("Acc", "Consis", "AC3")
     ]
     assert [line.split("|")[1:3] for line in lines if "Gemma" in line] == [
         [" Gemma-2B ", " Alpaca "],
@@ -117,7 +117,7 @@ def test_published_rows_are_marked_and_not_ranked(shared: Path, tmp_path: Path) 
     write_run(tmp_path, *answers_of(0.5), task="cross_mmlu")
     report = report_of(tmp_path, published=(str(shared / "reference/paper_table3.csv"),))
     markdown = text_of(report, "tables.md")
-    assert "| Mistral-7B-v0.1 | CrossIn\\_x2x (published) | 41.0 | 42.3 | 41.7 |" in markdown
+    assert "| Mistral-7B-v0.1 | CrossIn_x2x (published) | 41.0 | 42.3 | 41.7 |" in markdown
     rows = list(csv.DictReader(io.StringIO(text_of(report, "scores.csv"))))
     published = [row for row in rows if row["kind"] == "published"]
     assert len(published) == 45
