@@ -161,12 +161,6 @@ def markdown_lines(table: Table) -> list[str]:
     return lines
 
 
-def markdown_table(columns: Sequence[str], rows: Iterable[Iterable[object]], n_text: int = 1) -> list[str]:
-    """Plain values as a Markdown table; the first `n_text` columns hold text, the others numbers."""
-    cells = tuple(Row(tuple(map(str, row))) for row in rows)
-    return markdown_lines(Table("", tuple(columns), cells, n_text))
-
-
 def latex_table(table: Table, caption: str, comments: Iterable[str] = ()) -> list[str]:
     """The table's lines in LaTeX, for `\\input`; needs the packages of `LATEX_NEEDS`.
 
