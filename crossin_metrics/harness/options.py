@@ -1,4 +1,4 @@
-"""The options of a task: its YAML's `metadata`, overridden by `--metadata '{"prompt": "p3", ...}'`."""
+"""The options of a task: `metadata` of its YAML, overridden by `--metadata '{"prompt": "p3", ...}'`."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ class TaskOptions:
         task: the harness's task name.
         set: name of the parallel set, as :func:`crossin_metrics.sets.loading.load_parallel` takes it.
         formulation: `letter`, `cf` or `gen`.
-        languages: ISO codes, in the order shown; None: all that the set has.
+        languages: ISO codes, in the order shown; None: all of the set.
         prompt: p1 ... p5, native, or a prompt file (see :mod:`crossin_metrics.harness.prompts`).
-        data_dir: a local folder with the set; None: `CROSSIN_DATA_DIR`, the packaged sets, the hub.
-        data_revision: the hub revision of the data to load; None: the newest.
+        data_dir: a local folder with the set; None: `CROSSIN_DATA_DIR`, the package, the hub.
+        data_revision: hub revision of the data; None: the newest.
         articles: `train` or `test` half of the articles (`cross_xquad_spans` only); None: both.
-        permute: options in the set's order (`none`), in one seeded order per question, the same in all languages
-            (`question`), or in an order of its own for each row (`row`).
-        permute_seed: seed of those orders.
-        unanswered: `none` (no answer is no answer) or `random` (a seeded pick, as the benchmark's reference scorer).
-        bootstrap: replicates for standard errors, over questions; 0: none.
+        permute: order of the options: the set's (`none`), one seeded order per question, the same in all languages
+            (`question`), or one per row (`row`).
+        permute_seed: seed of these orders.
+        unanswered: how a row without an answer counts: as no answer (`none`), or as a seeded random pick (`random`), as
+            in the benchmark's reference scorer.
+        bootstrap: bootstrap replicates over questions, for standard errors; 0: none.
         score_seed: of the bootstrap and of random picks.
     """
 
@@ -54,10 +55,10 @@ class TaskOptions:
 
     @classmethod
     def from_metadata(cls, task: str, metadata: Mapping[str, Any]) -> TaskOptions:
-        """Read the options out of a task's metadata; keys of the harness's own are left alone.
+        """Read the options from a task's metadata; keys of the harness are ignored.
 
         Raises:
-            CrossinError: a value that cannot be, or a key that looks like a misspelt option.
+            CrossinError: an invalid value, or a key that looks like a misspelt option.
         """
         known = {field.name for field in dataclasses.fields(cls)} - {"task"}
         values = {key: value for key, value in metadata.items() if key in known}
@@ -80,14 +81,12 @@ class TaskOptions:
         for key, allowed in (("formulation", FORMULATIONS), ("permute", PERMUTATIONS), ("unanswered", UNANSWERED)):
             value = getattr(options, key)
             if value not in allowed:
-                raise CrossinError(f"{task}: metadata {key} is {value!r}; it can be {', '.join(allowed)}")
+                raise CrossinError(f"{task}: metadata {key} must be one of {', '.join(allowed)}, not {value!r}")
         if options.unanswered != "none" and options.formulation != "gen":
-            raise CrossinError(
-                f"{task}: metadata unanswered is for the _gen tasks: a likelihood always gives an answer"
-            )
+            raise CrossinError(f"{task}: metadata unanswered is for _gen tasks only: likelihoods always give an answer")
         if options.data_dir is not None and not Path(options.data_dir).expanduser().exists():
             raise CrossinError(f"{task}: metadata data_dir: no such folder: {options.data_dir}")
-        options.wording  # noqa: B018  (an unknown prompt is said now, not at the first row)
+        options.wording  # noqa: B018  (report an unknown prompt now, not at the first row)
         return options
 
     @property
@@ -101,8 +100,8 @@ class TaskOptions:
         return prompt_id(self.wording)
 
 
-# The harness merges `--model_args` into every task's metadata (hence `data_revision` and `score_seed` above, which no
-# model argument is called); these look like ours, or are for readers.
+# Keys that are not options but resemble one. The harness merges `--model_args` into every task's metadata, hence the
+# names `data_revision` and `score_seed`, which no model argument has.
 _HARNESS_KEYS = {"revision", "seed", "version", "data_source", "data_hash", "n_questions"}
 
 
@@ -112,5 +111,5 @@ def _whole_number(task: str, key: str, value: Any) -> int:
     except (TypeError, ValueError):
         number = -1
     if number < 0 or isinstance(value, bool) or (isinstance(value, float) and number != value):
-        raise CrossinError(f"{task}: metadata {key} must be a whole number from 0, not {value!r}")
+        raise CrossinError(f"{task}: metadata {key} must be a whole number >= 0, not {value!r}")
     return number

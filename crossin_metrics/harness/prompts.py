@@ -1,8 +1,8 @@
 """How a question is shown to a model, and how its options are named.
 
 A prompt is made of pieces, the passage always first, so that questions on one passage share a prefix. Three
-formulations use the same pieces: `letter` (options listed, likelihood of the letter), `gen` (options listed, free
-text read by :mod:`crossin_metrics.answers`) and `cf` (cloze: options not listed, likelihood of the option's text).
+formulations use the same pieces: `letter` (options listed, likelihood of the letter), `gen` (options listed, free text
+parsed by :mod:`crossin_metrics.answers`) and `cf` (cloze: options not listed, likelihood of the option's text).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Prompt:
         option: one line per option, e.g. "{letter}. {option}\\n". Left out in the `cf` formulation.
         instruction: between options and cue in `letter` and `gen`; may be empty.
         cue: the end of the prompt, without white space after it, e.g. "Answer:".
-        cue_cf: the cue of the `cf` formulation; empty: as `cue`.
-        space: what stands between cue and answer outside a chat template: " ", or "" where the script has none.
+        cue_cf: the cue of the `cf` formulation; empty: `cue`.
+        space: between cue and answer without a chat template: " ", or "" in scripts without spaces.
     """
 
     id: str
@@ -47,7 +47,7 @@ class Prompt:
     space: str = " "
 
     def render(self, context: str | None, question: str, options: Sequence[str], formulation: str) -> str:
-        """Return the whole prompt up to and with the cue, no white space at its end.
+        """Return the prompt up to and including the cue, without trailing white space.
 
         Args:
             context: the passage, or None.
@@ -116,15 +116,11 @@ ENGLISH_PROMPTS: dict[str, Prompt] = {
 
 
 def native_prompt(language: str) -> Prompt:
-    """Return the prompt whose frame is in the row's own language.
-
-    Raises:
-        CrossinError: no words for that language.
-    """
+    """Return the prompt whose frame is in the row's language; CrossinError if there is none."""
     if language not in WORDS:
         raise CrossinError(
-            f"prompt {NATIVE!r} has no wording in {language!r} (there is one in {', '.join(sorted(WORDS))}); "
-            "choose p1 ... p5 or write a prompt file"
+            f"prompt {NATIVE!r} has no wording in {language!r}, only in {', '.join(sorted(WORDS))}; "
+            "use p1 ... p5 or write a prompt file"
         )
     words = WORDS[language]
     colon = words.colon
@@ -142,7 +138,7 @@ def resolve_prompt(name: str) -> dict[str, Prompt] | Prompt:
     """Return the prompt of that name: one Prompt, or a Prompt per language code for `native` and such files.
 
     Args:
-        name: p1 ... p5, native, or the path of a YAML or JSON file, with `#id` behind it where it holds several.
+        name: p1 ... p5, native, or the path of a YAML or JSON file, plus `#id` if it holds several prompts.
 
     Raises:
         CrossinError: unknown name, unreadable file, unknown key in the file.
@@ -155,7 +151,7 @@ def resolve_prompt(name: str) -> dict[str, Prompt] | Prompt:
     if Path(path).suffix in {".yaml", ".yml", ".json"}:
         return _prompt_file(Path(path), wanted)
     raise CrossinError(
-        f"unknown prompt {name!r}; known: {', '.join([*ENGLISH_PROMPTS, NATIVE])}, or a .yaml/.json file of your own"
+        f"unknown prompt {name!r}; known: {', '.join([*ENGLISH_PROMPTS, NATIVE])}, or a .yaml or .json file"
     )
 
 
@@ -169,7 +165,7 @@ def prompt_for(prompt: dict[str, Prompt] | Prompt, language: str) -> Prompt:
 
 
 def prompt_id(prompt: dict[str, Prompt] | Prompt) -> str:
-    """Return the name for signatures; a prompt from a file carries a hash of its content."""
+    """Return the name for signatures, with a hash of the content for a prompt from a file."""
     first = prompt if isinstance(prompt, Prompt) else next(iter(prompt.values()))
     if first.id in ENGLISH_PROMPTS or first.id == NATIVE:
         return first.id
@@ -179,7 +175,7 @@ def prompt_id(prompt: dict[str, Prompt] | Prompt) -> str:
 
 
 def _prompt_file(path: Path, wanted: str) -> dict[str, Prompt] | Prompt:
-    """Read `{id: {piece: text}}`; a prompt may hold `languages: {code: {piece: text}}` for one wording a language."""
+    """Read `{id: {piece: text}}`; `languages: {code: {piece: text}}` in a prompt gives a wording per language."""
     import yaml
 
     try:
@@ -187,21 +183,19 @@ def _prompt_file(path: Path, wanted: str) -> dict[str, Prompt] | Prompt:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CrossinError(f"cannot read the prompt file {path}: {error}") from error
     if not isinstance(content, dict) or not content or not all(isinstance(v, dict) for v in content.values()):
-        raise CrossinError(
-            f'{path}: a prompt file is a mapping from prompt ids to pieces, e.g. {{"mine": {{"cue": "Answer:"}}}}'
-        )
+        raise CrossinError(f'{path}: must map prompt ids to pieces, as in {{"mine": {{"cue": "Answer:"}}}}')
     if not wanted and len(content) == 1:
         wanted = next(iter(content))
     if wanted not in content:
         raise CrossinError(
-            f"{path}: no prompt {wanted!r}; it holds {', '.join(map(str, content))} (choose with {path}#ID)"
+            f"{path}: no prompt {wanted!r}; found {', '.join(map(str, content))} (select one as {path}#ID)"
         )
     pieces = dict(content[wanted])
     languages = pieces.pop("languages", None)
     if languages is None:
         return _from_pieces(path, wanted, pieces)
     if not isinstance(languages, dict) or not all(isinstance(v, dict) for v in languages.values()):
-        raise CrossinError(f"{path}: prompt {wanted!r}: 'languages' maps language codes to pieces")
+        raise CrossinError(f"{path}: prompt {wanted!r}: 'languages' must map language codes to pieces")
     return {str(code): _from_pieces(path, wanted, {**pieces, **own}) for code, own in languages.items()}
 
 
@@ -214,14 +208,10 @@ def _from_pieces(path: Path, name: str, pieces: dict[str, object]) -> Prompt:
             raise CrossinError(f"{path}: prompt {name!r}: piece {key!r} must be text, not {type(value).__name__}")
         if r"\n" in value:
             raise CrossinError(
-                f"{path}: prompt {name!r}: piece {key!r} holds a backslash and an n; "
-                "write it in double quotes to mean a new line"
+                f"{path}: prompt {name!r}: piece {key!r} has a literal backslash-n; use double quotes for a new line"
             )
     prompt = Prompt(name, **{key: str(value) for key, value in pieces.items()})
-    if "{question}" not in prompt.question:
-        raise CrossinError(f"{path}: prompt {name!r}: piece 'question' must contain {{question}}")
-    if "{context}" not in prompt.context:
-        raise CrossinError(f"{path}: prompt {name!r}: piece 'context' must contain {{context}}")
-    if "{option}" not in prompt.option or "{letter}" not in prompt.option:
-        raise CrossinError(f"{path}: prompt {name!r}: piece 'option' must contain {{letter}} and {{option}}")
+    for piece, place in (("question", "question"), ("context", "context"), ("option", "option"), ("option", "letter")):
+        if f"{{{place}}}" not in getattr(prompt, piece):
+            raise CrossinError(f"{path}: prompt {name!r}: piece {piece!r} must contain {{{place}}}")
     return prompt

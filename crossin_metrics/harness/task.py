@@ -1,7 +1,7 @@
 """What lm-evaluation-harness calls: documents, few-shot examples, row results and their aggregation.
 
-A task is one parallel set in several languages, its documents question by question (all languages of a question side
-by side), so that scores *across* languages can be aggregated inside one task; the harness's groups can only average.
+A task is one parallel set in several languages, question by question (all languages of a question side by side), so
+that scores *across* languages can be computed inside one task; the harness's groups can only average.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ logger = logging.getLogger("lm_eval.crossin")
 
 
 def tasks_path() -> str:
-    """Return the folder of the task YAML files: in a checkout `lm_eval_tasks/`, else inside the installed harness."""
+    """Return the folder of the task files: `lm_eval_tasks/` in a checkout, else inside the installed harness."""
     checkout = Path(__file__).resolve().parents[2] / "lm_eval_tasks"
     if checkout.is_dir():
         return str(checkout)
@@ -40,10 +40,10 @@ def tasks_path() -> str:
 
 
 class ParallelSampler(ContextSampler):
-    """Few-shot examples that are the same questions in every language, each shown in the asked row's language.
+    """Few-shot examples: the same questions in every language, each shown in the language of the row.
 
-    One seeded order of the questions serves all rows; the question asked, and every question on its passage, is
-    skipped, so nothing leaks from another language or from the passage.
+    All rows use one seeded order of the questions and skip the question itself and all others on its passage, so
+    nothing leaks from another language or from the passage.
     """
 
     def __init__(self, df: Sequence[dict[str, Any]] | None = None, *, rnd: int | None = None, **kwargs: Any) -> None:
@@ -63,25 +63,22 @@ class ParallelSampler(ContextSampler):
         """Return n example rows in the language of `eval_doc`.
 
         Raises:
-            CrossinError: fewer than n questions are left beside the one asked and its passage.
+            CrossinError: fewer than n questions on other passages.
         """
         if n == 0:
             return []
         if eval_doc is None:
-            raise CrossinError("few-shot examples need the row they are for: keep fewshot_split equal to test_split")
+            raise CrossinError("few-shot examples need a row: fewshot_split must equal test_split")
         free = [key for key in self._order if key != eval_doc["id"] and self._groups[key] != eval_doc["group"]]
         if len(free) < n:
             raise CrossinError(
-                f"num_fewshot {n}, but question {eval_doc['id']} leaves {len(free)} questions on other passages"
+                f"num_fewshot is {n}, but only {len(free)} questions are on other passages than {eval_doc['id']}"
             )
         return [self._rows[key, eval_doc["language"]] for key in free[:n]]
 
 
 class ParallelMCQTask(ConfigurableTask):
-    """A parallel multiple-choice task; its YAML's `metadata` and the command line's `--metadata` hold its options.
-
-    See :class:`crossin_metrics.harness.options.TaskOptions` for the options.
-    """
+    """A parallel multiple-choice task; for its options see :class:`crossin_metrics.harness.options.TaskOptions`."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         _show_errors_in_one_line()
@@ -96,7 +93,7 @@ class ParallelMCQTask(ConfigurableTask):
     # -- documents ------------------------------------------------------------------------------------------------
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Load and check the parallel set, and lay it out as documents; nothing else is fetched."""
+        """Load the parallel set and turn it into documents; nothing else is fetched."""
         import datasets
 
         documents, data = build_documents(self.options)
@@ -106,7 +103,11 @@ class ParallelMCQTask(ConfigurableTask):
         self._config.metadata |= {"data_source": data.source, "data_hash": data.hash, "n_questions": len(data)}
 
     def build_all_requests(self, *, limit: int | None = None, samples: list[int] | None = None, **kwargs: Any) -> None:
-        """Refuse a selection of rows without one whole question before any model runs; note the signature."""
+        """Build the requests and record the signature.
+
+        Raises:
+            CrossinError: `limit` or `samples` select no question in all languages.
+        """
         rows = range(len(self.eval_docs)) if samples is None else samples
         rows = list(rows)[:limit]
         width = len(self.languages)
@@ -115,14 +116,14 @@ class ParallelMCQTask(ConfigurableTask):
             seen[row // width] = seen.get(row // width, 0) + 1
         if not any(count == width for count in seen.values()):
             raise CrossinError(
-                f"{self.config.task}: the {len(rows)} rows chosen hold no question in all {width} languages "
+                f"{self.config.task}: the {len(rows)} rows selected contain no question in all {width} languages "
                 f"({', '.join(self.languages)}); rows go question by question: use --limit {width} or a multiple of it"
             )
         self._config.metadata["signature"] = self.signature(bool(kwargs.get("apply_chat_template")))
         super().build_all_requests(limit=limit, samples=samples, **kwargs)
 
     def signature(self, chat: bool = False) -> str:
-        """Return the line that says what this task's scores may be compared with."""
+        """Return the signature of this task's scores; see :mod:`crossin_metrics.signature`."""
         options = self.options
         fields: dict[str, object] = {
             "task": self.config.task,
@@ -144,9 +145,9 @@ class ParallelMCQTask(ConfigurableTask):
 
     @contextmanager
     def _delimiter(self, doc: Mapping[str, Any]) -> Iterator[None]:
-        """Put what stands between cue and answer in this row's language where the harness looks for it.
+        """Meanwhile, the harness's delimiter between cue and answer is that of the row's language.
 
-        A chat model's answer opens its turn: the harness then drops the delimiter, so no stray space is scored.
+        With a chat template the harness drops the delimiter, so no stray space is scored.
         """
         before = self.config.target_delimiter, self.fewshot_cfg.target_delimiter
         self.config.target_delimiter = self.fewshot_cfg.target_delimiter = doc["space"]
@@ -178,7 +179,7 @@ class ParallelMCQTask(ConfigurableTask):
             logprobs[""] = _by_option(shown, order)
             answers = {"": _pick(logprobs[""])}
             if self.options.formulation == "cf":
-                # As the harness's acc_norm: log-probability per character of the option, the space before it aside.
+                # As in the harness's acc_norm: log-probability per character, without the space before the option.
                 lengths = [max(1, len(option)) for option in doc["options"]]
                 logprobs["_norm"] = _by_option([ll / n for ll, n in zip(shown, lengths, strict=True)], order)
                 answers["_norm"] = _pick(logprobs["_norm"])
@@ -213,7 +214,7 @@ class ParallelMCQTask(ConfigurableTask):
 
 
 def _by_option(shown: Sequence[float], order: Sequence[int]) -> list[float]:
-    """Put values of the options as shown into the options' own order."""
+    """Reorder values from the order shown to that of the set."""
     values = [0.0] * len(order)
     for position, option in enumerate(order):
         values[option] = shown[position]
@@ -221,14 +222,14 @@ def _by_option(shown: Sequence[float], order: Sequence[int]) -> list[float]:
 
 
 def _pick(logprobs: Sequence[float] | None) -> int | None:
-    """Return the likeliest option (the first of equals), or None where a log-probability is not a number."""
+    """Return the most likely option (the first of equals), or None if a log-probability is not a number."""
     if logprobs is None or any(value != value for value in logprobs):
         return None
     return max(range(len(logprobs)), key=lambda option: logprobs[option])
 
 
 def _show_errors_in_one_line() -> None:
-    """Make the process end in one line, exit code 1, on an uncaught CrossinError: `lm_eval` would print a traceback."""
+    """Let an uncaught CrossinError end the process with one line; `lm_eval` would print a traceback."""
     if getattr(sys.excepthook, "of_crossin", False):
         return
     previous = sys.excepthook

@@ -33,7 +33,7 @@ class SpansReport:
     """How the set was built.
 
     Attributes:
-        n_total: questions of the articles asked for.
+        n_total: questions of the articles selected.
         n_kept: those with three distractors.
         distractors_on_passage: number of distractors from the question's own passage (0-3) -> number of questions kept.
         left_out: id of a question left out -> reason.
@@ -73,18 +73,18 @@ def cross_xquad_spans(
 ) -> tuple[ParallelMCQ, SpansReport]:
     """Build the set from XQuAD.
 
-    Options are chosen over all languages that the folder (or hub) has, not over those asked for, so that a question
-    looks the same whichever languages are evaluated; with fewer than the 12 files the choice can differ, which `source`
-    and the set's hash show. Two answers are never options of one question if in any language one contains the other
-    (as `normalise` folds them) or their spans in the passage overlap. Where two questions of an article have the same
-    words in any language, the answer to one is no option of the other. The right option's place is drawn by `seed`;
-    each place holds a quarter of the right options, to within one, in the whole set and in each half.
+    Options are chosen over all languages of the folder (or hub), not only those selected, so that a question is the
+    same whichever languages are evaluated. With fewer than the 12 files the choice can differ; `source` and the set's
+    hash show that. Two answers are never options of one question if in any language one contains the other (after
+    `normalise`) or their spans in the passage overlap. If two questions of an article have the same text in any
+    language, the answer to one is not an option of the other. `seed` draws the place of the right option; each place
+    holds a quarter of the right options, to within one, in the whole set and in each half.
 
     Args:
-        languages: codes or English names, in the order wanted; None takes every language there is.
+        languages: codes or English names, in the order wanted; None: all.
         data_dir: see `load_xquad`.
         revision: of the hub's repository.
-        seed: draws distractors and places; SHA-256 does it, so the result is the same on every machine and version.
+        seed: of distractors and places, drawn by SHA-256, so the same on every machine and Python version.
         articles: `train` or `test` for one half of the articles (see `article_halves`), None for all. A question's
             options are the same in its half as in the whole.
 
@@ -95,13 +95,13 @@ def cross_xquad_spans(
         CrossinError: as `load_xquad`; an unknown value of `articles`; a language XQuAD does not have.
     """
     if articles not in (None, "train", "test"):
-        raise CrossinError(f"articles={articles!r}: give 'train', 'test', or nothing for all")
+        raise CrossinError(f"articles must be 'train' or 'test' (default: all), not {articles!r}")
     wanted = None if languages is None else language_codes(languages)
     data = load_xquad(data_dir=data_dir, revision=revision)
     wanted = wanted or data.languages
     for code in wanted:
         if code not in data.languages:
-            raise CrossinError(f"XQuAD: no language {code}; there are {', '.join(data.languages)}")
+            raise CrossinError(f"XQuAD: no language {code}; found {', '.join(data.languages)}")
 
     chosen: dict[str, tuple[Question, ...]] = {}  # id -> the distractors' questions, in drawn order
     on_passage: dict[str, int] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,6 +23,8 @@ from crossin_metrics.sets.catalogue import DATA_DIR_VARIABLE, XQUAD_LANGUAGES
 
 HUB_REPO, HUB_SPLIT = "google/xquad", "validation"
 _PASSAGES_AN_ARTICLE = 5  # arXiv 1910.11856, section 3; the hub's flat rows carry no titles
+
+_REFETCH = "the file is not as published, fetch it again"
 
 Half = Literal["train", "test"]
 
@@ -71,14 +74,14 @@ def load_xquad(
     """Load XQuAD and check that its languages are aligned.
 
     Args:
-        languages: codes or English names; None takes every language the folder has, or all 12 of the hub.
-        data_dir: the folder of the `xquad.<language>.json` files, or one with a sub-folder `xquad/` of them; None
-            means that of `CROSSIN_DATA_DIR`, or else the hub.
+        languages: codes or English names; None: every language of the folder, or all 12 of the hub.
+        data_dir: the folder with the `xquad.<language>.json` files, or with a sub-folder `xquad/` of them; None:
+            `CROSSIN_DATA_DIR`, or else the hub.
         revision: a branch, tag or commit of the hub's repository.
 
     Raises:
-        CrossinError: a file that is missing, no JSON or not in SQuAD format, an answer that is not in its passage, or
-            files whose passages or question ids differ.
+        CrossinError: file not found, not JSON or not in SQuAD format, an answer that is not in its passage, or files
+            whose passages or question ids differ.
     """
     codes = None if languages is None else tuple(sorted(language_codes(languages)))
     for code in codes or ():
@@ -91,7 +94,7 @@ def load_xquad(
         for code in codes or tuple(files):
             if code not in files:
                 raise CrossinError(
-                    f"{folder}: no xquad.{code}.json; there are {', '.join(files)}; add it or leave it out"
+                    f"{folder}: xquad.{code}.json not found; found {', '.join(files)}; add it or leave {code} out"
                 )
             read[code] = str(files[code]), read_squad(files[code])
         source = "file:xquad"
@@ -106,20 +109,20 @@ def load_xquad(
 def find_files(folder: Path) -> dict[str, Path]:
     """Return language -> `xquad.<language>.json` of a folder or its sub-folder `xquad/`, by language."""
     if not folder.is_dir():
-        raise CrossinError(f"{folder}: no such folder; name the one that holds the files xquad.<language>.json")
+        raise CrossinError(f"{folder}: no such folder; it must hold the files xquad.<language>.json")
     for place in (folder, folder / "xquad"):
         found = {code: path for code in XQUAD_LANGUAGES if (path := place / f"xquad.{code}.json").exists()}
         if found:
             return found
     there = ", ".join(sorted(path.name for path in folder.iterdir())[:20]) or "nothing"
-    raise CrossinError(f"{folder}: no xquad.<language>.json in it or in xquad/; there is: {there}")
+    raise CrossinError(f"{folder}: no xquad.<language>.json in it or in xquad/; found: {there}")
 
 
 def article_halves(data: XQuAD) -> tuple[Half, ...]:
-    """Split the articles into two halves, one to train on and one to test on: `train` or `test` per article.
+    """Split the articles into halves for training and testing: `train` or `test` per article.
 
-    The halves do not depend on the order of the articles or on the languages: articles are ordered by the SHA-256 of
-    their first question's id, and the first half of them (24 of 48) is `train`.
+    Sorted by the SHA-256 of their first question's id, the first half of the articles (24 of 48) is `train`, whatever
+    their order and the languages.
     """
     first: dict[int, str] = {}
     for passage in data.passages:
@@ -130,10 +133,10 @@ def article_halves(data: XQuAD) -> tuple[Half, ...]:
 
 
 def read_squad(path: Path) -> Flat:
-    """Read one language's file of SQuAD shape: XQuAD's, MLQA's, and others. The first answer of a question is taken.
+    """Read one language's file in SQuAD format (XQuAD, MLQA ...), with the first answer of each question.
 
     Raises:
-        CrossinError: missing, no JSON, another shape, or an answer that is not in its passage (file and id are named).
+        CrossinError: not found, not JSON, another format, or an answer that is not in its passage; with file and id.
     """
     raw = read_json(path)
     try:
@@ -183,13 +186,11 @@ def _span(context: str, question: str, answer: dict[str, Any], at: str) -> Span:
     raw = answer["text"]
     text, start = raw.strip(), int(answer["answer_start"]) + len(raw) - len(raw.lstrip())
     if not text or not question.strip():
-        raise CrossinError(f"{at}: an empty question or answer; the file is not as published, fetch it again")
+        raise CrossinError(f"{at}: empty question or answer; {_REFETCH}")
     if context[start : start + len(text)] != text:
         start = context.find(text)
     if start < 0:
-        raise CrossinError(
-            f"{at}: the answer {text!r} is not in its passage; the file is not as published, fetch it again"
-        )
+        raise CrossinError(f"{at}: the answer {text!r} is not in its passage; {_REFETCH}")
     return Span(question.strip(), text, start)
 
 
@@ -199,7 +200,7 @@ def _align(read: dict[str, tuple[str, Flat]], source: str) -> XQuAD:
     lead = "en" if "en" in read else languages[0]
     place, articles = read[lead]
     for code in languages:
-        _same_shape(place, articles, *read[code])
+        _check_same_shape(place, articles, *read[code])
     passages = []
     for number, article in enumerate(articles):
         for inner, (_, spans) in enumerate(article):
@@ -209,32 +210,30 @@ def _align(read: dict[str, tuple[str, Flat]], source: str) -> XQuAD:
                 for position, (identifier, _) in enumerate(spans)
             )
             passages.append(Passage(number, {code: texts[code][0] for code in languages}, questions))
-    ids = [question.id for passage in passages for question in passage.questions]
+    ids = Counter(question.id for passage in passages for question in passage.questions)
     if not ids:
         raise CrossinError(f"{place}: no questions in it")
-    if len(set(ids)) < len(ids):
-        twice = next(identifier for identifier in ids if ids.count(identifier) > 1)
-        raise CrossinError(f"{place}, id {twice}: this id stands twice; the file is not as published, fetch it again")
+    identifier, count = ids.most_common(1)[0]
+    if count > 1:
+        raise CrossinError(f"{place}, id {identifier}: duplicate id; {_REFETCH}")
     return XQuAD(languages, tuple(passages), source)
 
 
-def _same_shape(place: str, articles: Flat, other_place: str, others: Flat) -> None:
-    remedy = "take all languages from one version of XQuAD"
+def _check_same_shape(place: str, articles: Flat, other_place: str, others: Flat) -> None:
+    def refuse(where: str, here: str, there: str) -> None:
+        raise CrossinError(
+            f"{other_place}{where}: {here}, but {there} in {place}; use one version of XQuAD for all languages"
+        )
+
     if len(articles) != len(others):
-        raise CrossinError(f"{other_place}: {len(others)} articles where {place} has {len(articles)}; {remedy}")
+        refuse("", f"{len(others)} articles", str(len(articles)))
     for number, (article, other) in enumerate(zip(articles, others, strict=True)):
         if len(article) != len(other):
-            raise CrossinError(
-                f"{other_place}, article {number} (from 0): {len(other)} passages where {place} has {len(article)}; "
-                f"{remedy}"
-            )
+            refuse(f", article {number} (from 0)", f"{len(other)} passages", str(len(article)))
         for inner, ((_, spans), (_, other_spans)) in enumerate(zip(article, other, strict=True)):
-            ids, other_ids = [identifier for identifier, _ in spans], [identifier for identifier, _ in other_spans]
-            if ids != other_ids:
-                position = next((n for n, (a, b) in enumerate(zip(ids, other_ids, strict=False)) if a != b), None)
-                detail = (
-                    f"{len(other_ids)} questions where {place} has {len(ids)}"
-                    if position is None
-                    else f"id {other_ids[position]} where {place} has id {ids[position]}"
-                )
-                raise CrossinError(f"{other_place}, article {number}, passage {inner} (from 0): {detail}; {remedy}")
+            where = f", article {number}, passage {inner} (from 0)"
+            if len(spans) != len(other_spans):
+                refuse(where, f"{len(other_spans)} questions", str(len(spans)))
+            for (identifier, _), (other_identifier, _) in zip(spans, other_spans, strict=True):
+                if identifier != other_identifier:
+                    refuse(where, f"id {other_identifier}", f"id {identifier}")

@@ -91,7 +91,7 @@ def test_a_selection_without_a_whole_question_is_refused(load_task: Any, small_s
     task = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh", "es"])
     with pytest.raises(CrossinError, match="use --limit 3 or a multiple"):
         task.build_all_requests(limit=2, rank=0, world_size=1)
-    with pytest.raises(CrossinError, match="the 3 rows chosen hold no question in all 3 languages"):
+    with pytest.raises(CrossinError, match="the 3 rows selected contain no question in all 3 languages"):
         task.build_all_requests(samples=[0, 1, 5], rank=0, world_size=1)
     task.build_all_requests(samples=[3, 4, 5], rank=0, world_size=1)
     assert {i.doc["id"] for i in task.instances} == {"q1"}

@@ -119,10 +119,10 @@ def test_a_users_prompt_file(load_task: Any, small_set: Path, tmp_path: Path) ->
     [
         ("one: {quesion: 'x'}", "unknown piece 'quesion'"),
         ("one: {question: 'no placeholder'}", "must contain {question}"),
-        (r"one: {cue: 'x\n'}", "write it in double quotes"),
+        (r"one: {cue: 'x\n'}", "use double quotes for a new line"),
         ("one: {cue: 3}", "must be text, not int"),
-        ("just text", "a prompt file is a mapping"),
-        ("a: {}\nb: {}", "no prompt ''; it holds a, b"),
+        ("just text", "must map prompt ids to pieces"),
+        ("a: {}\nb: {}", "no prompt ''; found a, b"),
         ("a: [", "cannot read the prompt file"),
     ],
 )
@@ -190,7 +190,7 @@ def test_few_shot_seed_changes_the_questions(load_task: Any, small_set: Path) ->
         task.sampler.set_rnd(seed)
         drawn.add(tuple(e["id"] for e in task.sampler.sample(2, eval_doc=row)))
     assert len(drawn) > 3
-    with pytest.raises(CrossinError, match="num_fewshot 6, but question q5 leaves 5"):
+    with pytest.raises(CrossinError, match="num_fewshot is 6, but only 5 questions are on other passages than q5"):
         task.sampler.sample(6, eval_doc=row)
 
 
@@ -202,10 +202,10 @@ def test_few_shot_seed_changes_the_questions(load_task: Any, small_set: Path) ->
         ({"languages": ["en", "xx"]}, "unknown language 'xx'"),
         ({"languages": ["en", "English"]}, "duplicate language en"),
         ({"languages": ["en", "de"]}, "de"),
-        ({"permute": "yes"}, "permute is 'yes'; it can be none, question, row"),
+        ({"permute": "yes"}, "permute must be one of none, question, row, not 'yes'"),
         ({"permute_seed": 1.5}, "permute_seed must be a whole number"),
         ({"bootstrap": -1}, "bootstrap must be a whole number"),
-        ({"unanswered": "random"}, "unanswered is for the _gen tasks"),
+        ({"unanswered": "random"}, "unanswered is for _gen tasks only"),
         ({"data_dir": "/no/such/place"}, "no such folder: /no/such/place"),
         ({"articles": "test"}, "no option 'articles'; only cross_xquad_spans has"),
     ],

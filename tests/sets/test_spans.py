@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import unicodedata
@@ -140,7 +141,7 @@ def test_with_fewer_files_the_choice_is_made_over_those_and_says_so(xquad_folder
     assert report.decided_over == tuple(sorted(FOUR))
     assert report.n_kept == 1190
     assert data.source == "file:xquad|over:en,es,vi,zh|seed:0|articles:all"
-    with pytest.raises(CrossinError, match=r"XQuAD: no language de; there are en, es, vi, zh"):
+    with pytest.raises(CrossinError, match=r"XQuAD: no language de; found en, es, vi, zh"):
         cross_xquad_spans(data_dir=tmp_path, languages=["en", "de"])
 
 
@@ -177,7 +178,7 @@ def test_halves_are_disjoint_by_article_and_cut_from_the_whole(
         for n, identifier in enumerate(half.ids):
             assert (half.items["zh"][n], half.gold[n]) == whole[identifier]
             assert halves[article_of[identifier]] == name
-    with pytest.raises(CrossinError, match="articles='dev': give 'train', 'test'"):
+    with pytest.raises(CrossinError, match="articles must be 'train' or 'test'"):
         cross_xquad_spans(data_dir=xquad_folder, articles="dev")
 
 
@@ -246,51 +247,39 @@ def qas(content: dict[str, Any], article: int = 1, passage: int = 2) -> list[dic
     return content["data"][article]["paragraphs"][passage]["qas"]
 
 
+PLACE = "xquad.zh.json, article 1, passage 2 (from 0): "
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (
-            lambda c: c["data"].pop(),
-            r"xquad.zh.json: 1 articles where .*xquad.en.json has 2; take all languages from one",
-        ),
-        (
-            lambda c: c["data"][1]["paragraphs"].pop(),
-            r"xquad.zh.json, article 1 \(from 0\): 4 passages where .*xquad.en.json has 5",
-        ),
-        (
-            lambda c: qas(c).pop(),
-            r"xquad.zh.json, article 1, passage 2 \(from 0\): 2 questions where .*xquad.en.json has 3",
-        ),
-        (
-            lambda c: qas(c)[1].update(id="other"),
-            r"xquad.zh.json, article 1, passage 2 \(from 0\): id other where .*xquad.en.json has id q121",
-        ),
-        (lambda c: qas(c).reverse(), r"article 1, passage 2 \(from 0\): id q122 where .* has id q120"),
-        (
-            lambda c: qas(c)[1]["answers"][0].update(text="no"),
-            r"xquad.zh.json, id q121: the answer 'no' is not in its passage",
-        ),
-        (lambda c: qas(c)[1].update(question=" "), r"xquad.zh.json, id q121: an empty question or answer"),
-        (lambda c: qas(c)[1].update(answers=[]), r"xquad.zh.json: not in SQuAD format \(IndexError"),
-        (lambda c: c.pop("data"), r"xquad.zh.json: not in SQuAD format \(KeyError: 'data'\)"),
-        (lambda c: qas(c)[1].pop("id"), r"xquad.zh.json: not in SQuAD format \(KeyError: 'id'\)"),
+        (lambda c: c["data"].pop(), "xquad.zh.json: 1 articles, but 2 in "),
+        (lambda c: c["data"][1]["paragraphs"].pop(), "xquad.zh.json, article 1 (from 0): 4 passages, but 5 in "),
+        (lambda c: qas(c).pop(), PLACE + "2 questions, but 3 in "),
+        (lambda c: qas(c)[1].update(id="other"), PLACE + "id other, but id q121 in "),
+        (lambda c: qas(c).reverse(), PLACE + "id q122, but id q120 in "),
+        (lambda c: qas(c)[1]["answers"][0].update(text="no"), "id q121: the answer 'no' is not in its passage"),
+        (lambda c: qas(c)[1].update(question=" "), "xquad.zh.json, id q121: empty question or answer"),
+        (lambda c: qas(c)[1].update(answers=[]), "xquad.zh.json: not in SQuAD format (IndexError"),
+        (lambda c: c.pop("data"), "xquad.zh.json: not in SQuAD format (KeyError: 'data')"),
+        (lambda c: qas(c)[1].pop("id"), "xquad.zh.json: not in SQuAD format (KeyError: 'id')"),
     ],
 )
 def test_files_that_are_not_aligned_are_refused(
     tmp_path: Path, spoil: Callable[[dict[str, Any]], Any], message: str
 ) -> None:
-    with pytest.raises(CrossinError, match=message) as caught:
+    with pytest.raises(CrossinError, match=re.escape(message)) as caught:
         cross_xquad_spans(data_dir=write_tiny(tmp_path, spoil))
     assert "\n" not in str(caught.value)
 
 
 def test_other_wrong_files(tmp_path: Path) -> None:
-    with pytest.raises(CrossinError, match=r"no xquad.<language>.json in it or in xquad/; there is: nothing"):
+    with pytest.raises(CrossinError, match=r"no xquad.<language>.json in it or in xquad/; found: nothing"):
         cross_xquad_spans(data_dir=tmp_path)
     with pytest.raises(CrossinError, match="no such folder"):
         cross_xquad_spans(data_dir=tmp_path / "no")
     write_tiny(tmp_path)
-    with pytest.raises(CrossinError, match=r"no xquad.de.json; there are en, zh"):
+    with pytest.raises(CrossinError, match=r"xquad.de.json not found; found en, zh"):
         load_xquad(["en", "de"], data_dir=tmp_path)
     with pytest.raises(CrossinError, match=r"XQuAD has no language id; it has ar, de"):
         load_xquad(["id"], data_dir=tmp_path)

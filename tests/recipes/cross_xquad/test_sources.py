@@ -189,7 +189,7 @@ def test_broken_files(tmp_path: Path, text: str, words: str) -> None:
         ({"languages": ["zh", "vi"]}, "must include English"),
         ({"languages": ["en"]}, "one language besides English"),
         ({"languages": ["en", "klingon"]}, "unknown language 'klingon'"),
-        ({"languages": ["en", "es", "Spanish"]}, "asked for twice"),
+        ({"languages": ["en", "es", "Spanish"]}, "duplicate language"),
         ({"stages": ["parallel", "publish"]}, "unknown 'publish'"),
         ({"stages": []}, "name at least one"),
         ({"passages": 0}, "must be at least 1"),
