@@ -19,10 +19,10 @@ from crossin_metrics.sets.loading import load_parallel
 from recipes import build_cross_xquad
 from recipes.cross_xquad.items import Item, accepted, read_items
 from recipes.cross_xquad.sources import load_source
+from tests.helpers.vllm_server import Counter, free_port, model, vllm_server
 from tests.recipes.cross_xquad.review_items import entry, write_decisions
 from tests.recipes.cross_xquad.test_sources import options
 from tests.recipes.cross_xquad.world import LANGUAGES
-from tests.recipes.translation.test_vllm import Counter, free_port, model, vllm_server
 
 __all__ = ["model"]  # the fixture: the folder of the small real model
 

@@ -239,12 +239,6 @@ def test_killed_build_leaves_nothing_half_written(repo: Path, tmp_path: Path) ->
     assert pq.ParquetFile(tmp_path / "mix" / "train.parquet").metadata.num_rows == 60_064
 
 
-def test_a_file_in_the_way(tmp_path: Path, sets: dict[str, Any]) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(CrossinError, match="cannot write"):
-        make(tmp_path / "file" / "mix", sets)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

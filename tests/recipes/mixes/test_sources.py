@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from recipes.mixes.sources import BATCH_ROWS, SourceSpec, Store, build_store, parse_fields
+from recipes.mixes.sources import BATCH_ROWS, FIELDS, SourceSpec, Store, build_store, parse_fields
 from tests.recipes.mixes.mix_sets import LANGUAGES, seed_item, write_jsonl
 
 ITEMS = [seed_item(k) for k in range(5)]
@@ -31,69 +31,55 @@ def flat(language: str) -> list[dict[str, Any]]:
     return [item[language] for item in ITEMS]
 
 
-def layouts(folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The same five items in every layout: name -> (spec, options)."""
-    write_jsonl(folder / "seed.jsonl", ITEMS)
-    (folder / "seed.json").write_text(json.dumps(ITEMS), encoding="utf-8")
-    (folder / "wrapped.json").write_text(json.dumps({"version": 1, "data": ITEMS}), encoding="utf-8")
-    with gzip.open(folder / "seed.jsonl.gz", "wt", encoding="utf-8") as file:
-        file.writelines(json.dumps(item) + "\n" for item in ITEMS)
-    pq.write_table(pa.Table.from_pylist(ITEMS), folder / "seed.parquet")
-    columns = [
-        {"uid": item["id"], **{f"{field}_{code}": item[code][field] for code in LANGUAGES for field in item[code]}}
-        for item in ITEMS
-    ]
-    pq.write_table(pa.Table.from_pylist(columns), folder / "flat.parquet")
-    write_jsonl(folder / "named.jsonl", [_with_names(item) for item in ITEMS])
-    released = folder / "released"
-    released.mkdir()
-    for code in LANGUAGES:
-        (released / f"{code}.json").write_text(json.dumps(flat(code)), encoding="utf-8")
-        write_jsonl(folder / f"alpaca_{code}.jsonl", [{"id": item["id"], **item[code]} for item in ITEMS])
-    fields = {"id": "uid", **{name: f"{name}_{{lang}}" for name in ("instruction", "input", "output")}}
-    return {
-        "jsonl": (str(folder / "seed.jsonl"), {}),
-        "json": (str(folder / "seed.json"), {}),
-        "wrapped json": (str(folder / "wrapped.json"), {}),
-        "gzip": (str(folder / "seed.jsonl.gz"), {}),
-        "parquet": (str(folder / "seed.parquet"), {}),
-        "flat columns": (str(folder / "flat.parquet"), {"fields": fields}),
-        "english names": (str(folder / "named.jsonl"), {}),
-        "released code's": (str(released), {}),
-        "pattern": (str(folder / "alpaca_{lang}.jsonl"), {}),
-    }
-
-
-def _with_names(item: dict[str, Any]) -> dict[str, Any]:
-    names = {"en": "English", "zh": "Chinese", "vi": "Vietnamese", "es": "Spanish"}
-    return {names.get(key, key): value for key, value in item.items()}
-
-
-LAYOUTS = (
-    "jsonl",
-    "json",
-    "wrapped json",
-    "gzip",
-    "parquet",
-    "flat columns",
-    "english names",
-    "released code's",
-    "pattern",
-)
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_every_layout_gives_the_same_texts(tmp_path: Path, name: str) -> None:
-    spec, options = layouts(tmp_path)[name]
-    made = store(tmp_path, spec, **options)
-    assert len(made) == 5
-    for code in LANGUAGES:
-        for field in ("instruction", "input", "output"):
-            assert made.gather(f"{code}.{field}", np.arange(5)) == [item[code][field] for item in ITEMS]
-    if name != "released code's":  # that layout has no ids: rows are numbered
-        assert made.info.sha256 == store(tmp_path, tmp_path / "seed.jsonl").info.sha256
+def write_layout(name: str, folder: Path) -> tuple[str, dict[str, Any]]:
+    """The same five items in one of the layouts: (spec, options)."""
+    path = folder / name
+    if name == "folder":
+        path.mkdir()
+        for code in LANGUAGES:  # the released code's: one file a language, no ids
+            (path / f"{code}.json").write_text(json.dumps(flat(code)), encoding="utf-8")
+    elif name == "pattern_{lang}.jsonl":
+        for code in LANGUAGES:
+            write_jsonl(folder / f"pattern_{code}.jsonl", [{"id": item["id"], **item[code]} for item in ITEMS])
+    elif name == "columns.parquet":
+        rows = [
+            {"uid": item["id"], **{f"{field}_{code}": text for code in LANGUAGES for field, text in item[code].items()}}
+            for item in ITEMS
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), path)
+        return str(path), {"fields": {"id": "uid", **{field: f"{field}_{{lang}}" for field in FIELDS}}}
+    elif name == "names.jsonl":
+        names = {"en": "English", "zh": "Chinese", "vi": "Vietnamese", "es": "Spanish"}
+        write_jsonl(path, [{names.get(key, key): value for key, value in item.items()} for item in ITEMS])
+    elif name.endswith(".json"):
+        content = {"version": 1, "data": ITEMS} if name == "wrapped.json" else ITEMS
+        path.write_text(json.dumps(content), encoding="utf-8")
+    elif name.endswith(".gz"):
+        path.write_bytes(gzip.compress(write_jsonl(folder / "plain.jsonl", ITEMS).read_bytes()))
+    elif name.endswith(".parquet"):
+        pq.write_table(pa.Table.from_pylist(ITEMS), path)
     else:
-        assert made.gather("id", np.arange(5)) == ["0", "1", "2", "3", "4"]
+        write_jsonl(path, ITEMS)
+    return str(path), {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("s.jsonl", "s.json", "wrapped.json", "s.jsonl.gz", "s.parquet"),
+        *("columns.parquet", "names.jsonl", "folder", "pattern_{lang}.jsonl"),
+    ],
+)
+def test_every_layout_gives_the_same_texts(tmp_path: Path, name: str) -> None:
+    spec, options = write_layout(name, tmp_path)
+    made = store(tmp_path, spec, **options)
+    for code in LANGUAGES:
+        for field in FIELDS:
+            assert made.gather(f"{code}.{field}", np.arange(5)) == [item[code][field] for item in ITEMS]
+    ids = [str(k) if name == "folder" else item["id"] for k, item in enumerate(ITEMS)]  # without ids rows are numbered
+    assert made.gather("id", np.arange(5)) == ids
+    if name != "folder":
+        assert made.info.sha256 == store(tmp_path, write_jsonl(tmp_path / "seed.jsonl", ITEMS)).info.sha256
 
 
 def test_base_set_with_mapped_and_nested_fields(tmp_path: Path) -> None:
@@ -172,23 +158,23 @@ def test_bad_rows_can_be_dropped_in_all_languages_and_are_counted(tmp_path: Path
 
 
 def test_languages_of_unequal_length(tmp_path: Path) -> None:
-    spec, _ = layouts(tmp_path)["released code's"]
+    spec, _ = write_layout("folder", tmp_path)
     (Path(spec) / "zh.json").write_text(json.dumps(flat("zh")[:3]), encoding="utf-8")
     with pytest.raises(CrossinError, match=r"unequal length \(en 5, zh 3, vi 5, es 5\)"):
         store(tmp_path, spec)
 
 
 def test_languages_in_another_order_with_ids(tmp_path: Path) -> None:
-    spec, _ = layouts(tmp_path)["pattern"]
+    spec, _ = write_layout("pattern_{lang}.jsonl", tmp_path)
     rows = [{"id": item["id"], **item["es"]} for item in reversed(ITEMS)]
-    write_jsonl(tmp_path / "alpaca_es.jsonl", rows)
+    write_jsonl(tmp_path / "pattern_es.jsonl", rows)
     with pytest.raises(CrossinError, match=r"different order \(ids en 's0', zh 's0', vi 's0', es 's4'\)"):
         store(tmp_path, spec)
 
 
 def test_languages_in_another_order_without_ids(tmp_path: Path) -> None:
     """Rows with and without input no longer face each other, so dropping them does not hide the mistake."""
-    spec, _ = layouts(tmp_path)["released code's"]
+    spec, _ = write_layout("folder", tmp_path)
     (Path(spec) / "es.json").write_text(json.dumps([*flat("es")[1:], flat("es")[0]]), encoding="utf-8")
     with pytest.raises(CrossinError, match="an input in some languages"):
         store(tmp_path, spec)
@@ -197,41 +183,19 @@ def test_languages_in_another_order_without_ids(tmp_path: Path) -> None:
 
 
 def test_missing_language_file(tmp_path: Path) -> None:
-    spec, _ = layouts(tmp_path)["released code's"]
+    spec, _ = write_layout("folder", tmp_path)
     (Path(spec) / "vi.json").unlink()
     with pytest.raises(CrossinError, match="no file for language 'vi'"):
         store(tmp_path, spec)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.jsonl", b'{"instruction": "a", "output": "b"}\n{"id": \n', r"a.jsonl, line 2: not JSON"),
-        ("a.jsonl", b'["not an object"]\n', "line 1: expected a JSON object"),
-        ("a.jsonl", b'{"id": "\xff"}\n', "line 1: not UTF-8"),
-        ("a.json", b'[{"id": 1},', "a.json, line 1: not JSON"),
-        ("a.json", b"3", "expected a JSON array"),
-        ("a.jsonl.gz", b"no gzip", "not JSON"),
-        ("a.parquet", b"PAR1 no parquet PAR1", "not a Parquet file"),
-        ("a.csv", b"a,b", "unknown format"),
-    ],
-)
-def test_broken_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(CrossinError, match=message) as caught:
-        store(tmp_path, tmp_path / name, ("en",))
+def test_broken_files_are_named_by_line(tmp_path: Path) -> None:
+    """Every format and kind of damage: tests/test_records.py."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"instruction": "a", "output": "b"}\n{"id": \n')
+    with pytest.raises(CrossinError, match=r"a.jsonl, line 2: not JSON") as caught:
+        store(tmp_path, path, ("en",))
     assert "\n" not in str(caught.value)
-
-
-def test_truncated_parquet_and_gzip(tmp_path: Path) -> None:
-    folder = tmp_path / "sets"
-    folder.mkdir()
-    layouts(folder)
-    for name in ("seed.parquet", "seed.jsonl.gz"):
-        whole = (folder / name).read_bytes()
-        (folder / name).write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(CrossinError, match=name):
-            store(tmp_path, folder / name)
 
 
 def test_absent_sources(tmp_path: Path) -> None:
