@@ -331,7 +331,7 @@ def difference_coverage(n_samples: int, n_resamples: int, n: int = 150) -> dict[
 
 @pytest.mark.parametrize(
     ("n_samples", "n_resamples", "least", "most"),
-    [(150, 300, 0.89, 0.995), pytest.param(2000, 1000, 0.93, 0.97, marks=pytest.mark.slow)],
+    [(150, 300, 0.89, 0.995), pytest.param(1000, 600, 0.925, 0.97, marks=pytest.mark.slow)],
 )
 def test_95_per_cent_intervals_hold_the_true_difference(
     n_samples: int, n_resamples: int, least: float, most: float
@@ -343,8 +343,8 @@ def test_95_per_cent_intervals_hold_the_true_difference(
 @pytest.mark.slow
 def test_the_family_wise_error_over_four_benchmarks_is_at_its_level() -> None:
     wrong = 0
-    for study in range(1500):  # a standard error of 0.6%
+    for study in range(600):  # a standard error of 0.9%
         pairs = [two_systems(10_000 + 4 * study + i, 60) for i in range(4)]
         tested = compare_systems(pairs, keys=["ac3"], n_resamples=400, seed=study)
         wrong += any(one["ac3"].significant for one in tested)
-    assert wrong / 1500 <= 0.065
+    assert wrong / 600 <= 0.07
