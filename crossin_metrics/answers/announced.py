@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from crossin_metrics.answers import cues
+import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.text import (
     CJK,
     CLOSE,

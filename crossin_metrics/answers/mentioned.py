@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from crossin_metrics.answers import cues
+import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.announced import CONDITION, LINK, MOST_LABELS, NEGATION, NO
 from crossin_metrics.answers.text import (
     CJK,

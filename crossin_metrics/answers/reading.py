@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from crossin_metrics.answers import cues
+import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.announced import announced, corrected
 from crossin_metrics.answers.mentioned import first_line, only_label, only_option
 from crossin_metrics.answers.text import (

@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
-from crossin_metrics.answers import cues
+import crossin_metrics.answers.cues as cues
 from crossin_metrics.errors import CrossinError
 
 LETTERS = "ABCDEFGHIJ"
