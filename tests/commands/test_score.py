@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import shutil
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -412,27 +411,3 @@ def test_own_tasks_run_one_language_at_a_time_join(tmp_path: Path, repo: Path) -
     )
     for task in OWN_TASKS:
         assert apart[f"{task}|lab__hash-1b|p1"] == together[f"{task}|lab__hash-1b|p1"]
-
-
-def test_speed(harness: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    """100 MB of logs in seconds; the bound is wide, for slow machines."""
-    out, _ = harness
-    files = []
-    for task in ("belebele_eng_Latn", "belebele_zho_Hans"):
-        (source,) = out.glob(f"samples_{task}_*.jsonl")
-        row = json.loads(source.read_text(encoding="utf-8").splitlines()[0])
-        row["doc"]["flores_passage"] = "long passage " * 40
-        row["arguments"] = {f"gen_args_{k}": {"arg_0": "long passage " * 40, "arg_1": " A"} for k in range(4)}
-        path = tmp_path / source.name
-        with path.open("w", encoding="utf-8") as stream:
-            for i in range(15_000):
-                row["doc"]["link"] = str(i)
-                stream.write(json.dumps(row) + "\n")
-        files.append(path)
-    megabytes = sum(file.stat().st_size for file in files) / 1e6
-    start = time.perf_counter()
-    (run,) = read_predictions(files)
-    seconds = time.perf_counter() - start
-    print(f"{megabytes:.0f} MB, {2 * run.answers.shape[0]:,} rows in {seconds:.1f} s")
-    assert run.answers.shape == (15_000, 2)
-    assert seconds < 30

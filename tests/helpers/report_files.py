@@ -1,14 +1,19 @@
-"""Result folders as the harness writes them (0.4.13), from given answers; the sentences are ours."""
+"""Result folders as the harness writes them (0.4.13), from given answers; help with their reports."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+
+from crossin_metrics.report.build import Report
 
 LANGUAGES = ("en", "es", "vi", "zh")
 TIME = "2026-11-22T02-25-02.946254"
@@ -28,6 +33,7 @@ def write_run(
     gold: NDArray[Any],
     *,
     model: str = "org/model",
+    model_name: str | None = None,
     task: str = "crossin_mini",
     formulation: str = "letter",
     prompt: str = "p1",
@@ -60,7 +66,7 @@ def write_run(
         "n-shot": {task: shots},
         "config": {"model": "hf", "limit": limit},
         "lm_eval_version": "0.4.13",
-        "model_name": model,
+        "model_name": model_name or model,
         "model_name_sanitized": model.replace("/", "__"),
         "chat_template_sha": None,
     }
@@ -108,3 +114,20 @@ def _sample(
         "acc": 1,
         "consistency": answer,
     }
+
+
+def text_of(report: Report, name: str) -> str:
+    """A text file of a report."""
+    content = report.files[name]
+    assert isinstance(content, str)
+    return content
+
+
+def compile_latex(body: str, folder: Path) -> None:
+    """Compile tables in a document; skips the test without LaTeX."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex not found: the tables are not compiled")
+    document = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}" + body + "\\end{document}"
+    (folder / "t.tex").write_text(document, encoding="utf-8")
+    command = ["pdflatex", "-interaction=batchmode", "t.tex"]
+    assert subprocess.run(command, cwd=folder, capture_output=True, timeout=120).returncode == 0

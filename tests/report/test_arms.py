@@ -6,8 +6,6 @@ import csv
 import io
 import math
 import re
-import shutil
-import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from crossin_metrics.report.draw.arm_tables import p_text, points
 from crossin_metrics.report.labels import Label, Labels, read_labels
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.training_seeds import arm_scores, compare_arms, resample_arms
-from tests.helpers.report_files import answers_of, write_run
+from tests.helpers.report_files import answers_of, compile_latex, text_of, write_run
 
 HEAD = "run,name,base,system,arm,n_samples,translation,tag,seed,tokens,seconds,peak_memory_gb,trained_parameters"
 SKILLS = {"untuned": 0.2, "base": 0.5, "x2x": 0.75, "x2x_untagged": 0.45}
@@ -58,12 +56,6 @@ def report_of(runs: Path, **options: Any) -> Report:
 @pytest.fixture(scope="module")
 def report(runs: Path) -> Report:
     return report_of(runs, plots=True, compare=["x2x (tag)=untuned"])
-
-
-def text_of(report: Report, name: str) -> str:
-    content = report.files[name]
-    assert isinstance(content, str)
-    return content
 
 
 def rows_of(report: Report, name: str) -> list[dict[str, str]]:
@@ -220,15 +212,7 @@ def test_a_table_of_predictions_gives_the_same_arms(runs: Path, report: Report, 
 
 
 def test_latex_of_arms_compiles(report: Report, tmp_path: Path) -> None:
-    if shutil.which("pdflatex") is None:
-        pytest.skip("no pdflatex here: that the tables compile is not checked")
-    body = text_of(report, "arms.tex")
-    document = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}" + body + "\\end{document}"
-    (tmp_path / "t.tex").write_text(document, encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-interaction=batchmode", "t.tex"], cwd=tmp_path, capture_output=True, timeout=120
-    )
-    assert done.returncode == 0
+    compile_latex(text_of(report, "arms.tex"), tmp_path)
 
 
 def test_two_seeds_with_the_same_answers_are_two_runs(tmp_path: Path) -> None:

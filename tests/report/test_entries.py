@@ -68,7 +68,7 @@ def test_golden_report_in_one_command_under_ten_seconds(shared: Path) -> None:
     models = {"flan_t5_large", "flan_t5_xl", "flan_ul2", "gemma_7b", "meta_llama_3_8b", "mistral_7b_v0_2", "mt0_xxl"}
     models |= {"qwen_1_5_7b", "sea_lion_3b", "sea_lion_7b", "LLaMA_3_Merlion_8B", "meta_llama_3_8b_instruct"}
     assert isinstance(table, str)
-    assert all(model.replace("_", "\\_") in table for model in models)
+    assert all(model in table for model in models)
     assert "| **64.5** | **57.5** | **60.8** |" in table  # gemma_7b on cross_mmlu, five-shot
 
 

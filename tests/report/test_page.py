@@ -15,7 +15,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.html import embedded_json
 from crossin_metrics.report.browser import LONGEST, read_question_texts
 from crossin_metrics.report.build import Options, build_report, check_target, write_report
-from tests.helpers.report_files import answers_of, write_run
+from tests.helpers.report_files import answers_of, text_of, write_run
 
 PAYLOADS = (
     "</script><script>document.title='owned'</script>",
@@ -37,9 +37,7 @@ class Tags(HTMLParser):
 
 
 def page_of(folder: Path, **options: Any) -> str:
-    page = build_report([folder], Options(n_resamples=200, **{"plots": False, **options})).files["index.html"]
-    assert isinstance(page, str)
-    return page
+    return text_of(build_report([folder], Options(n_resamples=200, **{"plots": False, **options})), "index.html")
 
 
 def data_of(page: str) -> dict[str, Any]:
@@ -139,8 +137,7 @@ def test_questions_are_capped_and_the_page_says_so(tmp_path: Path) -> None:
     longest = max(len(text["q"]) for texts in made["texts"].values() for text in texts.values())
     assert longest == LONGEST["question"]
     report = build_report([tmp_path], Options(n_resamples=200, plots=False, max_bytes=20_000))
-    page = report.files["index.html"]
-    assert isinstance(page, str)
+    page = text_of(report, "index.html")
     held = sum(len(json.dumps(texts).encode()) for texts in data_of(page)["sets"][0]["texts"].values())
     assert 0 < held < 25_000
     assert any("0.02 MB of texts at most" in note for note in report.notes)
@@ -154,8 +151,7 @@ def test_texts_of_a_parallel_set_beside_a_table(shared: Path) -> None:
     report = build_report(
         [golden], Options(n_resamples=200, plots=False, questions=(str(shared / "data/seaeval/cross_mmlu.jsonl"),))
     )
-    page = report.files["index.html"]
-    assert isinstance(page, str)
+    page = text_of(report, "index.html")
     (made,) = data_of(page)["sets"]
     assert len(made["texts"]) == 150
     assert set(made["texts"]["test_1"]) == set(made["langs"])

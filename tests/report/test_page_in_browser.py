@@ -82,10 +82,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             words="{letter}. " + PAYLOAD, **texts,  # type: ignore[arg-type]
         )  # fmt: skip
         write_run(folder / "other", answers, gold, model=f"org/m{i}", task="cross_mmlu", **texts)  # type: ignore[arg-type]
-    hostile = write_run(folder / "hostile", *answers_of(0.5, n=40, seed=9), model="org/x", **texts)  # type: ignore[arg-type]
-    (results,) = hostile.glob("results_*.json")
-    content = json.loads(results.read_text(encoding="utf-8")) | {"model_name": PAYLOAD.replace("/", "\u2215")}
-    results.write_text(json.dumps(content), encoding="utf-8")
+    write_run(
+        folder / "hostile", *answers_of(0.5, n=40, seed=9), model="org/x", model_name=PAYLOAD.replace("/", "\u2215"),
+        **texts,  # type: ignore[arg-type]
+    )  # fmt: skip
     published = folder / "published.csv"
     published.write_text(
         "base,system,benchmark,acc,consistency,ac3\nGemma,x2x,cross_mmlu,41,42.3,41.7\n", encoding="utf-8"

@@ -6,8 +6,6 @@ import csv
 import importlib.util
 import io
 import re
-import shutil
-import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -17,19 +15,13 @@ from crossin_metrics.report.build import Options, Report, build_report
 from crossin_metrics.report.draw.tables import OTHER_PROMPTS
 from crossin_metrics.text_tables import NOT_SIGNIFICANT, UNTESTED
 from tests.helpers.cli import crossin
-from tests.helpers.report_files import answers_of, write_run
+from tests.helpers.report_files import answers_of, compile_latex, text_of, write_run
 
 HOSTILE = "<script>alert(1)</script> | $x$ & a_b\\c {d} #1 ~^ --> %"
 
 
 def report_of(folder: Path, **options: object) -> Report:
     return build_report([folder], Options(n_resamples=1000, plots=False, **options))  # type: ignore[arg-type]
-
-
-def text_of(report: Report, name: str) -> str:
-    content = report.files[name]
-    assert isinstance(content, str)
-    return content
 
 
 def test_best_is_bold_and_insignificant_is_marked(tmp_path: Path) -> None:
@@ -79,10 +71,7 @@ def test_every_score_has_its_signature(tmp_path: Path) -> None:
 
 
 def test_names_are_text_in_markdown_and_latex(tmp_path: Path) -> None:
-    inner = write_run(tmp_path, *answers_of(0.5), model="org/a")
-    (results,) = inner.glob("results_*.json")
-    text = results.read_text(encoding="utf-8").replace('"model_name": "org/a"', '"model_name": ' + _json(HOSTILE))
-    results.write_text(text, encoding="utf-8")
+    write_run(tmp_path, *answers_of(0.5), model="org/a", model_name=HOSTILE)
     report = report_of(tmp_path)
     markdown = text_of(report, "tables.md")
     assert "<script" not in re.sub(r"`[^`]*`", "", markdown)
@@ -94,23 +83,9 @@ def test_names_are_text_in_markdown_and_latex(tmp_path: Path) -> None:
     assert len(re.split(r"(?<!\\)&", row)) == 5
 
 
-def _json(text: str) -> str:
-    import json
-
-    return json.dumps(text)
-
-
 def test_latex_compiles(tmp_path: Path) -> None:
-    if shutil.which("pdflatex") is None:
-        pytest.skip("no pdflatex here: that the tables compile is not checked")
     write_run(tmp_path / "in", *answers_of(0.5), model="org/a_b")
-    body = text_of(report_of(tmp_path / "in"), "tables.tex")
-    document = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}" + body + "\\end{document}"
-    (tmp_path / "t.tex").write_text(document, encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-interaction=batchmode", "t.tex"], cwd=tmp_path, capture_output=True, timeout=120
-    )
-    assert done.returncode == 0
+    compile_latex(text_of(report_of(tmp_path / "in"), "tables.tex"), tmp_path)
 
 
 def test_published_rows_are_marked_and_not_ranked(shared: Path, tmp_path: Path) -> None:
@@ -140,12 +115,7 @@ def test_plots_are_drawn_of_what_there_is(tmp_path: Path) -> None:
             for prompt in ("p1", "p2"):
                 model = f"org/gemma-{arm}_{amount}"
                 write_run(tmp_path / prompt, *answers_of(0.5, seed=amount + len(arm), n=30), model=model, prompt=prompt)
-    hostile = write_run(tmp_path / "p1", *answers_of(0.5, n=30), model="org/hostile")
-    (results,) = hostile.glob("results_*.json")
-    results.write_text(
-        results.read_text(encoding="utf-8").replace('"model_name": "org/hostile"', '"model_name": ' + _json(HOSTILE)),
-        encoding="utf-8",
-    )
+    write_run(tmp_path / "p1", *answers_of(0.5, n=30), model="org/hostile", model_name=HOSTILE)
     report = build_report([tmp_path], Options(n_resamples=200))
     names = {name.removeprefix("figures/") for name in report.files if name.startswith("figures/")}
     stems = ("ac3", "language_pairs", "languages", "formulations", "translation", "quantity", "prompts")
