@@ -10,62 +10,18 @@ from crossin_metrics.languages import LANGUAGES
 
 # Each language's name in the languages that the natural sentences are written in.
 _NAMES: dict[str, dict[str, str]] = {
-    "en": {code: row.english for code, row in LANGUAGES.items()},
-    "zh": {
-        "en": "英文",
-        "zh": "中文",
-        "vi": "越南文",
-        "es": "西班牙文",
-        "id": "印尼文",
-        "ms": "马来文",
-        "fil": "菲律宾文",
-    },
-    "vi": {
-        "en": "tiếng Anh",
-        "zh": "tiếng Trung",
-        "vi": "tiếng Việt",
-        "es": "tiếng Tây Ban Nha",
-        "id": "tiếng Indonesia",
-        "ms": "tiếng Mã Lai",
-        "fil": "tiếng Philippines",
-    },
-    "es": {
-        "en": "inglés",
-        "zh": "chino",
-        "vi": "vietnamita",
-        "es": "español",
-        "id": "indonesio",
-        "ms": "malayo",
-        "fil": "filipino",
-    },
-    "id": {
-        "en": "bahasa Inggris",
-        "zh": "bahasa Mandarin",
-        "vi": "bahasa Vietnam",
-        "es": "bahasa Spanyol",
-        "id": "bahasa Indonesia",
-        "ms": "bahasa Melayu",
-        "fil": "bahasa Filipino",
-    },
-    "ms": {
-        "en": "bahasa Inggeris",
-        "zh": "bahasa Cina",
-        "vi": "bahasa Vietnam",
-        "es": "bahasa Sepanyol",
-        "id": "bahasa Indonesia",
-        "ms": "bahasa Melayu",
-        "fil": "bahasa Filipino",
-    },
-    "fil": {
-        "en": "Ingles",
-        "zh": "Tsino",
-        "vi": "Vietnamese",
-        "es": "Espanyol",
-        "id": "Indones",
-        "ms": "Malay",
-        "fil": "Filipino",
-    },
-}
+    spoken: dict(zip(("en", "zh", "vi", "es", "id", "ms", "fil"), names.split("|"), strict=True))
+    for spoken, names in {
+        "zh": "英文|中文|越南文|西班牙文|印尼文|马来文|菲律宾文",
+        "vi": "tiếng Anh|tiếng Trung|tiếng Việt|tiếng Tây Ban Nha|tiếng Indonesia|tiếng Mã Lai|tiếng Philippines",
+        "es": "inglés|chino|vietnamita|español|indonesio|malayo|filipino",
+        "id": "bahasa Inggris|bahasa Mandarin|bahasa Vietnam|bahasa Spanyol|bahasa Indonesia|bahasa Melayu|"
+        "bahasa Filipino",
+        "ms": "bahasa Inggeris|bahasa Cina|bahasa Vietnam|bahasa Sepanyol|bahasa Indonesia|bahasa Melayu|"
+        "bahasa Filipino",
+        "fil": "Ingles|Tsino|Vietnamese|Espanyol|Indones|Malay|Filipino",
+    }.items()
+} | {"en": {code: row.english for code, row in LANGUAGES.items()}}
 
 _ANSWER_IN: dict[str, str] = {
     "en": "Answer in {target}.",

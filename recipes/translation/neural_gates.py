@@ -6,7 +6,7 @@ thresholds are uncalibrated starting points. Inspect what they reject before tru
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
@@ -54,15 +54,11 @@ class SimilarityGate:
         pairs = [pair for row in rows for pair in row]
         texts = [pair.source for pair in pairs] + [pair.target for pair in pairs]
         vectors = self._model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-        half = len(pairs)
-        scores = (vectors[:half] * vectors[half:]).sum(axis=1).tolist()
-        found = iter(scores)
-        findings: list[Finding | None] = []
-        for row in rows:
-            low = [(pair.field, score) for pair in row if (score := next(found)) < self._least]
-            name, score = min(low, key=lambda item: item[1]) if low else ("", 0.0)
-            findings.append(Finding("similarity", name, f"cosine {score:.2f}, least {self._least:g}") if low else None)
-        return findings
+        scores = (vectors[: len(pairs)] * vectors[len(pairs) :]).sum(axis=1).tolist()
+        return [
+            Finding("similarity", name, f"cosine {score:.2f}, least {self._least:g}") if score < self._least else None
+            for score, name in (min(row) for row in _by_row(rows, scores))
+        ]
 
 
 class MetricXGate:
@@ -121,10 +117,14 @@ class MetricXGate:
         return scores
 
     def __call__(self, rows: list[list[Pair]]) -> list[Finding | None]:
-        found = iter(self.scores([pair for row in rows for pair in row]))
-        findings: list[Finding | None] = []
-        for row in rows:
-            high = [(pair.field, score) for pair in row if (score := next(found)) > self._most]
-            name, score = max(high, key=lambda item: item[1]) if high else ("", 0.0)
-            findings.append(Finding("quality", name, f"error {score:.1f}, most {self._most:g}") if high else None)
-        return findings
+        scores = self.scores([pair for row in rows for pair in row])
+        return [
+            Finding("quality", name, f"error {score:.1f}, most {self._most:g}") if score > self._most else None
+            for score, name in (max(row) for row in _by_row(rows, scores))
+        ]
+
+
+def _by_row(rows: list[list[Pair]], scores: list[float]) -> Iterator[list[tuple[float, str]]]:
+    """(score, field) of each row's pairs."""
+    found = iter(scores)
+    return ([(next(found), pair.field) for pair in row] for row in rows)
