@@ -148,10 +148,8 @@ def card(config: MixConfig, facts: dict[str, Any]) -> str:
         for row in facts["lengths"]
     )
     origin = (
-        (
-            *(role, info["name"], info["revision"] or "-", " ".join(info["languages"]), info["licence"]),
-            *(info["sha256"], f"{info['n_rows']:,}", f"{sum(info['dropped'].values()):,}"),
-        )
+        f"| {role} | {info['name']} | {info['revision'] or '-'} | {' '.join(info['languages'])} "
+        f"| {info['n_rows']:,} | {sum(info['dropped'].values()):,} | {info['licence']} | `{info['sha256']}` |"
         for role, info in sources.items()
     )
     dropped = [f"- {role}: {reason}: {n:,}" for role, i in sources.items() for reason, n in i["dropped"].items()]
@@ -176,16 +174,14 @@ def card(config: MixConfig, facts: dict[str, Any]) -> str:
             "",
             "## Lengths",
             "",
-            *markdown_table(("part", "side", "unit", *LENGTHS), lengths, 3),
+            *markdown_table(("part", "side", "unit", "mean", "median", "95%", "max", "sum"), lengths, 3),
             "",
             "## Sources",
             "",
-            *markdown_table(
-                (*("role", "set", "revision", "languages", "licence"), *("sha256 of ids and texts", "rows", "dropped")),
-                origin,
-                6,
-            ),
-            *(["", "Dropped rows, by reason:", "", *dropped] if dropped else []),
+            "| role | set | revision | languages | rows | dropped | licence | sha256 of ids and texts |",
+            "|---|---|---|---|---:|---:|---|---|",
+            *origin,
+            *(["", "Rows dropped, by reason:", "", *dropped] if dropped else []),
             "",
             "## Hashes",
             "",
