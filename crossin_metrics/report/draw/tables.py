@@ -32,7 +32,7 @@ OTHER_PROMPTS = "‡"  # marks a model that was evaluated with other prompts tha
 SIGNS = {"same": NOT_SIGNIFICANT, "untested": UNTESTED}
 LEGEND = (
     f"In percent. Bold: best of its column. {NOT_SIGNIFICANT}: not significantly different from the best "
-    "(two-sided paired bootstrap over questions, 5% level after Holm's correction over the column). "
+    "(5% level; joint bootstrap over questions, range of all systems, because the best is chosen by the same answers). "
     f"{UNTESTED}: shares no question and prompt with the best, untested. {OTHER_PROMPTS}: evaluated with other prompts "
     "than most rows. Means over prompts; AC3 is the harmonic mean of the two means. Rows marked published or stated "
     "come without samples and are not ranked."
@@ -171,7 +171,7 @@ def label_cells(label: Label) -> list[object]:
 
 
 def scores_csv(groups: Sequence[Group]) -> str:
-    """Every entry with every score, interval, corrected p-value and signature; shares, not percent."""
+    """Every entry with every score, interval, p-value against the best and signature; shares, not percent."""
     keys = list(dict.fromkeys(key for group in groups for entry in group.entries for key in entry.scores))
     head = ["benchmark", "model", "base", "system", "arm", "n_samples", "translation", "tag", "seed", "kind"]
     head += ["formulation", "prompts", "rank"]
