@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils_hf import clear_torch_cache
 from tqdm import tqdm
@@ -68,6 +70,11 @@ class CrossinHF(HFLM):
         self._mask_form: str | None = None
         self._why_stock: str | None = "not tried yet"
         self._probed = False
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Log-probabilities of continuations, for (context, continuation) pairs."""
+        requests = [Instance("loglikelihood", {}, pair, number) for number, pair in enumerate(pairs)]
+        return [value for value, _ in self.loglikelihood(requests)]
 
     def _loglikelihood_tokens(
         self, requests: list[Request], disable_tqdm: bool = False, override_bs: int | None = None

@@ -10,7 +10,6 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from lm_eval.api.samplers import ContextSampler
@@ -27,16 +26,6 @@ from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.signature import signature_line
 
 logger = logging.getLogger("lm_eval.crossin")
-
-
-def tasks_path() -> str:
-    """Return the folder of the task files: `lm_eval_tasks/` in a checkout, else inside the installed harness."""
-    checkout = Path(__file__).resolve().parents[2] / "lm_eval_tasks"
-    if checkout.is_dir():
-        return str(checkout)
-    import lm_eval
-
-    return str(Path(lm_eval.__file__).parent / "tasks" / "crossin")
 
 
 class ParallelSampler(ContextSampler):

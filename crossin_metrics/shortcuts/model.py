@@ -52,12 +52,11 @@ def passage_free_scores(
     resolved = resolve_prompt(prompt)
     prompts = {code: prompt_for(resolved, code) for code in data.languages}
     import torch
-    from lm_eval.api.instance import Instance
 
     from crossin_metrics.backends.hf import CrossinHF
     from crossin_metrics.errors import CrossinError
 
-    requests: list[Instance] = []
+    pairs: list[tuple[str, str]] = []
     places: list[tuple[str, int, int, int]] = []
     lengths = np.ones((len(numbers), len(data.languages), max(len(i.choices) for i in data.items[data.languages[0]])))
     for row, number in enumerate(numbers):
@@ -81,13 +80,12 @@ def passage_free_scores(
                 words = LETTERS if "letter" in name else item.choices
                 for option, text in enumerate(item.choices):
                     lengths[row, column, option] = len(text)
-                    arguments = (context, asked.space + words[option])
-                    requests.append(Instance("loglikelihood", {}, arguments, len(requests)))
+                    pairs.append((context, asked.space + words[option]))
                     places.append((name, row, column, option))
     device = "cuda" if torch.cuda.is_available() else "cpu"  # the backend's own default is a GPU, there or not
-    answers = CrossinHF(model, **{"device": device, **model_args}).loglikelihood(requests)
+    answers = CrossinHF(model, **{"device": device, **model_args}).score(pairs)
     scores = {name: np.full(lengths.shape, -np.inf) for name in MODEL_RULES}
-    for (name, *at), (value, _) in zip(places, answers, strict=True):
+    for (name, *at), value in zip(places, answers, strict=True):
         scores[name][tuple(at)] = value
     for name in ("model_question", "model_options"):
         scores[f"{name}_norm"] = scores[name] / lengths

@@ -8,7 +8,6 @@ takes the arguments of `crossin eval`, resolves `demo:` models, and writes `OUT/
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import json
 import os
 import subprocess
@@ -20,12 +19,13 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json, write_json
+from crossin_metrics.harness import include_path
+from crossin_metrics.harness.command import has_task
 from crossin_metrics.sets.catalogue import FORMULATIONS, GROUPS, all_tasks
 from recipes.common.provenance import REPO
 from recipes.tuning.merge import read_adapter, why_merge
 from recipes.tuning.options import TuneOptions
 
-TASKS = REPO / "lm_eval_tasks"
 ASKED = "asked.json"
 """The options of a finished evaluation in a run's eval/, so that the same command does not repeat it."""
 LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -46,26 +46,11 @@ def check_tasks(names: str) -> list[str]:
         if name in ours:
             continue
         close = difflib.get_close_matches(name, ours, n=1, cutoff=0.85)
-        if close or not _harness_has(name):
+        if close or not has_task(name):
             raise CrossinError(
                 f"eval_tasks: unknown task {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")
             )
     return wanted
-
-
-def _harness_has(name: str) -> bool:
-    """Whether the harness has a task of its own by that name; its index takes seconds to read."""
-    from lm_eval.tasks import TaskManager
-
-    return bool(TaskManager().match_tasks([name]))
-
-
-def include_path() -> str | None:
-    """The checkout's task folder, or None if the installed harness has these tasks already (it warns of duplicates)."""
-    spec = importlib.util.find_spec("lm_eval")
-    if spec is None or spec.origin is None:
-        raise CrossinError("eval_tasks needs the harness: pip install 'lm-eval[hf]'")
-    return None if (Path(spec.origin).parent / "tasks" / "crossin").is_dir() else str(TASKS)
 
 
 def model_arguments(
@@ -109,8 +94,8 @@ def harness_arguments(
         out += [f"--{name}", str(value)] if value is not None else []
     if apply_chat_template:
         out.append("--apply_chat_template")
-    if include_path() is not None:
-        out += ["--include_path", str(TASKS)]
+    if (folder := include_path()) is not None:
+        out += ["--include_path", folder]
     return out
 
 
@@ -163,7 +148,7 @@ def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate with the arguments of `crossin eval`; returns the exit code."""
-    from crossin_metrics.commands.evaluate import main as crossin_eval
+    from crossin_metrics.harness.command import main as crossin_eval
     from recipes.tuning.model import model_path
 
     arguments = list(sys.argv[1:] if argv is None else argv)

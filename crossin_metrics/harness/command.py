@@ -12,8 +12,8 @@ from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
 
-# Parts of the harness that read what the user wrote. An error raised in them is a mistake in the arguments;
-# an error from anywhere else keeps its traceback.
+# Parts of the harness that read the user's arguments. An error raised there becomes one line; others keep their
+# traceback.
 _ARGUMENT_READERS = ("lm_eval/config/", "lm_eval/_cli/", "lm_eval/api/registry.py")
 
 
@@ -21,8 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the harness on `arguments` (those of `lm_eval`).
 
     Raises:
-        CrossinError: an argument the harness refuses, such as an unknown task or model; or a model that cannot be
-            loaded as asked.
+        CrossinError: an argument the harness refuses, such as an unknown task, or a model that cannot be loaded.
     """
     from lm_eval.__main__ import cli_evaluate
 
@@ -44,3 +43,10 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         sys.argv = before
     return 0
+
+
+def has_task(name: str) -> bool:
+    """Whether the harness has a task, tag or group of this name; reading its index takes seconds."""
+    from lm_eval.tasks import TaskManager
+
+    return bool(TaskManager().match_tasks([name]))
