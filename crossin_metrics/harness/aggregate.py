@@ -81,8 +81,8 @@ def aggregate(key: str, languages: Sequence[str]) -> Callable[[Sequence[Row]], f
     """Return the aggregation of one score: a function of the rows, in any order."""
 
     def function(rows: Sequence[Row]) -> float | int:
-        # A score without a case to count (transfer, nothing right in English) is not a number.
-        score = _scores(_whole_questions(tuple(rows), tuple(languages))).get(key, math.nan)
+        # A score without cases (transfer with nothing right in English) is undefined: NaN.
+        score = _scores(tuple(rows), tuple(languages)).get(key, math.nan)
         return int(score) if describe(key).kind == "count" else score
 
     function.__name__ = key
@@ -92,78 +92,68 @@ def aggregate(key: str, languages: Sequence[str]) -> Callable[[Sequence[Row]], f
 def standard_error(
     key: str, languages: Sequence[str], replicates: int, seed: int
 ) -> Callable[[Sequence[Row]], float | str]:
-    """Return the aggregation of one score's standard error: bootstrap over questions, "N/A" where there is none."""
+    """Return the aggregation of one score's standard error: bootstrap over questions; "N/A" if there is none."""
 
     def function(rows: Sequence[Row]) -> float | str:
-        table = _whole_questions(tuple(rows), tuple(languages))
-        if describe(key).kind != "score" or replicates < 2 or len(table.ids) < 2:
+        if describe(key).kind != "score" or replicates < 2:
             return "N/A"
-        error = _errors(table, replicates, seed).get(key, math.nan)
+        error = _errors(tuple(rows), tuple(languages), replicates, seed).get(key, math.nan)
         return "N/A" if math.isnan(error) else error
 
     function.__name__ = f"{key}_stderr"
     return function
 
 
-@dataclasses.dataclass(frozen=True)
-class _Table:
-    """Whole questions as arrays, hashable by content so that all metrics of a task share one computation."""
-
-    ids: tuple[str, ...]
-    languages: tuple[str, ...]
-    rows: tuple[Row, ...]  # question-major
+def aggregate_rows(key: str, rows: Sequence[Row]) -> float:
+    """Return one score of rows in any order, over the languages that occur; NaN if the score is undefined."""
+    return _scores(tuple(rows), tuple(sorted({row.language for row in rows}))).get(key, math.nan)
 
 
-def _questions(table: _Table) -> AnswerMatrix:
-    """Pack the rows of whole questions into the arrays that scores are counted in."""
-    shape = (len(table.ids), len(table.languages))
-    widest = max(len(row.order) for row in table.rows)
+# Cached, so that all metrics of a task share one computation.
+
+
+@lru_cache(maxsize=8)
+def _scores(rows: tuple[Row, ...], languages: tuple[str, ...]) -> dict[str, float]:
+    return score_questions(_matrix(rows, languages))
+
+
+@lru_cache(maxsize=8)
+def _errors(rows: tuple[Row, ...], languages: tuple[str, ...], replicates: int, seed: int) -> dict[str, float]:
+    matrix = _matrix(rows, languages)
+    if len(matrix.answers) < 2:
+        return {}
+    return standard_errors(bootstrap(matrix, n_resamples=replicates, seed=seed))
+
+
+@lru_cache(maxsize=8)
+def _matrix(rows: tuple[Row, ...], languages: tuple[str, ...]) -> AnswerMatrix:
+    """Join rows on the question's id; a question that lacks a language (`--limit`) is left out with a warning."""
+    by_question: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        by_question.setdefault(row.id, {})[row.language] = row
+    whole = [found for _, found in sorted(by_question.items()) if all(code in found for code in languages)]
+    if len(whole) < len(by_question):
+        logger.warning(
+            "%d of %d questions were not asked in all of %s and are left out",
+            len(by_question) - len(whole),
+            len(by_question),
+            ", ".join(languages),
+        )
+    shape = (len(whole), len(languages))
+    ordered = [found[code] for found in whole for code in languages]
+    widest = max(len(row.order) for row in ordered)
     orders = np.full((*shape, widest), -1, dtype=np.int64)
     logprobs = np.full((*shape, widest), -np.inf)
-    for number, row in enumerate(table.rows):
+    for number, row in enumerate(ordered):
         at = divmod(number, shape[1])
         orders[at][: len(row.order)] = row.order
         if row.logprobs is not None and row.answer >= 0:
             logprobs[at][: len(row.order)] = row.logprobs
     return answer_matrix(
-        np.array([row.answer for row in table.rows]).reshape(shape),
-        np.array([row.gold for row in table.rows]).reshape(shape),
-        table.languages,
-        n_choices=np.array([len(row.order) for row in table.rows]).reshape(shape)[:, 0] if widest else None,
+        np.array([row.answer for row in ordered]).reshape(shape),
+        np.array([row.gold for row in ordered]).reshape(shape),
+        languages,
+        n_choices=np.array([len(row.order) for row in ordered]).reshape(shape)[:, 0] if widest else None,
         orders=orders if widest else None,
-        logprobs=logprobs if any(row.logprobs is not None for row in table.rows) else None,
+        logprobs=logprobs if any(row.logprobs is not None for row in ordered) else None,
     )
-
-
-def aggregate_rows(key: str, rows: Sequence[Row]) -> float:
-    """Return one score of rows in any order; their languages are all that occur. NaN where the score is undefined."""
-    languages = tuple(sorted({row.language for row in rows}))
-    return _scores(_whole_questions(tuple(rows), languages)).get(key, math.nan)
-
-
-@lru_cache(maxsize=8)
-def _whole_questions(rows: tuple[Row, ...], languages: tuple[str, ...]) -> _Table:
-    """Join rows on the question's id; a question that lacks a language (`--limit`) is left out, with a warning."""
-    by_question: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        by_question.setdefault(row.id, {})[row.language] = row
-    whole = {key: found for key, found in sorted(by_question.items()) if all(code in found for code in languages)}
-    missing = len(by_question) - len(whole)
-    if missing:
-        logger.warning(
-            "%d of %d questions were not asked in all of %s: they are left out, never half counted",
-            missing,
-            len(by_question),
-            ", ".join(languages),
-        )
-    return _Table(tuple(whole), languages, tuple(found[code] for found in whole.values() for code in languages))
-
-
-@lru_cache(maxsize=8)
-def _scores(table: _Table) -> dict[str, float]:
-    return score_questions(_questions(table))
-
-
-@lru_cache(maxsize=8)
-def _errors(table: _Table, replicates: int, seed: int) -> dict[str, float]:
-    return standard_errors(bootstrap(_questions(table), n_resamples=replicates, seed=seed))

@@ -118,16 +118,16 @@ def _read(path: Path) -> list[Record]:
 
 
 def find_file(folder: Path, name: str, *, optional: bool = False) -> Path | None:
-    """Find a set's file in a folder; a path that is a file is taken as it is.
+    """Find a set's file in a folder; a path that is a file is that file.
 
     Raises:
-        CrossinError: no such folder, or no such set in it (not where `optional`): lists what is there.
+        CrossinError: folder not found, or, unless `optional`, no such set in it.
     """
     if folder.is_file():
         return folder
     if not folder.is_dir():
         raise CrossinError(
-            f"{folder}: no such folder; name the one that holds {name}.jsonl (data_dir, {DATA_DIR_VARIABLE})"
+            f"{folder}: no such folder; data_dir ({DATA_DIR_VARIABLE}) must be the folder with {name}.jsonl"
         )
     inner = folder / name
     places = [(folder, name), (inner, name), (inner, "test")]
@@ -140,12 +140,12 @@ def find_file(folder: Path, name: str, *, optional: bool = False) -> Path | None
         return find_file(below[0], name)
     if len(below) > 1:
         shown = ", ".join(path.name for path in below)
-        raise CrossinError(f"{folder}: set {name!r} is in several sub-folders ({shown}); name one of them as data_dir")
+        raise CrossinError(f"{folder}: set {name!r} is in several sub-folders ({shown}); use one of them as data_dir")
     if optional:
         return None
     there = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir())
     shown = ", ".join(there[:20]) + (f" and {len(there) - 20} more" if len(there) > 20 else "")
     raise CrossinError(
-        f"{folder}: no set {name!r} in it ({name} with ending {', '.join(SUFFIXES)}, or a folder {name}/ with one); "
-        f"there is: {shown or 'nothing'}"
+        f"{folder}: set {name!r} not found ({name} with ending {', '.join(SUFFIXES)}, or a folder {name}/ with one); "
+        f"found: {shown or 'nothing'}"
     )

@@ -244,18 +244,18 @@ def test_two_sub_folders_with_one_set_are_ambiguous(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         write(tmp_path / name / "s.jsonl", rows())
-    with pytest.raises(CrossinError, match=r"set 's' is in several sub-folders \(a, b\); name one of them"):
+    with pytest.raises(CrossinError, match=r"set 's' is in several sub-folders \(a, b\); use one of them"):
         load_parallel("s", data_dir=tmp_path)
 
 
 def test_a_folder_without_the_set_lists_what_is_there(tmp_path: Path) -> None:
     write(tmp_path / "other.jsonl", rows())
     (tmp_path / "sub").mkdir()
-    with pytest.raises(CrossinError, match=r"no set 'cross_mmlu' in it .*; there is: other.jsonl, sub/$"):
+    with pytest.raises(CrossinError, match=r"set 'cross_mmlu' not found .*; found: other.jsonl, sub/$"):
         load_parallel("cross_mmlu", data_dir=tmp_path)
-    with pytest.raises(CrossinError, match=r"there is: nothing$"):
+    with pytest.raises(CrossinError, match=r"found: nothing$"):
         load_parallel("cross_mmlu", data_dir=tmp_path / "sub")
-    with pytest.raises(CrossinError, match=r"nowhere: no such folder; name the one that holds cross_mmlu.jsonl"):
+    with pytest.raises(CrossinError, match=r"nowhere: no such folder; .* must be the folder with cross_mmlu.jsonl"):
         load_parallel("cross_mmlu", data_dir=tmp_path / "nowhere")
 
 
