@@ -130,7 +130,7 @@ class CrossinTrainer(SFTTrainer):
                     seal(staging)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as a RuntimeError
             raise CrossinError(
-                f"{target} could not be written ({str(error).strip().splitlines()[0]}); earlier checkpoints are "
+                f"cannot write {target} ({str(error).strip().splitlines()[0]}); earlier checkpoints are "
                 "complete: free some disk space and run the same command to resume"
             ) from error
         finally:
