@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, score and print; returns the exit code."""
     from crossin_metrics.runs.run import read_predictions
     from crossin_metrics.runs.sample_logs import LogFields
+    from crossin_metrics.scores.ties import tie_note
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()  # reports a bad expression before long files are read
@@ -94,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
     for scored in runs:
         for note in scored.notes:
             warn(note)
+        if note := tie_note(scored.questions().ties, scored.answers.size):
+            warn(f"run {scored.name}: {note}")
         if len(scored.languages) == 1:
             warn(f"run {scored.name}: only {scored.languages[0]}, so there is no consistency")
     results = [_scores(scored, args.bootstrap, args.seed, pairs=args.full) for scored in runs]
@@ -172,6 +175,8 @@ def _counts(run: Run, scores: Mapping[str, float]) -> str:
         f"{n_questions} questions in {n_languages} languages{listed}",
         f"{int(scores['n_unanswered'])} of {n_questions * n_languages} rows unanswered",
     ]
+    if "n_tied" in scores:
+        parts.insert(2, f"{int(scores['n_tied'])} tied")
     if run.n_incomplete:
         parts.append(f"{run.n_incomplete} incomplete questions left out")
     return "; ".join(parts)

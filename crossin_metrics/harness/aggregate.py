@@ -18,6 +18,7 @@ from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES, describe
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.per_question import PIVOT
+from crossin_metrics.scores.ties import tie_note
 from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
 
 logger = logging.getLogger("lm_eval.crossin")
@@ -114,13 +115,23 @@ def aggregate_rows(key: str, rows: Sequence[Row]) -> float:
 
 @lru_cache(maxsize=8)
 def _scores(rows: tuple[Row, ...], languages: tuple[str, ...]) -> dict[str, float]:
-    return score_questions(_matrix(rows, languages))
+    matrix = _matrix(rows, languages)
+    broken = sum(row.logprobs is not None and row.answer < 0 for row in rows)
+    if broken:
+        logger.warning(
+            "%d of %d rows have log-probabilities that are NaN, +inf or all -inf: they count as unanswered",
+            broken,
+            len(rows),
+        )
+    if note := tie_note(matrix.ties, matrix.answers.size):
+        logger.warning("%s", note)
+    return score_questions(matrix)
 
 
 @lru_cache(maxsize=8)
 def _errors(rows: tuple[Row, ...], languages: tuple[str, ...], replicates: int, seed: int) -> dict[str, float]:
     matrix = _matrix(rows, languages)
-    if len(matrix.answers) < 2:
+    if matrix.n_questions < 2:
         return {}
     return standard_errors(bootstrap(matrix, n_resamples=replicates, seed=seed))
 

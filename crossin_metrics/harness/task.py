@@ -7,6 +7,7 @@ that scores *across* languages can be computed inside one task; the harness's gr
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -185,6 +186,11 @@ class ParallelMCQTask(ConfigurableTask):
         }
         return RowResult(rows, self._metrics)
 
+    def override_metric(self, metric_name: str) -> None:
+        """As in the harness (`--predict_only` sets "bypass"): our scores are not computed, only the rows are logged."""
+        super().override_metric(metric_name)
+        self._metrics = {}
+
     def _read(self, doc: Mapping[str, Any], text: str, order: list[int]) -> int | None:
         position = read_answer(text, doc["options"], doc["language"])
         if position is None and self.options.unanswered == "random":
@@ -211,8 +217,8 @@ def _by_option(shown: Sequence[float], order: Sequence[int]) -> list[float]:
 
 
 def _pick(logprobs: Sequence[float] | None) -> int | None:
-    """Return the most likely option (the first of equals), or None if a log-probability is not a number."""
-    if logprobs is None or any(value != value for value in logprobs):
+    """Return the most likely option (the first of equals); None if one is NaN or +inf, or all are -inf."""
+    if logprobs is None or any(value != value for value in logprobs) or not math.isfinite(max(logprobs)):
         return None
     return max(range(len(logprobs)), key=lambda option: logprobs[option])
 

@@ -183,7 +183,9 @@ def _own_rows(
         if likelihoods is not None:  # "norm" is per character of the option's text, as the harness's acc_norm
             logprobs = tuple(likelihoods[p] / (max(1, len(shown[p])) if variant else 1) for p in positions)
         key = next((key for key in keys if key in sample), None)
-        if key is not None:
+        if logprobs is not None and max(logprobs) == -math.inf:
+            answer = -1
+        elif key is not None:
             answer = _picked(sample[key], n_choices, f"{where}: {key}")
         elif variant:
             continue
@@ -279,6 +281,8 @@ def _checked_row(
         n_choices = len(logprobs)
         answer = logprobs.index(max(logprobs))  # first of equals, as numpy.argmax
         correct = sample.get("acc")
+        if logprobs[answer] == -math.inf:
+            answer, correct = -1, None  # numpy.argmax would find a "best" option all the same
     else:
         n_choices = len(options) or None
         answer = _letter_answer(responses, options)
@@ -296,16 +300,20 @@ def _checked_row(
 
 
 def _likelihoods(responses: Any) -> tuple[float, ...] | None:
-    """Log-likelihoods of (logprob, is_greedy) pairs, which the harness writes as strings; None for generated text."""
+    """Log-likelihoods of (logprob, is_greedy) pairs, which the harness writes as strings; None for generated text.
+
+    All -inf where they are no numbers (NaN, +inf, or none finite): such a row has no answer.
+    """
     if not isinstance(responses, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in responses):
         return None
     try:
         values = tuple(float(pair[0]) for pair in responses)
     except (TypeError, ValueError):
         return None
-    if not values or not all(value < math.inf for value in values) or max(values) == -math.inf:
-        raise CrossinError(f"log-likelihoods {list(values)}: not a number, or none finite; the model is broken")
-    return values
+    if not values:
+        return None
+    broken = any(math.isnan(value) for value in values) or not math.isfinite(max(values))
+    return (-math.inf,) * len(values) if broken else values
 
 
 def _letter_answer(responses: Any, options: list[str]) -> int:

@@ -14,9 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossin_metrics.errors import CrossinError
-
-IntArray = npt.NDArray[np.integer[Any]]
-FloatArray = npt.NDArray[np.float64]
+from crossin_metrics.scores.ties import FloatArray, IntArray, Ties, find_ties
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
@@ -36,6 +34,7 @@ class AnswerMatrix:
             orders differ, and are in `orders` unless they are unknown.
         logprobs: `[n_questions, n_languages, max_choices]` or None.
         max_choices: options of the question with the most.
+        ties: rows whose answer is one of several equally likely options, by `logprobs`; None where there are none.
     """
 
     languages: tuple[str, ...]
@@ -48,6 +47,7 @@ class AnswerMatrix:
     one_order: bool
     logprobs: FloatArray | None
     max_choices: int
+    ties: Ties | None = None
 
     @property
     def n_questions(self) -> int:
@@ -115,6 +115,7 @@ def answer_matrix(
         one_order=one_order,
         logprobs=scored,
         max_choices=most,
+        ties=None if scored is None else find_ties(scored, columns, where, counts, shown),
     )
 
 

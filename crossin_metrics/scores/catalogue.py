@@ -129,7 +129,8 @@ SCORES: dict[str, Score] = {
             ALL_FORMULATIONS,
         ),
         _count("n_questions", "Questions", "questions asked in all languages", ALL_FORMULATIONS, None),
-        _count("n_unanswered", "Unanswered", "rows (question and language) without an answer", ("gen",), False),
+        _count("n_unanswered", "Unanswered", "rows (question and language) without an answer", ALL_FORMULATIONS, False),
+        _count("n_tied", "Tied", "rows whose answer is one of several equally likely options", ("letter", "cf"), False),
         _count("n_incomplete", "Incomplete", "questions left out because a language is missing", (), False),
     )
 }

@@ -27,17 +27,21 @@ Titles, ranges and directions of the scores: :mod:`crossin_metrics.scores.catalo
     transfer_<l>, transfer  share right in l among the questions right in English; `transfer` is the mean over the other
                             languages (ECLeKTic's idea, arXiv 2502.21228)
     fleiss_kappa            agreement over languages beyond chance (Fleiss 1971); chance is drawing *letters* from their
-                            overall shares, so a model that always says one letter has 0
+                            shares among questions with as many options, so one letter throughout has 0
     kappa_p                 CAPA (arXiv 2502.04313), mean over language pairs: overlap of option probabilities beyond
-                            what the two accuracies give; one-hot without logprobs
+                            what the two accuracies give; one-hot without logprobs. Its published formula averages
+                            1 / (K - 1) apart from accuracy, so guessing is off 0 where numbers of options differ
     rankc                   RankC (arXiv 2310.10378), mean over language pairs; needs logprobs
     letter_bias             total variation distance between the shares of letters picked and of letters that were right
     baseline_constant_acc   accuracy of the best constant letter on these questions
     baseline_constant_ac3   AC3 of the constant letter that is best by AC3
     baseline_random_acc, baseline_random_consistency, baseline_random_ac3
                             expected of uniform independent answers; AC3 is the harmonic mean of the two expectations
-    n_questions, n_unanswered
-                            counts: questions; rows (question and language) without an answer
+    n_questions, n_unanswered, n_tied
+                            counts: questions; rows (question and language) without an answer; rows whose answer is one
+                            of several equally likely options (with logprobs only)
+
+A tied row enters every score with the mean over ties broken at random (:mod:`crossin_metrics.scores.ties`).
 
 A key is left out where its score is undefined: everything that compares languages with L = 1; `transfer*` without
 English or with nothing right in it; `rankc` without logprobs; `kappa_p` if chance agreement is 1 for every pair;
@@ -106,7 +110,8 @@ def scores_from_means(means: npt.ArrayLike, layout: Layout) -> dict[str, FloatAr
     scores = {"acc": mean["right"].mean(axis=-1)}
     scores |= {f"acc_{name}": mean["right"][..., i] for i, name in enumerate(names)}
     answered = mean["answered"].mean(axis=-1)
-    picked_share = _ratio(mean["picked"], answered[..., None], np.nan)
+    by_count = mean["picked"].reshape(*answered.shape, len(layout.counts), layout.max_choices)
+    picked_share = _ratio(by_count.sum(axis=-2), answered[..., None], np.nan)
     scores["letter_bias"] = np.abs(picked_share - mean["gold"]).sum(axis=-1) / 2.0
     scores["baseline_constant_acc"] = mean["gold"].max(axis=-1)
     scores["baseline_random_acc"] = mean["inverse_choices"][..., 0]
@@ -143,19 +148,23 @@ def _fleiss_kappa(mean: dict[str, FloatArray], layout: Layout) -> FloatArray:
 
     With one order of options in all languages of a question P_e = sum_j p_j^2, where p_j is the share of rows that
     picked letter j (None is a share of no letter). With a different order in each, letters j and k agree as often
-    as they stand for one option: P_e = sum_jk p_j p_k T_jk. 0 where P_e = 1: one letter throughout, nothing to see.
+    as they stand for one option: P_e = sum_jk p_j p_k T_jk. Questions with different numbers of options have
+    different chances: P_e is taken within each number and averaged by their shares (pooled letters would give pure
+    guessing +.05 to +.17). 0 where P_e = 1: one letter throughout, nothing to see.
     """
-    observed, picked = mean["agree"][..., 0], mean["picked"]
+    observed, of_count = mean["agree"][..., 0], mean["with_choices"]
+    many, most = of_count.shape[-1], layout.max_choices
+    picked = mean["picked"].reshape(*observed.shape, many, most)
     if layout.one_order:
-        expected = (picked**2).sum(axis=-1)
+        agree = (picked**2).sum(axis=-1)
+        scale = of_count
     elif layout.orders_known:
-        most = layout.max_choices
-        same = mean["same_option"].reshape(*observed.shape, most, most)
-        # Where questions have different numbers of options, T is among the questions that offer the letters.
-        adjusted = _ratio(picked, np.sqrt(mean["offered"]), 0.0)
-        expected = np.einsum("...j,...jk,...k->...", adjusted, same, adjusted)
+        same = mean["same_option"].reshape(*observed.shape, many, most, most)
+        agree = np.einsum("...j,...jk,...k->...", picked, same, picked)
+        scale = of_count**2  # T, too, is a mean over all questions
     else:
         return np.full(observed.shape, np.nan)
+    expected = _ratio(agree, scale, 0.0).sum(axis=-1)  # of_count * (picked / of_count)^2 ...
     return _ratio(observed - expected, 1.0 - expected, 0.0)
 
 
@@ -240,4 +249,6 @@ def score_questions(questions: AnswerMatrix) -> dict[str, float]:
     result = {key: float(value) for key, value in scores.items() if np.isfinite(value)}
     result["n_questions"] = float(questions.n_questions)
     result["n_unanswered"] = float((questions.answers < 0).sum())
+    if questions.logprobs is not None:
+        result["n_tied"] = float(questions.ties.n_rows if questions.ties is not None else 0)
     return result

@@ -19,7 +19,8 @@ from crossin_metrics.scores.agreement import (
     same_place_counts,
     subset_shares,
 )
-from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray, IntArray
+from crossin_metrics.scores.ties import subset_chances
 
 DEFAULT_SUBSET = 3  # the tolerance s of arXiv 2404.11932
 PIVOT = "en"  # transfer is counted from English
@@ -33,6 +34,7 @@ class Layout:
     Attributes:
         languages: codes, in the order of the answers' columns.
         max_choices: options of the question with the most, K.
+        counts: the numbers of options that occur, ascending.
         one_order: whether the languages of a question share one order of options.
         orders_known: whether the orders are known where they differ.
         logprobs: whether there are option loglikelihoods.
@@ -42,6 +44,7 @@ class Layout:
 
     languages: tuple[str, ...]
     max_choices: int
+    counts: tuple[int, ...]
     one_order: bool
     orders_known: bool
     logprobs: bool
@@ -65,10 +68,12 @@ def layout_of(questions: AnswerMatrix) -> Layout:
     names, most = questions.languages, questions.max_choices
     n_languages = len(names)
     letters = [str(j) for j in range(most)]
+    counts = np.unique(questions.n_choices).tolist()
     groups: dict[str, list[str]] = {
         "right": list(names),
         "answered": list(names),
-        "picked": letters,
+        "picked": [f"{k}_{j}" for k in counts for j in letters],  # by the number of options, as chance depends on it
+        "with_choices": [str(k) for k in counts],
         "gold": letters,
         "offered": letters,
         "inverse_choices": [""],
@@ -80,7 +85,10 @@ def layout_of(questions: AnswerMatrix) -> Layout:
         if PIVOT in names:
             groups["right_in_both"] = list(names)
         if questions.orders is not None:
-            groups |= {"constant_agree": letters, "same_option": [f"{j}_{k}" for j in letters for k in letters]}
+            groups |= {
+                "constant_agree": letters,
+                "same_option": [f"{c}_{j}_{k}" for c in counts for j in letters for k in letters],
+            }
         if questions.logprobs is not None:
             groups |= {"gold_mass": list(names), "wrong_mass": list(names), "overlap": pairs, "rank": [""]}
     slices: dict[str, slice] = {}
@@ -91,6 +99,7 @@ def layout_of(questions: AnswerMatrix) -> Layout:
     return Layout(
         languages=names,
         max_choices=most,
+        counts=tuple(counts),
         one_order=questions.one_order,
         orders_known=questions.one_order or questions.orders is not None,
         logprobs=questions.logprobs is not None,
@@ -111,8 +120,19 @@ def statistics_block(questions: AnswerMatrix, layout: Layout, start: int, stop: 
     right = answers == gold
     into["right"][:] = right
     into["answered"][:] = answers >= 0
-    into["picked"][:] = count_values(questions.positions[:, block], most)
-    into["picked"] /= n_languages
+    of_count = n_choices == np.array(layout.counts)[:, None]
+    into["with_choices"][:] = of_count
+    picked = count_values(questions.positions[:, block], most) / n_languages
+    tied, those = (
+        questions.ties.within(block.start, block.stop)
+        if questions.ties is not None
+        else (np.empty(0, np.intp), slice(0))
+    )
+    if len(tied) and questions.ties is not None:
+        shares = questions.ties.options[those]
+        into["right"][:, tied] = _gold_share(shares, gold[tied]).T
+        picked[: shares.shape[2], tied] = questions.ties.positions[those].mean(axis=1).T
+    into["picked"][:] = (of_count[:, None] * picked).reshape(-1, gold.shape[0])
     into["gold"][:] = count_values(questions.gold_positions[:, block], most)
     into["gold"] /= n_languages
     into["offered"][:] = np.arange(most)[:, None] < n_choices
@@ -131,16 +151,37 @@ def statistics_block(questions: AnswerMatrix, layout: Layout, start: int, stop: 
     into["inverse_wrong"][0] = 1.0 / (n_choices - 1.0)
     if PIVOT in layout.languages:
         into["right_in_both"][:] = right & right[layout.languages.index(PIVOT)]
+    if len(tied) and questions.ties is not None:
+        _fill_ties(questions.ties.options[those], gold[tied], tied, layout, into)
     if questions.orders is not None:
         places = same_place_counts(questions.orders[block])
         shares_of_subset = shares[subset - 2][places.astype(np.intp)]
         into["constant_agree"][:] = shares_of_subset.sum(axis=1).T
         same = np.einsum("noj,nok->jkn", places, places)
         same[np.arange(most), np.arange(most)] -= places.sum(axis=1).T  # a language is no pair with itself
-        into["same_option"][:] = same.reshape(most * most, -1) / (n_languages * (n_languages - 1))
+        same = same.reshape(most * most, -1) / (n_languages * (n_languages - 1))
+        into["same_option"][:] = (of_count[:, None] * same).reshape(-1, gold.shape[0])
     if questions.logprobs is not None:
         _fill_probabilities(questions, block, into)
     return out
+
+
+def _gold_share(shares: FloatArray, gold: IntArray) -> FloatArray:
+    """The chance `[t, L]` of the right option."""
+    return np.take_along_axis(shares, gold.astype(np.intp)[:, None, None], axis=2)[:, :, 0]
+
+
+def _fill_ties(shares: FloatArray, gold: IntArray, tied: IntArray, layout: Layout, into: dict[str, FloatArray]) -> None:
+    """Put expected values into the statistics of agreement of the questions at `tied`."""
+    chances = subset_chances(shares)[2:]
+    into["agree"][:, tied] = chances.sum(axis=2)
+    into["all_right"][:, tied] = np.take_along_axis(chances, gold.astype(np.intp)[None, :, None], axis=2)[:, :, 0]
+    into["pair"][:, tied] = pair_overlaps(shares)
+    if PIVOT in layout.languages:
+        right, pivot = _gold_share(shares, gold).T, layout.languages.index(PIVOT)
+        both = right * right[pivot]
+        both[pivot] = right[pivot]
+        into["right_in_both"][:, tied] = both
 
 
 def _fill_probabilities(questions: AnswerMatrix, block: slice, into: dict[str, FloatArray]) -> None:
@@ -162,11 +203,21 @@ def main_statistics(questions: AnswerMatrix, start: int, stop: int) -> dict[str,
     The cheap part of :func:`statistics_block`, for many runs.
     """
     answers = questions.answers[:, start:stop]
-    right = answers == questions.gold[start:stop]
-    values = {f"acc_{name}": right[i].astype(np.float64) for i, name in enumerate(questions.languages)}
-    if questions.n_languages > 1:
-        shares = subset_shares(questions.n_languages)[min(DEFAULT_SUBSET, questions.n_languages) - 2]
-        values["consistency"] = shares[count_values(answers, questions.max_choices)].sum(axis=0)
+    gold = questions.gold[start:stop]
+    right = (answers == gold).astype(np.float64)
+    several, subset = questions.n_languages > 1, min(DEFAULT_SUBSET, questions.n_languages)
+    if several:
+        shares = subset_shares(questions.n_languages)[subset - 2]
+        agree = shares[count_values(answers, questions.max_choices)].sum(axis=0)
+    if questions.ties is not None:
+        tied, those = questions.ties.within(start, stop)
+        options = questions.ties.options[those]
+        right[:, tied] = _gold_share(options, gold[tied]).T
+        if several:
+            agree[tied] = subset_chances(options)[subset].sum(axis=1)
+    values = {f"acc_{name}": right[i] for i, name in enumerate(questions.languages)}
+    if several:
+        values["consistency"] = agree
     return values
 
 

@@ -377,7 +377,7 @@ def compare_with_best(
     """
     shared = {i: tuple(prompt for prompt in one if prompt in systems[best]) for i, one in enumerate(systems)}
     shared = {i: prompts for i, prompts in shared.items() if prompts}
-    differences = {}
+    differences: dict[int, float] = {}
     spread: FloatArray | float = 0.0
     for prompts in dict.fromkeys(shared.values()):  # systems are compared on the prompts they share with the best
         family = [i for i in shared if set(prompts) <= set(shared[i])]

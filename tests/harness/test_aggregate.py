@@ -135,14 +135,46 @@ def test_generation_reads_words_and_undoes_the_order(load_task: Any, small_set: 
     assert len(set(first)) > 1
 
 
-def test_an_undefined_likelihood_is_no_answer(load_task: Any, small_set: Path) -> None:
+@pytest.mark.parametrize("broken", [[float("nan")] * 4, [-1.0, float("inf"), -1.0, -1.0], [float("-inf")] * 4])
+def test_a_row_of_unusable_likelihoods_is_one_unanswered_row(
+    load_task: Any, small_set: Path, broken: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
     task = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh"])
     rows = list(task.eval_docs)
-    broken = [(float("nan"), False)] * 4
-    values = [task.process_results(r, broken if n == 0 else _log_likelihoods(r, 1)) for n, r in enumerate(rows)]
+    values = [
+        task.process_results(r, [(x, False) for x in broken] if n == 0 else _log_likelihoods(r, 1))
+        for n, r in enumerate(rows)
+    ]
     assert values[0]["answer"] is None
-    aggregated = task.aggregation()["consistency"]([dict(v.items())["consistency"] for v in values])
-    assert aggregated == pytest.approx(5 / 6)  # the broken row agrees with nothing
+    with caplog.at_level(logging.WARNING, "lm_eval.crossin"):
+        found = {k: task.aggregation()[k]([dict(v.items())[k] for v in values]) for k in task.aggregation()}
+    assert found["consistency"] == pytest.approx(5 / 6)  # the broken row agrees with nothing
+    assert (found["n_unanswered"], found["n_tied"]) == (1, 0)
+    assert "1 of 12 rows" in caplog.text
+
+
+def test_partly_impossible_options_are_an_answer(load_task: Any, small_set: Path) -> None:
+    task = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh"])
+    assert (
+        task.process_results(task.eval_docs[0], [(x, False) for x in (float("-inf"), -2.0, -3.0, -3.0)])["answer"] == 1
+    )
+
+
+def test_many_ties_are_said(load_task: Any, small_set: Path, caplog: pytest.LogCaptureFixture) -> None:
+    task = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh"], bootstrap=0)
+    values = [dict(task.process_results(r, [(-1.0, False)] * 4).items()) for r in task.eval_docs]
+    with caplog.at_level(logging.WARNING, "lm_eval.crossin"):
+        found = {k: task.aggregation()[k]([v[k] for v in values]) for k in ("n_tied", "acc", "consistency")}
+    assert found == {"n_tied": 12, "acc": 0.25, "consistency": 0.25}
+    assert "12 of 12 rows tie exactly at the top" in caplog.text
+    assert "end-of-text token" in caplog.text
+
+
+def test_predict_only_gives_no_scores(load_task: Any, small_set: Path) -> None:
+    task = load_task("cross_xquad", data_dir=str(small_set), languages=["en", "zh"])
+    task.override_metric("bypass")  # what `lm_eval --predict_only` does
+    made = task.process_results(task.eval_docs[0], _log_likelihoods(task.eval_docs[0], 1))
+    assert (list(made.items()), made["answer"]) == ([], 1)
 
 
 def test_signature_says_what_matters(load_task: Any, small_set: Path) -> None:

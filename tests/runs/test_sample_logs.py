@@ -12,6 +12,7 @@ import pytest
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run, read_predictions
 from crossin_metrics.runs.sample_logs import LogFields, settings_of, task_of
+from crossin_metrics.scores.definitions import score_questions
 
 TIME = "2026-11-22T01-53-33.493410"
 OPTIONS = ["tea", "coffee", "a glass of milk", "water"]
@@ -158,8 +159,6 @@ BELEBELE = {
 BROKEN = [
     ("cross_mmlu", ROWS[0] | {"answer": 4}, "id 'q1', language en: answer 4 is not among the 4 choices"),
     ("cross_mmlu", ROWS[0] | {"answer": "x"}, "answer must be an option index, not 'x'"),
-    ("cross_mmlu", ROWS[0] | {"filtered_resps": [["nan", "False"]] * 4}, "not a number, or none finite"),
-    ("cross_mmlu", ROWS[0] | {"filtered_resps": [["-inf", "False"]] * 4}, "not a number, or none finite"),
     ("cross_mmlu", ROWS[0] | {"filtered_resps": [["-1", "False"]] * 3}, "3 likelihoods for 4 options"),
     ("cross_mmlu", ROWS[0] | {"doc": ROWS[0]["doc"] | {"order": [0, 0, 1, 2]}}, "do not match"),
     ("cross_mmlu", ROWS[0] | {"doc": ROWS[0]["doc"] | {"gold": None}}, "are invalid"),
@@ -191,6 +190,20 @@ def test_broken_logs(tmp_path: Path, task: str, row: dict[str, Any], message: st
     line = 1 if task == "xnli_en" else 2
     with pytest.raises(CrossinError, match=re.escape(f"{path}, line {line}: ") + ".*" + re.escape(message)):
         read(path)
+
+
+@pytest.mark.parametrize("broken", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("task", ["cross_mmlu", "belebele"])
+def test_a_row_without_a_usable_likelihood_is_unanswered(tmp_path: Path, broken: str, task: str) -> None:
+    others = "-inf" if broken == "-inf" else "-1"
+    if task == "belebele":
+        rows = [BELEBELE, BELEBELE | {"doc": BELEBELE["doc"] | {"question_number": 2}}]
+        rows[1] = rows[1] | {"filtered_resps": [[broken, "False"], [others, "False"]]}
+        (run,) = read(log(tmp_path / "m", rows, "belebele_eng_Latn"))
+    else:
+        rows = [*ROWS[1:], ROWS[0] | {"filtered_resps": [[broken, "False"], *([[others, "False"]] * 3)]}]
+        run = read(log(tmp_path / "m", rows))[0]
+    assert (run.answers < 0).sum() == score_questions(run.questions())["n_unanswered"] == 1
 
 
 def test_fields_of_tasks_not_known(tmp_path: Path) -> None:

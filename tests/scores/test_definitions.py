@@ -295,6 +295,33 @@ def test_letters_drawn_at_random_agree_by_chance_alone_under_any_order() -> None
         assert found["letter_bias"] == pytest.approx(0.45, abs=0.01)
 
 
+@pytest.mark.parametrize("numbers", [(4,), (2, 4), (2, 10), (3, 5)])
+@pytest.mark.parametrize("own_orders", [False, True])
+def test_guessing_has_no_kappa_with_different_numbers_of_options(numbers: tuple[int, ...], own_orders: bool) -> None:
+    rng = np.random.default_rng(12)
+    n = 20_000
+    n_choices = rng.choice(numbers, n)
+    answers = (rng.random((n, 3)) * n_choices[:, None]).astype(int)
+    orders = None
+    if own_orders:
+        keys = np.where(np.arange(max(numbers)) < n_choices[:, None, None], rng.random((n, 3, max(numbers))), 2.0)
+        orders = np.where(np.sort(keys, axis=2) < 2.0, keys.argsort(axis=2), -1)
+    found = score(answers, np.zeros(n, int), EN_ES_ZH, n_choices=n_choices, orders=orders)
+    assert abs(found["fleiss_kappa"]) < 0.015  # letters pooled over numbers: +.089 for {2, 4}, +.128 for {2, 10}
+
+
+def test_ties_do_not_make_languages_agree() -> None:
+    n = 400  # a tokenizer that appends an end-of-text token makes all letters equal
+    gold = np.arange(n) % 4
+    found = score(np.zeros((n, 3), int), gold, EN_ES_ZH, logprobs=np.zeros((n, 3, 4)))
+    assert found["n_tied"] == 3 * n
+    assert (found["acc"], found["consistency"]) == (0.25, 1 / 16)
+    assert found["letter_bias"] == pytest.approx(0.0)
+    assert found["fleiss_kappa"] == pytest.approx(0.0)
+    as_given = score(np.ones((n, 3), int), gold, EN_ES_ZH, logprobs=np.tile([0.0, -1.0, 0.0, 0.0], (n, 3, 1)))
+    assert (as_given["n_tied"], as_given["consistency"]) == (0, 1.0)  # not the maximum: length-normalised elsewhere
+
+
 def test_chance_by_orders_is_plain_fleiss_where_the_orders_are_one() -> None:
     rng = np.random.default_rng(9)
     n_choices = rng.integers(2, 5, 60)

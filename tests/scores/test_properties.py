@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossin_metrics.scores import score
+from crossin_metrics.scores.answer_matrix import answer_matrix
 from crossin_metrics.scores.definitions import scores_from_means
+from crossin_metrics.scores.uncertainty import joint_bootstrap
 from tests.helpers.simulated import question_statistics, subset_consistency
 
 CODES = ["zh", "en", "vi", "es", "id", "ms"]
@@ -56,6 +58,7 @@ def same_scores(a: dict[str, float], b: dict[str, float]) -> None:
 @relaxed
 @given(runs())
 def test_closed_form_equals_enumeration_of_subsets(run: Run) -> None:
+    run.pop("logprobs", None)  # ties: test_tied_rows_score_the_mean_over_ways_to_break_them
     found, answers, languages = score(**run), run["answers"], run["languages"]
     right = answers == run["gold"][:, None]
     for s in range(2, len(languages) + 1):
@@ -76,11 +79,34 @@ def test_closed_form_equals_enumeration_of_subsets(run: Run) -> None:
 
 @relaxed
 @given(runs())
+def test_tied_rows_score_the_mean_over_ways_to_break_them(run: Run) -> None:
+    if "logprobs" not in run:
+        return
+    run = {key: value if key == "languages" else value[:1] for key, value in run.items()}  # one question: few ways
+    (values,), (k,) = run["logprobs"], run["n_choices"]
+    best = [np.flatnonzero(row[:k] == row[:k].max()) for row in values]
+    run["answers"] = np.array([[row[0] for row in best]])
+    untied = {key: value for key, value in run.items() if key != "logprobs"}
+    ways = [score(**dict(untied, answers=np.array([way]))) for way in itertools.product(*best)][:2000]
+    if len(ways) == 2000:
+        return
+    found = score(**run)
+    assert found["n_tied"] == sum(len(row) > 1 for row in best)
+    for key in [key for key in ways[0] if key.startswith(("acc", "consisten"))]:
+        assert found[key] == pytest.approx(np.mean([way[key] for way in ways]), abs=1e-9), key
+    joint = joint_bootstrap([answer_matrix(**run)], n_resamples=2)
+    for key in ("acc", "consistency", "ac3"):
+        assert joint.estimate[key][0] == pytest.approx(found[key], abs=1e-12)
+
+
+@relaxed
+@given(runs())
 def test_chance_agreement_equals_enumeration_of_letter_pairs(run: Run) -> None:
     answers, n_languages = run["answers"], len(run["languages"])
     counts, n = run["n_choices"], len(run["gold"])
+    run.pop("logprobs", None)
     if len(set(counts.tolist())) > 1:
-        return  # the adjustment for unequal numbers of options is checked by the constant-letter test
+        return  # see test_guessing_has_no_kappa_with_different_numbers_of_options
     most = int(counts.max())
     orders = run.get("orders", np.tile(np.arange(most), (n, n_languages, 1)))[:, :, :most]
     pairs = list(itertools.permutations(range(n_languages), 2))
