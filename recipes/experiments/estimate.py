@@ -7,31 +7,51 @@ training itself makes. Finished runs show the rate they reached.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import tempfile
 import time
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json
-from crossin_metrics.sets.catalogue import expand_tasks
 from crossin_metrics.text_tables import align
-from recipes.common.provenance import REPO
-from recipes.experiments import figures
 from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.plan import Plan, mix_options, model_of, parse_merged, run_folder, train_options
+from recipes.experiments.tokens import family_of, mix_tokens, pad_batches, rows_of
 
 if TYPE_CHECKING:
     from recipes.tuning.model import AdapterPlan
 
 GIB = 2**30
+
+# Peak dense bfloat16 rate without sparsity in FLOP/s, and memory in GiB, from the vendors' data sheets.
+GPUS = {
+    "A100-40GB": (312e12, 40),
+    "A100-80GB": (312e12, 80),
+    "H100-80GB": (989e12, 80),
+    "H200-141GB": (989e12, 141),
+    "L40S-48GB": (362e12, 48),
+    "A10-24GB": (125e12, 24),
+    "RTX4090-24GB": (165e12, 24),
+}
+
+# The models' config.json on the hub, for machines that cannot read them there.
+SIZES = [
+    *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers"),
+    *("num_attention_heads", "num_key_value_heads", "head_dim"),
+]
+ARCHITECTURES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "mistralai/Mistral-7B-v0.1": ("mistral", (32000, 4096, 14336, 32, 32, 8, 128)),
+    "meta-llama/Meta-Llama-3-8B": ("llama", (128256, 4096, 14336, 32, 32, 8, 128)),
+    "google/gemma-2b": ("gemma", (256000, 2048, 16384, 18, 8, 1, 256)),
+    "demo:gemma-3-270m": ("gemma3_text", (262144, 640, 2048, 18, 4, 1, 256)),
+}
+
+# Assumed: tokens generated per answer of a `_gen` task (it stops at 128), share of the peak rate in generation, seconds
+# to load a model, bytes per second in merging; measured: bytes per row of a sample log.
+GENERATED, GENERATION_SHARE, START, MERGE_RATE, LOG_BYTES = 64.0, 0.05, 120.0, 0.25e9, 7600.0
 
 
 class Device(NamedTuple):
@@ -84,8 +104,8 @@ def device_of(name: str, used: float) -> Device:
     """
     if not 0 < used <= 1:
         raise CrossinError(f"mfu: {used} must be above 0 and at most 1")
-    if name in figures.GPUS:
-        return Device(name, *figures.GPUS[name], used)
+    if name in GPUS:
+        return Device(name, *GPUS[name], used)
     if name == "cpu":
         import psutil
 
@@ -94,9 +114,7 @@ def device_of(name: str, used: float) -> Device:
     try:
         return Device(name, float(rate) * 1e12, float(memory), used)
     except ValueError:
-        raise CrossinError(
-            f"gpu: {name!r} must be {', '.join(figures.GPUS)}, cpu, or TFLOPS:GIB such as 312:80"
-        ) from None
+        raise CrossinError(f"gpu: {name!r} must be {', '.join(GPUS)}, cpu, or TFLOPS:GIB such as 312:80") from None
 
 
 @lru_cache(maxsize=1)
@@ -120,9 +138,9 @@ def model_config(name: str) -> Any:
     from recipes.tuning.model import load_config, model_path
     from recipes.tuning.options import ModelOptions
 
-    if name in figures.ARCHITECTURES:
-        kind, sizes = figures.ARCHITECTURES[name]
-        return AutoConfig.for_model(kind, **dict(zip(figures.SIZES, sizes, strict=True)))
+    if name in ARCHITECTURES:
+        kind, sizes = ARCHITECTURES[name]
+        return AutoConfig.for_model(kind, **dict(zip(SIZES, sizes, strict=True)))
     return load_config(model_path(name), ModelOptions(model_name_or_path=name))
 
 
@@ -209,8 +227,8 @@ def report(options: ExperimentOptions, plan: Plan) -> str:
         *_measured(options, costs, device),
         "",
         *sorted({cost.how for cost in costs if cost.how}),
-        f"assumed: {device.used:.0%} of the peak rate (--mfu), {figures.START:.0f} s to load a model, "
-        f"{figures.GENERATED:.0f} tokens per generated answer at {figures.GENERATION_SHARE:.0%} of the peak rate, "
+        f"assumed: {device.used:.0%} of the peak rate (--mfu), {START:.0f} s to load a model, "
+        f"{GENERATED:.0f} tokens per generated answer at {GENERATION_SHARE:.0%} of the peak rate, "
         "no few-shot examples",
     ]
     padding = sum(c.runs * c.padded for c in costs) / max(1.0, sum(c.runs * c.tokens for c in costs))
@@ -265,7 +283,7 @@ def _arm(options: ExperimentOptions, arm: str, seeds: list[int], device: Device)
         flops=float(flops),
         hours={
             "train": float(flops) / (device.rate * device.used) / 3600,
-            "merge": 3 * weights / figures.MERGE_RATE / 3600,  # read, written, and read again to compare
+            "merge": 3 * weights / MERGE_RATE / 3600,  # read, written, and read again to compare
             "eval": hours,
         },
         memory=memory / GIB,
@@ -280,150 +298,13 @@ def _evaluation(options: ExperimentOptions, config: Any, device: Device) -> tupl
     count = inference_flops(config)
     seconds = size = 0.0
     for one in options.evaluate.values():
-        seconds += figures.START
+        seconds += START
         for rows, tokens, generates in rows_of(one, family_of(config)):
             seconds += count.of(rows * tokens, rows * tokens**2, rows) / (device.rate * device.used)
             if generates:
-                seconds += (
-                    rows * figures.GENERATED * (count.token + count.head) / (device.rate * figures.GENERATION_SHARE)
-                )
-            size += rows * figures.LOG_BYTES
+                seconds += rows * GENERATED * (count.token + count.head) / (device.rate * GENERATION_SHARE)
+            size += rows * LOG_BYTES
     return seconds / 3600, size
-
-
-def rows_of(one: dict[str, Any], family: str) -> list[tuple[float, float, bool]]:
-    """Rows, tokens per row, and whether answers are generated, for each task of an evaluation.
-
-    Raises:
-        CrossinError: a task is unknown.
-    """
-    out = []
-    metadata = one.get("metadata") or {}
-    for task in expand_tasks(str(one["tasks"])):
-        characters = figures.QUESTION_CHARACTERS.get(task.set.name)
-        if characters is None:
-            raise CrossinError(
-                f"{task.name}: question length unknown; add {task.set.name} to recipes/experiments/figures"
-            )
-        codes = metadata.get("languages") or task.languages
-        tokens = sum(translated(code, characters, family) for code in codes) / len(codes)
-        if str(one.get("model", "hf")).startswith("crossin") and task.set.name.startswith("cross_xquad"):
-            tokens *= 1 - figures.PASSAGE_SHARE * (1 - 1 / figures.QUESTIONS_PER_PASSAGE)
-        rows = task.set.n_questions * len(codes) / (2 if metadata.get("articles") else 1)
-        limit = one.get("limit")
-        if limit is not None:
-            rows = min(rows, limit if limit >= 1 else rows * limit)
-        out.append((rows, tokens, task.formulation == "gen"))
-    return out
-
-
-def translated(code: str, characters: float, family: str) -> float:
-    """Tokens in a language of a text that has so many characters in English."""
-    ratio = figures.CHARACTERS_PER_TOKEN[family]
-    return characters * figures.TRANSLATION_LENGTH.get(code, 1.0) / ratio.get(code, ratio["en"])
-
-
-def family_of(config: Any) -> str:
-    """The tokenizer family whose measured figures stand for a model's tokenizer."""
-    text = config.get_text_config()
-    if str(text.model_type).startswith("gemma"):
-        return "gemma"
-    return "llama3" if text.vocab_size > 100_000 else "mistral"
-
-
-def pad_batches(lengths: np.ndarray, batch: int, seed: int = 0) -> np.ndarray:
-    """Padded length of each row in batches of random order, shape [n_rows]."""
-    shuffled = np.random.default_rng(seed).permutation(lengths)
-    groups = np.concatenate([shuffled, np.zeros(-len(shuffled) % batch)]).reshape(-1, batch)
-    return np.repeat(groups.max(axis=1), batch)[: len(shuffled)]
-
-
-def mix_tokens(
-    options: dict[str, Any], model: str, config: Any, frame: str, max_length: int | None
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """Tokens of each row of a mix (with frame, BOS and EOS) and those with loss, each [n_rows]; how they were found.
-
-    They are counted if both sources and the model's tokenizer are on this machine, and assumed otherwise.
-
-    Raises:
-        CrossinError: the options are invalid, a local source cannot be read, or no row is left.
-    """
-    from recipes.common.wording import frame as framed
-    from recipes.mixes.config import MixConfig
-
-    mix = MixConfig(**{**options, "overwrite": False})
-    cache = Path(os.environ.get("CROSSIN_CACHE_DIR") or "~/.cache/crossin")
-    folder = (cache / model.removeprefix("demo:") if model.startswith("demo:") else Path(model)).expanduser()
-    sources: dict[str, Any] = {}
-    for key in ("base_set", "seed_set"):
-        value = getattr(mix, key)
-        path = REPO / Path(value.replace("{lang}", "en")).expanduser()
-        if value.startswith("packaged:") or path.exists():
-            sources[key] = value if value.startswith("packaged:") else str(REPO / Path(value).expanduser())
-    if (folder / "config.json").is_file() and len(sources) == 2:
-        return _counted(replace(mix, **sources), str(folder), frame, max_length)
-    family = family_of(config)
-    around = 13.0 if frame == "chat" else translated("en", sum(map(len, framed("", "", frame))), family) + 1  # with BOS
-    prompts, answers = [], []
-    for n, mean_prompt, mean_answer in _groups(mix, family):
-        shape = -np.log1p(-(np.arange(n) + 0.5) / max(n, 1))  # quantiles of an exponential distribution
-        prompts.append(mean_prompt * shape + around)
-        answers.append(mean_answer * shape + 1)  # with EOS
-    prompt, answer = np.concatenate(prompts), np.concatenate(answers)
-    limit = float(max_length or 2**62)
-    losses = np.clip(limit - prompt, 0, answer)
-    if not losses.any():
-        raise CrossinError(f"no row of the mix would be left at max_length {max_length}")
-    how = (
-        "assumed: base {:,} rows of {:.0f} + {:.0f} characters (Open-Platypus), seed {:,} items of {:.0f} + {:.0f} in "
-        "English (Alpaca), exponentially distributed"
-    ).format(*figures.BASE_SET, *figures.SEED_SET)
-    return np.minimum(prompt + answer, limit)[losses > 0], losses[losses > 0], how
-
-
-def _groups(mix: Any, family: str) -> list[tuple[int, float, float]]:
-    """Rows, and mean tokens of prompt and completion, of each part and language pair of an assumed mix."""
-    from recipes.mixes.plan import pair_weights, part_sizes
-
-    tokens = partial(translated, family=family)
-    n_samples, n_trans, n_base = part_sizes(mix, figures.BASE_SET[0], figures.SEED_SET[0])
-    groups = [(n_base, tokens("base", figures.BASE_SET[1]), tokens("base", figures.BASE_SET[2]))]
-    for (source, target), weight in pair_weights(mix).items() if n_samples else ():
-        # A pivot answer repeats the instruction and the answer in English before the translated answer.
-        pivot = tokens("en", figures.SEED_SET[1] + figures.SEED_SET[2]) if mix.answer_style == "pivot" else 0.0
-        groups.append(
-            (
-                round(weight * n_samples),
-                tokens(source, figures.SEED_SET[1]),
-                tokens(target, figures.SEED_SET[2]) + pivot,
-            )
-        )
-    others = [code for code in mix.languages if code != "en"] or ["en"]
-    for code in others if n_trans else ():
-        sides = tokens("en", figures.SEED_SET[1]), tokens(code, figures.SEED_SET[1])
-        question, answer = sides if mix.trans_direction == "en2x" else sides[::-1]
-        groups.append((round(n_trans / len(others)), question + tokens("en", figures.TRANSLATE_PROMPT), answer))
-    return groups
-
-
-def _counted(mix: Any, model: str, frame: str, max_length: int | None) -> tuple[np.ndarray, np.ndarray, str]:
-    """Build the mix in a temporary folder and tokenize it."""
-    from recipes.mixes.build import build
-    from recipes.tuning.loss_masks import IGNORED, load_rows, mask_rows
-
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
-        build(replace(mix, output_dir=f"{folder}/mix"))
-        rows, _ = mask_rows(load_rows(f"{folder}/mix"), _tokenizer(model, frame), frame, max_length=max_length)
-        losses = np.array([sum(label != IGNORED for label in row) for row in rows["labels"]], dtype=np.float64)
-        return np.array(rows["length"], dtype=np.float64), losses, "counted: rows and tokens of the mix"
-
-
-@lru_cache(maxsize=1)
-def _tokenizer(model: str, frame: str) -> Any:
-    """All arms have the same; a large vocabulary takes seconds to read."""
-    from recipes.tuning.model import load_tokenizer
-
-    return load_tokenizer(model, frame)
 
 
 def _measured(options: ExperimentOptions, costs: list[ArmCost], device: Device) -> list[str]:

@@ -130,8 +130,8 @@ class CrossinTrainer(SFTTrainer):
                     seal(staging)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as a RuntimeError
             raise CrossinError(
-                f"cannot write {target} ({str(error).strip().splitlines()[0]}); earlier checkpoints are "
-                "complete: free some disk space and run the same command to resume"
+                f"cannot write {target} ({str(error).strip().splitlines()[0]}); earlier checkpoints are complete: "
+                "free some space and rerun the same command to resume"
             ) from error
         finally:
             self._staging = None

@@ -1,31 +1,17 @@
-"""The estimate: FLOPs as torch counts them, tokens as mixes have them, a dry run that writes nothing."""
+"""The estimate: FLOPs as torch counts them, and a dry run that writes nothing."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
 from crossin_metrics.errors import CrossinError
 from recipes.common.options import parse
-from recipes.experiments import figures
 from recipes.experiments.config import ExperimentOptions
-from recipes.experiments.estimate import (
-    device_of,
-    estimate,
-    inference_flops,
-    mix_tokens,
-    model_config,
-    pad_batches,
-    rows_of,
-    totals,
-    training_flops,
-    translated,
-)
+from recipes.experiments.estimate import SIZES, device_of, estimate, inference_flops, totals, training_flops
 from recipes.tuning.options import PAPER_TARGETS, ModelOptions, TuneOptions
 from tests.helpers.tiny_models import tiny_model
 
@@ -53,7 +39,7 @@ def test_flops_are_what_torch_counts(kind: str, checkpointing: bool, whole: bool
     from torch.utils.flop_counter import FlopCounterMode
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    sizes = dict(zip(figures.SIZES, (500, 64, 160, 8, 4, 2, 16), strict=True))
+    sizes = dict(zip(SIZES, (500, 64, 160, 8, 4, 2, 16), strict=True))
     config = AutoConfig.for_model(kind, **sizes)
     config._attn_implementation = "eager"
     plan = adapter(config, whole, rank=4)
@@ -77,27 +63,6 @@ def test_flops_are_what_torch_counts(kind: str, checkpointing: bool, whole: bool
         model.enable_input_require_grads()
     ours = training_flops(config, plan, checkpointing=checkpointing, recompute_head=False)
     assert ours.of(200, 200**2, 50) == pytest.approx(count(200, 50, True), rel=0.05)
-
-
-def test_padding() -> None:
-    lengths = np.array([1.0, 2, 3, 4, 5])
-    assert pad_batches(lengths, 1).sum() == lengths.sum()
-    assert pad_batches(lengths, 5).tolist() == [5.0] * 5
-
-
-def test_assumed_mixes_have_the_stated_means_and_are_truncated() -> None:
-    config = model_config("mistralai/Mistral-7B-v0.1")
-    mix = {"output_dir": "x", "variant": "base_only", "n_samples": 0, "base_set": "a/b", "seed_set": "c/d"}
-    lengths, losses, how = mix_tokens(mix, "mistralai/Mistral-7B-v0.1", config, "plain", None)
-    _, prompt, completion = figures.BASE_SET
-    assert len(lengths) == figures.BASE_SET[0]
-    assert losses.mean() == pytest.approx(completion / 3.2 + 1, rel=0.01)
-    assert lengths.mean() == pytest.approx((prompt + completion) / 3.2 + 2.5, rel=0.01)
-    assert lengths.std() == pytest.approx((prompt + completion) / 3.2, rel=0.02)  # an exponential's
-    assert "assumed" in how
-    cut, fewer, _ = mix_tokens(mix, "mistralai/Mistral-7B-v0.1", config, "plain", 128)
-    assert cut.max() == 128
-    assert fewer.sum() < losses.sum()
 
 
 def experiment(folder: Path, *flags: str, **more: Any) -> list[str]:
@@ -157,45 +122,3 @@ def test_unknown_devices_and_tasks_are_errors(tmp_path: Path) -> None:
     options = read(experiment(tmp_path, evaluate={"e": {"tasks": "cross_mmlu,belebele"}}))
     with pytest.raises(CrossinError, match=r"arms: .*unknown task 'belebele'"):
         estimate(options)
-
-
-def test_question_lengths_are_the_benchmarks_own(shared: Path) -> None:
-    """Against the sets themselves with Gemma's tokenizer, if it is here."""
-    tokenizer_file = Path.home() / ".cache/crossin/gemma-3-270m/tokenizer.json"
-    if not tokenizer_file.is_file():
-        pytest.skip("the small model does not exist yet: crossin demo-model")
-    from tokenizers import Tokenizer
-
-    from crossin_metrics.harness.prompts import ENGLISH_PROMPTS
-    from crossin_metrics.languages import language_code
-    from crossin_metrics.sets.catalogue import SETS
-
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    for name in ("cross_mmlu", "cross_logiqa"):
-        lines = (shared / "data" / "seaeval" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-        assert len(lines) == SETS[name].n_questions
-        sums: dict[str, int] = {}
-        for line in lines:
-            for key, value in json.loads(line).items():
-                if isinstance(value, dict):
-                    options = [choice[4:] if choice[:1] == "(" else choice for choice in value["choices"]]
-                    text = ENGLISH_PROMPTS["p1"].render(value.get("context"), value["question"], options, "letter")
-                    code = language_code(key)
-                    sums[code] = sums.get(code, 0) + len(tokenizer.encode(text, add_special_tokens=False).ids)
-        for code, total in sums.items():
-            assert translated(code, figures.QUESTION_CHARACTERS[name], "gemma") == pytest.approx(
-                total / len(lines), rel=0.25
-            ), (name, code)
-
-
-def test_rows_of_an_evaluation_follow_its_options() -> None:
-    (letter,) = rows_of({"tasks": "cross_mmlu"}, "gemma")
-    assert letter[::2] == (600.0, False)
-    assert rows_of({"tasks": "cross_mmlu_gen", "limit": 8}, "gemma")[0][::2] == (8, True)
-    assert rows_of({"tasks": "cross_logiqa_sea"}, "gemma")[0][0] == 176 * 7
-    assert rows_of({"tasks": "cross_mmlu", "metadata": {"languages": ["en", "fil"]}}, "gemma")[0][0] == 300
-    assert len(rows_of({"tasks": "crossin"}, "mistral")) == 3
-    stock, shared_passages = (
-        rows_of({"tasks": "cross_xquad", "model": model}, "mistral")[0][1] for model in ("vllm", "crossin-vllm")
-    )
-    assert 0.3 < shared_passages / stock < 0.5

@@ -1,4 +1,4 @@
-"""The mini study's small version, really trained and evaluated: killed twice on its way it ends as if undisturbed."""
+"""The small version of the mini study, with real training and evaluation: killed twice, it ends as if undisturbed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,10 +47,16 @@ def answers(folder: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def test_killed_twice_is_undisturbed(repo: Path, shared: Path, tmp_path: Path) -> None:
-    undisturbed, killed = tmp_path / "undisturbed-smoke", tmp_path / "killed-smoke"
+@pytest.fixture(scope="module")
+def undisturbed(repo: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mini") / "undisturbed"
+    subprocess.run(command(repo, folder), env=environment(shared), check=True)
+    return folder.with_name("undisturbed-smoke")
+
+
+def test_killed_twice_is_undisturbed(repo: Path, shared: Path, tmp_path: Path, undisturbed: Path) -> None:
+    killed = tmp_path / "killed-smoke"
     environ = environment(shared)
-    subprocess.run(command(repo, tmp_path / "undisturbed"), env=environ, check=True)
     first = subprocess.Popen(command(repo, tmp_path / "killed"), env=environ, text=True)
     kill_when(first, killed / "stages/base/0/mix.json")  # base is about to train
     second = subprocess.Popen(command(repo, tmp_path / "killed"), env=environ, text=True)
@@ -77,8 +84,11 @@ def test_killed_twice_is_undisturbed(repo: Path, shared: Path, tmp_path: Path) -
     assert "crossin|task:cross_xquad_spans_cf|data:" in text  # every figure with its signature
 
 
-def test_a_failed_arm_is_named_in_the_report(repo: Path, shared: Path, tmp_path: Path) -> None:
-    """An arm whose training cannot start leaves the others, and a report that says what is missing."""
+def test_the_report_names_a_failed_arm(repo: Path, shared: Path, tmp_path: Path, undisturbed: Path) -> None:
+    """One arm's training cannot start; the others are up to date, and the report says what is missing."""
+    shutil.copytree(undisturbed, tmp_path / "run-smoke")
+    for parent in ("arms", "stages"):
+        shutil.rmtree(tmp_path / "run-smoke" / parent / "x2x")
     config = (repo / "recipes/configs/experiments/mini.yaml").read_text(encoding="utf-8")
     broken = config.replace("  x2x: {mix: {variant: x2x}", "  x2x: {train: {memory_limit_gb: 0.1}, mix: {variant: x2x}")
     assert broken != config

@@ -14,7 +14,7 @@ from crossin_metrics.errors import CrossinError
 from recipes.sft_crossin import find_mix, main
 from recipes.tuning.evaluate import evaluate
 from recipes.tuning.options import parse_options
-from tests.helpers.tiny_models import arguments, read_log, tiny_model, write_mix
+from tests.helpers.tiny_models import arguments, read_log
 
 
 def scores(run: Path) -> dict[str, float]:
@@ -24,9 +24,7 @@ def scores(run: Path) -> dict[str, float]:
     return {key.split(",")[0]: value for key, value in results.items() if isinstance(value, int | float)}
 
 
-def test_the_harness_runs_on_base_and_adapter(tmp_path: Path) -> None:
-    model = tiny_model(tmp_path / "model")
-    mix = write_mix(tmp_path / "mix.jsonl")
+def test_the_harness_runs_on_base_and_adapter(tmp_path: Path, model: Path, mix: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("lora_modules_to_save: []\n", encoding="utf-8")
     options = {"max_steps": 1, "eval_tasks": "crossin_mini", "eval_limit": 8, "eval_chat": True}
@@ -45,19 +43,16 @@ def test_the_harness_runs_on_base_and_adapter(tmp_path: Path) -> None:
     assert again.stat().st_mtime_ns == written  # the same command does not evaluate again
 
 
-def test_whole_modules_have_to_be_merged_first_and_this_is_said_before_training(tmp_path: Path) -> None:
-    model = tiny_model(tmp_path / "model")
-    mix = write_mix(tmp_path / "mix.jsonl")
-    options = arguments(tmp_path / "run", model, mix, max_steps=1)
+def test_whole_modules_must_be_merged_first(tmp_path: Path, model: Path, mix: Path, tied_run: Path) -> None:
+    """This fails before training, and in an evaluation of a finished run."""
     for backend in ("hf", "vllm"):
-        evaluated = [*options, "--eval_tasks", "crossin_mini", "--eval_backend", backend]
+        options = arguments(tmp_path / "run", model, mix, eval_tasks="crossin_mini", eval_backend=backend)
         with pytest.raises(CrossinError, match="this adapter has modules_to_save: add --merge true"):
-            main(evaluated)
+            main(options)
     assert not (tmp_path / "run" / "checkpoints").exists()
-    assert main(options) == 0
-    tune, _, _ = parse_options(evaluated)
+    tune, _, _ = parse_options(options)
     with pytest.raises(CrossinError, match="this adapter has modules_to_save: add --merge true"):
-        evaluate(tmp_path / "run", str(model), tune)
+        evaluate(tied_run, str(model), tune)
 
 
 def test_a_mix_configuration_is_built_into_the_run(tmp_path: Path, repo: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from recipes.sft_crossin import main
-from tests.helpers.tiny_models import MIX_ROWS, arguments, read_log, tiny_model, write_mix
+from tests.helpers.tiny_models import MIX_ROWS, arguments, read_log, write_mix
 
 
 def launch(options: list[str], repo: Path, processes: int = 2) -> subprocess.CompletedProcess[str]:
@@ -34,11 +34,10 @@ def launch(options: list[str], repo: Path, processes: int = 2) -> subprocess.Com
     )
 
 
-@pytest.mark.parametrize("padding_free", [True, False])
-def test_two_processes_equal_one(tmp_path: Path, repo: Path, padding_free: bool) -> None:
+@pytest.mark.parametrize("padding_free", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_two_processes_equal_one(tmp_path: Path, repo: Path, model: Path, padding_free: bool) -> None:
     if not torch.distributed.is_gloo_available():
         pytest.skip("this torch has no gloo")
-    model = tiny_model(tmp_path / "model")
     mix = write_mix(tmp_path / "mix.jsonl", MIX_ROWS[:7], copies=3)  # 21 rows: not a multiple of anything here
     settings = {"save_steps": 3, "padding_free": padding_free}
     assert main(arguments(tmp_path / "one", model, mix, **settings)) == 0
@@ -58,27 +57,26 @@ def test_two_processes_equal_one(tmp_path: Path, repo: Path, padding_free: bool)
 
 
 @pytest.mark.slow
-def test_two_processes_go_on(tmp_path: Path, repo: Path) -> None:
-    """Their run, stopped after four steps by a limit and continued from the checkpoint of step 3, ends the same."""
-    model = tiny_model(tmp_path / "model")
-    mix = write_mix(tmp_path / "mix.jsonl", copies=3)
-    options = [*arguments(tmp_path / "run", model, mix, save_steps=3, lora_dropout=0.1), "--ddp_backend", "gloo"]
+def test_two_processes_resume(tmp_path: Path, repo: Path, model: Path, long_mix: Path) -> None:
+    """A run that loses its last checkpoint resumes from that of step 3 and ends the same."""
+    options = [*arguments(tmp_path / "run", model, long_mix, save_steps=3, lora_dropout=0.1), "--ddp_backend", "gloo"]
     assert launch(options, repo).returncode == 0
     expected = load_file(tmp_path / "run" / "adapter" / "adapter_model.safetensors")
     (tmp_path / "run" / "manifest.json").unlink()
     (tmp_path / "run" / "checkpoints" / "checkpoint-6" / "optimizer.pt").unlink()
     done = launch(options, repo)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "going on from" in done.stderr
+    assert "resuming from" in done.stderr
     again = load_file(tmp_path / "run" / "adapter" / "adapter_model.safetensors")
     for name, value in expected.items():
         assert torch.allclose(again[name], value, atol=1e-6), name
 
 
-def test_a_mistake_is_said_once(tmp_path: Path, repo: Path) -> None:
-    model = tiny_model(tmp_path / "model")
-    mix = write_mix(tmp_path / "mix.jsonl")
+@pytest.mark.slow
+def test_two_processes_report_a_mistake_without_a_checkpoint(
+    tmp_path: Path, repo: Path, model: Path, mix: Path
+) -> None:
     done = launch([*arguments(tmp_path / "run", model, mix, max_length=20), "--ddp_backend", "gloo"], repo)
     assert done.returncode != 0
-    assert "no row of the mix is left" in done.stderr
+    assert "exceed max_length 20" in done.stderr
     assert not (tmp_path / "run" / "checkpoints").exists()

@@ -1,11 +1,9 @@
-"""A run killed with SIGKILL goes on from its last whole checkpoint and ends as if nothing had happened."""
+"""A run killed with SIGKILL resumes from its last complete checkpoint and ends as if undisturbed."""
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +14,18 @@ from safetensors.torch import load_file
 from crossin_metrics.errors import CrossinError
 from recipes.sft_crossin import main
 from recipes.tuning.checkpoints import SEAL, is_complete, last_complete, seal
-from tests.helpers.tiny_models import arguments, read_log, tiny_model, write_mix
+from tests.helpers.killed_run import run_and_die
+from tests.helpers.tiny_models import arguments, read_log
 
 # Dropout on, so that the random state counts; three epochs of 6 steps, so that a kill falls into the middle of one.
 OPTIONS: dict[str, Any] = {"lora_dropout": 0.1, "num_train_epochs": 3, "save_steps": 2, "save_total_limit": 2}
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("models") / "gemma")
-
-
-@pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_mix(tmp_path_factory.mktemp("mix") / "mix.jsonl", copies=3)
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, model: Path, long_mix: Path) -> Path:
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert main(arguments(run, model, long_mix, **OPTIONS)) == 0
+    return run
 
 
 def same_end(run: Path, undisturbed: Path) -> None:
@@ -46,22 +42,32 @@ def same_end(run: Path, undisturbed: Path) -> None:
     assert names[0] == names[1]
 
 
-def kill(moment: str, options: list[str], repo: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.recipes.tuning.killed_run", moment, *options]
-    done = subprocess.run(command, cwd=repo, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+@pytest.fixture(scope="module")
+def processes() -> Any:
+    """Processes forked from a server that has imported what training needs, without any thread of torch's."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["recipes.tuning.trainer", "recipes.tuning.evaluate", "peft", "datasets"])
+    return context
+
+
+def kill(processes: Any, moment: str, options: list[str]) -> None:
+    process = processes.Process(target=run_and_die, args=(moment, options))
+    process.start()
+    process.join(240)
+    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("extra", [{}, {"train_sampling_strategy": "group_by_length"}], ids=["random", "by length"])
 def test_killed_between_and_while_writing(
-    tmp_path: Path, model: Path, mix: Path, repo: Path, extra: dict[str, Any]
+    tmp_path: Path, model: Path, long_mix: Path, undisturbed: Path, processes: Any, extra: dict[str, Any]
 ) -> None:
-    undisturbed, run = tmp_path / "undisturbed", tmp_path / "run"
-    assert main(arguments(undisturbed, model, mix, **OPTIONS, **extra)) == 0
-    options = arguments(run, model, mix, **OPTIONS, **extra)
+    run = tmp_path / "run"
+    if extra:
+        undisturbed = tmp_path / "undisturbed"
+        assert main(arguments(undisturbed, model, long_mix, **OPTIONS, **extra)) == 0
+    options = arguments(run, model, long_mix, **OPTIONS, **extra)
     for moment in ("write:1", "step:9") if not extra else ("step:9",):
-        kill(moment, options, repo)
+        kill(processes, moment, options)
         assert not (run / "adapter").exists()
         assert all(is_complete(path) for path in (run / "checkpoints").glob("checkpoint-*"))
     assert main(options) == 0
@@ -69,22 +75,22 @@ def test_killed_between_and_while_writing(
 
 
 @pytest.mark.slow
-def test_killed_at_every_kind_of_moment(tmp_path: Path, model: Path, mix: Path, repo: Path) -> None:
-    undisturbed, run = tmp_path / "undisturbed", tmp_path / "run"
-    assert main(arguments(undisturbed, model, mix, **OPTIONS)) == 0
-    options = arguments(run, model, mix, **OPTIONS)
+def test_killed_at_every_kind_of_moment(
+    tmp_path: Path, model: Path, long_mix: Path, undisturbed: Path, processes: Any
+) -> None:
+    run = tmp_path / "run"
+    options = arguments(run, model, long_mix, **OPTIONS)
     for moment in ("step:1", "write:1", "seal:1", "rename:2", "rotate:2", "step:7", "step:12", "write:2", "step:18"):
-        kill(moment, options, repo)
+        kill(processes, moment, options)
     assert main(options) == 0
     same_end(run, undisturbed)
 
 
 def test_a_full_disk_is_said_and_the_last_checkpoint_stays(
-    tmp_path: Path, model: Path, mix: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, model: Path, long_mix: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No room while the second checkpoint's optimizer is written; later there is, and the run ends as undisturbed."""
-    undisturbed, run = tmp_path / "undisturbed", tmp_path / "run"
-    assert main(arguments(undisturbed, model, mix, **OPTIONS)) == 0
+    """The disk is full while the second checkpoint's optimizer is written; with space again, the run resumes."""
+    run = tmp_path / "run"
     original, count = torch.save, 0
 
     def full(content: Any, path: Any, *args: Any, **kwargs: Any) -> None:
@@ -98,10 +104,10 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(CrossinError, match=r"cannot write .*checkpoint-4 .*No space left on device"):
-        main(arguments(run, model, mix, **OPTIONS))
+        main(arguments(run, model, long_mix, **OPTIONS))
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["checkpoint-2", "sessions.json"]
     monkeypatch.setattr(torch, "save", original)
-    assert main(arguments(run, model, mix, **OPTIONS)) == 0
+    assert main(arguments(run, model, long_mix, **OPTIONS)) == 0
     same_end(run, undisturbed)
 
 

@@ -1,8 +1,9 @@
-"""Whole runs on tiny random models: what moves, what is written, and stopping and going on."""
+"""Complete runs on tiny random models: what changes, what is written, resuming and overwriting."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,25 +12,7 @@ from safetensors.torch import load_file
 
 from crossin_metrics.errors import CrossinError
 from recipes.sft_crossin import main
-from tests.helpers.tiny_models import arguments, read_log, tiny_model, write_mix
-
-
-@pytest.fixture(scope="module")
-def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("models") / "gemma")
-
-
-@pytest.fixture(scope="module")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_mix(tmp_path_factory.mktemp("mix") / "mix.jsonl", copies=3)
-
-
-@pytest.fixture(scope="module")
-def tied_run(tmp_path_factory: pytest.TempPathFactory, gemma: Path, mix: Path) -> Path:
-    """Six steps with the paper's modules, on a tied model."""
-    run = tmp_path_factory.mktemp("runs") / "tied"
-    assert main(arguments(run, gemma, mix, save_steps=2)) == 0
-    return run
+from tests.helpers.tiny_models import arguments, read_log
 
 
 def test_the_loss_falls_and_the_folder_is_complete(tied_run: Path) -> None:
@@ -57,15 +40,15 @@ def test_the_manifest_says_what_was_done(tied_run: Path) -> None:
     assert facts["tokens_per_second"] > 0
 
 
-def test_base_weights_do_not_move_and_everything_trained_does(tied_run: Path, gemma: Path) -> None:
+def test_base_weights_do_not_move_and_everything_trained_does(tied_run: Path, model: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    base = load_file(gemma / "model.safetensors")
-    model = PeftModel.from_pretrained(
-        AutoModelForCausalLM.from_pretrained(gemma, dtype=torch.float32), tied_run / "adapter"
+    base = load_file(model / "model.safetensors")
+    tuned = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), tied_run / "adapter"
     )
-    frozen = {name: value for name, value in model.get_base_model().state_dict().items() if ".base_layer." in name}
+    frozen = {name: value for name, value in tuned.get_base_model().state_dict().items() if ".base_layer." in name}
     assert len(frozen) == 2 * 7
     for name, value in frozen.items():
         assert torch.equal(value, base[name.replace(".base_layer", "")]), name
@@ -85,8 +68,8 @@ def test_tied_matrices_stay_one(tied_run: Path) -> None:
     assert settings["ensure_weight_tying"] is True
 
 
-def test_untied_lets_them_part(tmp_path: Path, gemma: Path, mix: Path) -> None:
-    assert main(arguments(tmp_path / "run", gemma, mix, untied=True, max_steps=2)) == 0
+def test_untied_lets_them_part(tmp_path: Path, model: Path, long_mix: Path) -> None:
+    assert main(arguments(tmp_path / "run", model, long_mix, untied=True, max_steps=2)) == 0
     adapter = load_file(tmp_path / "run" / "adapter" / "adapter_model.safetensors")
     whole = [value for name, value in adapter.items() if "embed_tokens" in name or "lm_head" in name]
     assert len(whole) == 2
@@ -95,53 +78,50 @@ def test_untied_lets_them_part(tmp_path: Path, gemma: Path, mix: Path) -> None:
     assert facts["parameters"]["whole_modules"] == 2 * 260 * 32
 
 
-def test_whole_modules_of_a_bfloat16_model_are_trained_in_float32(tmp_path: Path, gemma: Path, mix: Path) -> None:
-    assert main(arguments(tmp_path / "run", gemma, mix, dtype="bfloat16", bf16=True, max_steps=1)) == 0
+def test_whole_modules_of_a_bfloat16_model_are_trained_in_float32(tmp_path: Path, model: Path, long_mix: Path) -> None:
+    assert main(arguments(tmp_path / "run", model, long_mix, dtype="bfloat16", bf16=True, max_steps=1)) == 0
     adapter = load_file(tmp_path / "run" / "adapter" / "adapter_model.safetensors")
     assert {value.dtype for value in adapter.values()} == {torch.float32}
 
 
 def test_a_second_start_does_nothing(
-    tied_run: Path, gemma: Path, mix: Path, capsys: pytest.CaptureFixture[str]
+    tied_run: Path, model: Path, long_mix: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (tied_run / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns
-    assert main(arguments(tied_run, gemma, mix, save_steps=2)) == 0
+    assert main(arguments(tied_run, model, long_mix, save_steps=2)) == 0
     assert (tied_run / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns == before
     assert "already exists" in capsys.readouterr().err
 
 
-def test_another_run_in_the_same_folder_is_refused(tied_run: Path, gemma: Path, mix: Path) -> None:
+def test_another_run_in_the_same_folder_is_refused(tied_run: Path, model: Path, long_mix: Path) -> None:
     with pytest.raises(CrossinError, match=r"another run: learning_rate was 0\.01, now 0\.02"):
-        main(arguments(tied_run, gemma, mix, save_steps=2, learning_rate=2e-2))
+        main(arguments(tied_run, model, long_mix, save_steps=2, learning_rate=2e-2))
 
 
-def test_overwriting_replaces_another_run_and_goes_on_with_the_same(tmp_path: Path, gemma: Path, mix: Path) -> None:
+def test_overwriting_replaces_another_run_but_not_the_same(
+    tmp_path: Path, tied_run: Path, model: Path, long_mix: Path
+) -> None:
     run = tmp_path / "run"
-    assert main(arguments(run, gemma, mix, max_steps=2)) == 0
-    assert main(arguments(run, gemma, mix, max_steps=3, overwrite=True)) == 0
-    facts = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
-    assert [(s["from_step"], s["to_step"]) for s in facts["sessions"]] == [(0, 3)]
-    before = (run / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns
-    assert main(arguments(run, gemma, mix, max_steps=3, overwrite=True)) == 0
-    assert (run / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns == before
+    shutil.copytree(tied_run, run)
+    for _ in range(2):
+        assert main(arguments(run, model, long_mix, max_steps=2, overwrite=True)) == 0
+        facts = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+        assert [(s["from_step"], s["to_step"]) for s in facts["sessions"]] == [(0, 2)]
 
 
 def test_the_written_config_starts_the_same_run(tied_run: Path) -> None:
     assert main(["--config", str(tied_run / "config.yaml")]) == 0  # same settings: done already, not "another run"
 
 
-def test_going_on_equals_running_through(tmp_path: Path, tied_run: Path, gemma: Path, mix: Path) -> None:
-    """Back to the state of a run killed in step 5: checkpoints 2 and 4 whole, a half one of step 6 beside them."""
-    import shutil
-
+def test_resuming_equals_running_through(tmp_path: Path, tied_run: Path, model: Path, long_mix: Path) -> None:
+    """From the state of a run killed while it wrote checkpoint 6."""
     run = tmp_path / "run"
-    full = arguments(run, gemma, mix, save_steps=2, save_total_limit=3)
-    assert main(full) == 0
+    shutil.copytree(tied_run, run)
     shutil.rmtree(run / "adapter")
     (run / "manifest.json").unlink()
     (run / "train_log.jsonl").unlink()
     (run / "checkpoints" / "checkpoint-6" / "optimizer.pt").write_bytes(b"half")
-    assert main(full) == 0
+    assert main(arguments(run, model, long_mix, save_steps=2)) == 0
     again, through = read_log(run), read_log(tied_run)
     assert len(again) == len(through)
     for a, b in zip(again, through, strict=True):

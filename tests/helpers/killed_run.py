@@ -1,7 +1,7 @@
-"""`python -m tests.recipes.tuning.killed_run MOMENT ARGS...`: run `sft_crossin` and die by SIGKILL at a chosen moment.
+"""Runs `sft_crossin` and kills it by SIGKILL at a chosen moment.
 
-MOMENT is `step:N` (after optimizer step N), `write:N` (half of the optimizer's file of checkpoint number N is written),
-`seal:N` (all of its files are written, the list of them is not), `rename:N` (just before it appears) or `rotate:N`
+A moment is `step:N` (after optimizer step N), `write:N` (half of the optimizer's file of checkpoint number N is
+written), `seal:N` (all of its files are written, their list is not), `rename:N` (just before it appears) or `rotate:N`
 (it appeared, the oldest is half deleted).
 """
 
@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 
 def die() -> None:
-    """As the kernel or a scheduler does it: no handlers, no flushing."""
+    """As the kernel or a scheduler does: no handlers, no flushing."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
-    """Arrange the death, then run."""
+def run_and_die(moment: str, options: list[str]) -> None:
+    """Run with these options up to the moment; the target of a process."""
     import torch
 
     import recipes.tuning.trainer as trainer
     from recipes.sft_crossin import main as tune
 
-    moment, number = sys.argv[1].split(":")
+    torch.set_num_threads(1)
+    moment, number = moment.split(":")
     count = 0
 
     def reached() -> bool:
@@ -77,8 +77,4 @@ def main() -> None:
             original_rotate(folder, *args)
 
         trainer.rotate_checkpoints = rotate  # type: ignore[assignment]
-    sys.exit(tune(sys.argv[2:]))
-
-
-if __name__ == "__main__":
-    main()
+    tune(options)
