@@ -22,7 +22,6 @@ class Stage:
         files: the files it reads; their contents count.
         outputs: the files that exist once it has succeeded: the smallest set that the next stage reads.
         clear: folders to remove before a fresh start, where a half-finished attempt cannot be resumed.
-        note: a few words for the plan.
     """
 
     name: str
@@ -31,7 +30,6 @@ class Stage:
     files: tuple[Path, ...]
     outputs: tuple[Path, ...]
     clear: tuple[Path, ...] = ()
-    note: str = ""
 
     @property
     def kind(self) -> str:

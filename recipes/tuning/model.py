@@ -11,7 +11,6 @@ from recipes.common.wording import chat_template
 from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
 if TYPE_CHECKING:
-    import torch
     from peft import LoraConfig
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
@@ -139,9 +138,9 @@ class AdapterPlan:
         """All trained parameters."""
         return self.n_lora + self.n_saved + self.n_tokens
 
-    def lines(self, bytes_per_parameter: int = 4) -> list[str]:
+    def lines(self) -> list[str]:
         """Lines for the terminal."""
-        gib = self.stored * bytes_per_parameter / 2**30
+        gib = self.stored * 4 / 2**30
         size = f"{gib:.2f} GiB" if gib >= 0.1 else f"{gib * 1024:.1f} MiB"
         return [
             f"{self.n_trained:,} of {self.n_base:,} parameters trained ({self.n_lora:,} LoRA, {self.n_saved:,} whole "
@@ -271,11 +270,6 @@ def load_model(path: str, plan: AdapterPlan, options: ModelOptions, train: Train
             if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):
                 parameter.data = parameter.data.float()
     return model
-
-
-def trained_parameters(model: torch.nn.Module) -> int:
-    """Number of parameters with a gradient, shared ones once."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def _matches(name: str, target: str) -> bool:

@@ -131,7 +131,7 @@ def test_help_needs_no_model(repo: Path) -> None:
 
 def test_counts_before_loading_equal_the_models(tmp_path: Path, mix: Path) -> None:
     """Parameters are counted on a model without weights: compare with the real thing, tied, untied and by token."""
-    from recipes.tuning.model import load_model, trained_parameters
+    from recipes.tuning.model import load_model
 
     for kind, tied, extra in [
         ("gemma3_text", True, {}),
@@ -147,7 +147,7 @@ def test_counts_before_loading_equal_the_models(tmp_path: Path, mix: Path) -> No
         tokenizer = load_tokenizer(str(folder), "headers")
         plan = plan_adapter(load_config(str(folder), options), tokenizer, tune, options)
         model = load_model(str(folder), plan, options, train)
-        assert trained_parameters(model) == plan.n_trained, (kind, extra)
+        assert sum(p.numel() for p in model.parameters() if p.requires_grad) == plan.n_trained, (kind, extra)
         saved = sum(
             p.numel() for name, p in model.named_parameters() if "lora_" not in name and "modules_to_save" not in name
         )
