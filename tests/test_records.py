@@ -22,7 +22,7 @@ from crossin_metrics.records import read_records
         ("a.json", b'[{"id": 1},', "a.json.*not JSON"),
         ("a.json", b"3", "a.json"),
         ("a.jsonl.gz", b"no gzip", "a.jsonl.gz"),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 999)[:40], "a.jsonl.gz"),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 999, mtime=0)[:40], "a.jsonl.gz"),
         ("a.parquet", b"PAR1 no parquet PAR1", "not a Parquet file"),
         ("a.csv", b"a,b", "unknown format"),
     ],
