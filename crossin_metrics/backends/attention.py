@@ -1,8 +1,8 @@
 """Attention over a pack by blocks of queries, each against only the keys that some query of the block can see.
 
-Most of a pack's mask is empty: prompts that share nothing stand side by side. Plain SDPA multiplies the empty part
-too, which at 512 tokens is a third of a small model's time on a CPU. This is SDPA on the pieces that are not empty; it
-enters through the library's own interface for attention functions, and only while a pack runs.
+Most of a pack's mask is empty, because a pack holds prompts that share nothing. Plain SDPA multiplies the empty part
+too: at 512 tokens a third of a small model's time on a CPU. This runs SDPA on the non-empty pieces, through the
+library's interface for attention functions, and only while a pack runs.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 Request = tuple[Any, list[int], list[int]]  # (cache key or None, context ids, continuation ids)
 
 MAX_IDS = 128  # vLLM's own limit of logprob_token_ids in one request
-CHUNK = 2048  # one-token requests handed to the engine at once; answers are cached for `--use_cache` after each chunk
+CHUNK = 2048  # one-token requests per engine call; answers are cached for `--use_cache` after each
 CPU_BLOCK = 16  # tokens in a unit of the prefix cache, as on GPUs; vLLM's 128 on CPUs is longer than most prompts
 
 Prefix = tuple[int, ...]

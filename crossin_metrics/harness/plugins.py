@@ -38,7 +38,7 @@ def ac3(items: Sequence[Any]) -> float:
 
 
 def _rows(items: Sequence[Any]) -> list[Row]:
-    """Raises CrossinError where an item is no `[id, language, answer, gold]`."""
+    """Raises CrossinError if an item is not `[id, language, answer, gold]`."""
     rows = []
     for item in items:
         try:
@@ -46,13 +46,13 @@ def _rows(items: Sequence[Any]) -> list[Row]:
             rows.append(Row(str(key), str(language), -1 if answer is None else int(answer), int(gold)))
         except (TypeError, ValueError) as error:
             raise CrossinError(
-                f"a crossin metric takes [question id, language, answer, gold] for each row, not {item!r}"
+                f"a crossin metric needs [question id, language, answer, gold] for each row, not {item!r}"
             ) from error
     return rows
 
 
 def _passthrough(function: Callable[[Sequence[Any]], float]) -> Callable[[Any], Any]:
-    """Register an aggregation and the metric of that name, which hands a row on as it is."""
+    """Register an aggregation and the metric of that name, which passes a row on unchanged."""
     name = f"crossin_{function.__name__}"
     register_aggregation(name)(function)
 
@@ -60,7 +60,7 @@ def _passthrough(function: Callable[[Sequence[Any]], float]) -> Callable[[Any], 
         return items
 
     metric.__name__ = name
-    metric.__doc__ = f"Hand the row on to the aggregation `{name}`."
+    metric.__doc__ = f"Pass the row on to the aggregation `{name}`."
     return register_metric(metric=name, higher_is_better=True, output_type="multiple_choice", aggregation=name)(metric)
 
 

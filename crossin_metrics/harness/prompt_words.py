@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """Labels of a prompt's pieces; `space` stands between the answer cue and the answer."""
+    """Labels of a prompt's pieces; `space` goes between the answer cue and the answer."""
 
     passage: str
     question: str

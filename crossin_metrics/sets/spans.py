@@ -54,7 +54,7 @@ class SpansReport:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A question with what the choice of distractors needs: normalised texts and the span, one per language."""
+    """A question with its normalised texts and its span, one per language."""
 
     question: Question
     passage: int
@@ -154,9 +154,10 @@ def build(
     revision: str | None = None,
     articles: str | None = None,
 ) -> ParallelMCQ:
-    """Build the set and log how many questions it keeps; see :func:`cross_xquad_spans`."""
+    """Build the set, with a warning if questions are left out; see :func:`cross_xquad_spans`."""
     data, report = cross_xquad_spans(languages=languages, data_dir=data_dir, revision=revision, articles=articles)
-    logger.info("%s: %d of %d questions have three distractors", NAME, report.n_kept, report.n_total)
+    for reason, count in report.reasons.items():
+        logger.warning("%s: %d of %d questions left out: %s", NAME, count, report.n_total, reason)
     return data
 
 
