@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crossin_metrics.commands.arguments import add_reading_arguments, count, names, progress, resamples, warn
 from crossin_metrics.text_tables import align, number
@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from crossin_metrics.runs.run import read_predictions
     from crossin_metrics.runs.sample_logs import LogFields
     from crossin_metrics.scores.ties import tie_note
+    from crossin_metrics.scores.uncertainty import FEW
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()  # reports a bad expression before long files are read
@@ -95,13 +96,15 @@ def run(args: argparse.Namespace) -> int:
     for scored in runs:
         for note in scored.notes:
             warn(note)
-        if note := tie_note(scored.questions().ties, scored.answers.size):
-            warn(f"run {scored.name}: {note}")
+        if said := tie_note(scored.questions().ties, scored.answers.size):
+            warn(f"run {scored.name}: {said}")
         if len(scored.languages) == 1:
             warn(f"run {scored.name}: only {scored.languages[0]}, so there is no consistency")
+        if args.bootstrap and len(scored.ids) < FEW:
+            warn(f"run {scored.name}: {len(scored.ids)} questions are few: standard errors and intervals are rough")
     results = [_scores(scored, args.bootstrap, args.seed, pairs=args.full) for scored in runs]
     if args.json:
-        flat = [_flat(scores, errors) for scores, errors in results]
+        flat = [_flat(*result) for result in results]
         named = dict(zip((scored.name for scored in runs), flat, strict=True))
         text = json.dumps(flat[0] if len(runs) == 1 else named, indent=1, ensure_ascii=False, allow_nan=False)
     elif len(runs) == 1 or args.full:
@@ -118,36 +121,67 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _scores(run: Run, n_resamples: int, seed: int, *, pairs: bool) -> tuple[dict[str, float], dict[str, float]]:
-    """The run's scores and their standard errors (empty without a bootstrap; of language pairs only where asked)."""
+class Scored(NamedTuple):
+    """A run's scores, their standard errors and intervals (empty without a bootstrap; of pairs only where asked)."""
+
+    scores: dict[str, float]
+    errors: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+
+
+def _scores(run: Run, n_resamples: int, seed: int, *, pairs: bool) -> Scored:
     from crossin_metrics.scores.definitions import score_questions
 
     questions = run.questions()
     scores = score_questions(questions)
     errors: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
     if n_resamples:
-        from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
+        from crossin_metrics.scores.uncertainty import bootstrap, score_intervals, standard_errors
 
         names = [f"consistency_{a}_{b}" for a in run.languages for b in run.languages if a < b]
         left_out = set() if pairs else set(names)
         keys = [key for key in scores if not key.startswith("n_") and key not in left_out]
-        errors = standard_errors(bootstrap(questions, n_resamples=n_resamples, seed=seed, keys=keys))
+        replicates = bootstrap(questions, n_resamples=n_resamples, seed=seed, keys=keys)
+        errors, intervals = standard_errors(replicates), score_intervals(replicates)
     scores["n_incomplete"] = float(run.n_incomplete)
-    return scores, errors
+    return Scored(scores, errors, intervals)
 
 
-def _flat(scores: dict[str, float], errors: dict[str, float]) -> dict[str, float | int | None]:
-    """One flat dict, counts as integers, `<score>_stderr` beside the scores that have one; undefined is null."""
+def _flat(
+    scores: dict[str, float], errors: dict[str, float], intervals: dict[str, tuple[float, float]]
+) -> dict[str, float | int | None]:
+    """One flat dict, counts as integers, `<score>_stderr`, `_low` and `_high` of those that have them; else null."""
     flat: dict[str, float | int | None] = {}
     for name, value in scores.items():
         flat[name] = int(value) if name.startswith("n_") else value if math.isfinite(value) else None
     for name, value in errors.items():
         if name in scores and not name.startswith("n_"):
             flat[f"{name}_stderr"] = value if math.isfinite(value) else None
+    for name, ends in intervals.items():
+        for end, value in zip(("low", "high"), ends, strict=True):
+            flat[f"{name}_{end}"] = value if math.isfinite(value) else None
     return flat
 
 
-def _one_run(run: Run, scores: Mapping[str, float], errors: Mapping[str, float], *, full: bool = False) -> str:
+def _interval(value: float, error: float, ends: tuple[float, float] | None) -> str:
+    """The 95% interval; "at least" and "at most" where all or nothing was right; `*` where nothing varies."""
+    if ends is None or math.isnan(ends[0]):
+        return ""
+    mark = " *" if error == 0.0 else ""
+    if value in (0.0, 1.0) and error == 0.0:
+        return (f"at least {ends[0]:.3f}" if value else f"at most {ends[1]:.3f}") + mark
+    return f"[{ends[0]:.3f}, {ends[1]:.3f}]{mark}"
+
+
+def _one_run(
+    run: Run,
+    scores: Mapping[str, float],
+    errors: Mapping[str, float],
+    intervals: Mapping[str, tuple[float, float]],
+    *,
+    full: bool = False,
+) -> str:
     """Everything about one run: headline scores, languages, pairs; all keys with `full`."""
     from crossin_metrics.scores.catalogue import HEADLINE, describe
 
@@ -157,9 +191,13 @@ def _one_run(run: Run, scores: Mapping[str, float], errors: Mapping[str, float],
     keys = [key for key in HEADLINE if key in scores]
     if full:
         keys += [key for key in scores if key not in HEADLINE and describe(key).kind != "count"]
-    table = [["score", "value", *(["SE"] if errors else [])]]
-    table += [[key, number(scores[key]), *([number(errors.get(key))] if errors else [])] for key in keys]
+    table = [["score", "value", *(["SE", "95% interval"] if errors else [])]]
+    for key in keys:
+        cells = [number(errors.get(key)), _interval(scores[key], errors.get(key, math.nan), intervals.get(key))]
+        table.append([key, number(scores[key]), *(cells if errors else [])])
     blocks.append(align(table))
+    if any(row[-1].endswith("*") for row in table):
+        blocks.append(f"* no resample differs (SE 0): the interval is Wilson's for {len(run.ids)} questions")
     blocks.append(align(_language_rows(codes, scores, errors)))
     if 1 < len(codes) <= _WIDEST_MATRIX:
         blocks.append("consistency of language pairs\n" + align(_pair_matrix(codes, scores)))
@@ -221,7 +259,7 @@ def _extreme_pairs(codes: Sequence[str], scores: Mapping[str, float], n: int = 5
     return align(rows) + f"\n(all {len(pairs)} pairs: --full or --json)"
 
 
-def _many_runs(runs: Sequence[Run], results: Sequence[tuple[Mapping[str, float], Mapping[str, float]]]) -> str:
+def _many_runs(runs: Sequence[Run], results: Sequence[Scored]) -> str:
     """One row per run; the standard error in brackets."""
     columns = ("acc", "consistency", "ac3", "fleiss_kappa", "baseline_constant_ac3", "baseline_random_ac3")
     rows = [
@@ -233,7 +271,7 @@ def _many_runs(runs: Sequence[Run], results: Sequence[tuple[Mapping[str, float],
             "unanswered",
         ]
     ]
-    for run, (scores, errors) in zip(runs, results, strict=True):
+    for run, (scores, errors, _) in zip(runs, results, strict=True):
         cells = []
         for name in columns:
             shown = number(scores.get(name))

@@ -19,7 +19,7 @@ from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import harmonic_mean, score_questions
 from crossin_metrics.scores.over_prompts import over_prompts
 from crossin_metrics.scores.significance import TEST_RESAMPLES, AgainstBest, compare_with_best
-from crossin_metrics.scores.uncertainty import joint_bootstrap, percentile_interval
+from crossin_metrics.scores.uncertainty import joint_bootstrap, score_interval
 from crossin_metrics.sets.catalogue import split_formulation
 from crossin_metrics.signature import signature_fields, signature_line
 
@@ -34,7 +34,7 @@ class Entry:
         setup: what must agree for ranking; None for stated and published rows.
         runs: one per prompt; empty for scores without samples.
         scores: means over prompts (see :mod:`crossin_metrics.scores.over_prompts`).
-        intervals: score -> 95% percentile interval.
+        intervals: score -> 95% interval.
         tests: score -> test against the group's best; empty where nothing was tested.
         by_prompt: prompt -> the run's own scores.
         kind: "measured", "stated" (a results file without samples) or "published".
@@ -229,8 +229,12 @@ def _fill(group: Group, members: list[Entry], n_resamples: int, seed: int) -> No
     columns = iter(range(len(runs)))
     systems = [{run.prompt or "as given": next(columns) for run in entry.runs} for entry in members]
     for entry, system in zip(members, systems, strict=True):
-        _, values = replicates.over_prompts(list(system.values()))
-        entry.intervals = {key: percentile_interval(values[key]) for key in MAIN_SCORES if key in entry.scores}
+        scores, values = replicates.over_prompts(list(system.values()))
+        entry.intervals = {
+            key: score_interval(key, scores[key], values[key], replicates.n_questions)
+            for key in MAIN_SCORES
+            if key in entry.scores
+        }
     for key, best in group.best.items():
         for place in (i for i, entry in enumerate(members) if entry is best):
             for i, test in compare_with_best(replicates, systems, place, key).items():

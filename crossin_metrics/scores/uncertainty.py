@@ -16,21 +16,24 @@ Memory is bounded, about 0.5 GB for any number of questions: statistics and resa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from scipy.special import ndtri
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
-from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
+from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES, describe
 from crossin_metrics.scores.definitions import harmonic_mean, scores_from_means
 from crossin_metrics.scores.over_prompts import over_prompts
-from crossin_metrics.scores.per_question import layout_of, main_statistics, statistics_block
+from crossin_metrics.scores.per_question import PIVOT, layout_of, main_statistics, statistics_block
 
 DEFAULT_RESAMPLES = 1000
 DEFAULT_LEVEL = 0.95
+FEW = 20  # questions below which intervals and tests are rough: with 8, intervals of 95% cover 66 to 95%
 _BLOCK = 2**14  # questions counted at once: the counts of one resample stay in a core's cache
 _BLOCK_VALUES = 2**25  # statistics held at once: 256 MB
 _GROUP = 1024  # resamples counted at once: 1024 x 16384 counts are 134 MB
@@ -160,6 +163,50 @@ def percentile_interval(values: FloatArray, level: float = DEFAULT_LEVEL) -> tup
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(known, [tail, 1.0 - tail])
     return float(low), float(high)
+
+
+def score_interval(
+    key: str, estimate: float, values: FloatArray, n: float, level: float = DEFAULT_LEVEL
+) -> tuple[float, float]:
+    """Return an interval (low, high) of a score, honest at 0 and 1, where resampling gives no width at all.
+
+    Scores with a range of [0, 1] get Wilson's interval (1927) for the number of independent questions that would have
+    the bootstrap's standard error, p (1 - p) / SE^2; `n` where the SE is 0. Others, and `letter_bias`, whose mean over
+    resamples is shifted, get the percentile interval.
+
+    Args:
+        key: a score's key.
+        estimate: the score.
+        values: its replicates `[n_resamples]`.
+        n: cases it is a mean of (questions, or passages where questions share them).
+        level: in (0, 1).
+    """
+    facts = describe(key)
+    if (facts.low, facts.high) != (0.0, 1.0) or key == "letter_bias" or not n > 0.0:
+        return percentile_interval(values, level)
+    check_level(level)
+    error, spread = deviation(values, 2), estimate * (1.0 - estimate)
+    size = spread / error**2 if error > 1e-9 and spread > 1e-9 else n
+    z2 = float(ndtri((1.0 + level) / 2.0)) ** 2
+    middle = (estimate + z2 / (2 * size)) / (1 + z2 / size)
+    half = math.sqrt(z2 * (spread / size + z2 / (4 * size**2))) / (1 + z2 / size)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def score_intervals(replicates: Replicates, level: float = DEFAULT_LEVEL) -> dict[str, tuple[float, float]]:
+    """Return :func:`score_interval` of each score of the model (baselines have none)."""
+    right_in_pivot = replicates.estimate.get(f"acc_{PIVOT}", 1.0)  # `transfer` is a mean over these questions
+    return {
+        key: score_interval(
+            key,
+            replicates.estimate[key],
+            values,
+            replicates.n_questions * (right_in_pivot if key.startswith("transfer") else 1.0),
+            level,
+        )
+        for key, values in replicates.values.items()
+        if describe(key).kind == "score"
+    }
 
 
 def deviation(values: FloatArray, n_questions: int) -> float:

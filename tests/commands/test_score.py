@@ -114,12 +114,13 @@ def test_tables_for_people(tmp_path: Path) -> None:
     path = write(tmp_path / "t.jsonl", TABLE)
     found, shown = scores(path), crossin(path).stdout
     lines = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
-    assert lines["acc"] == [f"{found['acc']:.4f}", f"{found['acc_stderr']:.4f}"]
-    assert lines["ac3"] == [f"{found['ac3']:.4f}", f"{found['ac3_stderr']:.4f}"]
+    for key in ("acc", "ac3"):
+        interval = f"[{found[f'{key}_low']:.3f}, {found[f'{key}_high']:.3f}]"
+        assert lines[key] == [f"{found[key]:.4f}", f"{found[f'{key}_stderr']:.4f}", *interval.split()]
     assert lines["zh"] == [f"{found[f'consistency_{a}_zh']:.3f}" for a in ("en", "sw", "vi")]
     assert "20 questions in 4 languages (en, sw, vi, zh); 0 of 80 rows unanswered" in shown
     full = {line.split()[0] for line in crossin(path, "--full").stdout.splitlines() if line.strip()}
-    assert {key for key in found if not key.startswith("n_") and not key.endswith("_stderr")} <= full
+    assert {key for key in found if not key.startswith("n_") and not key.endswith(("_stderr", "_low", "_high"))} <= full
     two = write(tmp_path / "two.jsonl", [row | {"model": model} for model in ("m1", "m2") for row in TABLE])
     head, *rows = crossin(two, "--bootstrap", 0).stdout.splitlines()
     columns = "run acc consistency ac3 fleiss_kappa ac3:constant ac3:random langs n unanswered"
@@ -128,6 +129,15 @@ def test_tables_for_people(tmp_path: Path) -> None:
         [f"two|{model}", *(f"{found[key]:.4f}" for key in ("acc", "consistency", "ac3"))] for model in ("m1", "m2")
     ]
     assert set(scores(two)) == {"two|m1", "two|m2"}
+
+
+def test_all_right_is_at_least_and_few_questions_are_warned_of(tmp_path: Path) -> None:
+    right = [row | {"answer": row["gold"]} for row in TABLE[:40]]
+    done = crossin(write(tmp_path / "right.jsonl", right))
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    assert lines["acc"].split()[1:] == ["1.0000", "0.0000", "at", "least", "0.722", "*"]  # 10 / (10 + 1.96^2)
+    assert "no resample differs (SE 0)" in done.stdout
+    assert "10 questions are few" in done.stderr
 
 
 def test_out_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -293,7 +303,8 @@ def test_a_folder_of_logs(harness: tuple[Path, dict[str, Any]]) -> None:
         assert run.settings["shots"] == 0
         assert run.settings["model_name"] == "lab/hash-1b"
         assert run.settings["task_version"] == 1.0
-    told = crossin(out, "--json", "--id-field", "doc.number", "--language-from", "^fruit_([a-z]+)_v2$")
+    flags = ["--bootstrap", 0, "--id-field", "doc.number", "--language-from", "^fruit_([a-z]+)_v2$"]
+    told = crossin(out, "--json", *flags)
     assert set(json.loads(told.stdout)) == {*RUNS.values(), "fruit_v2|lab__hash-1b"}
     assert told.stderr == ""
 

@@ -10,7 +10,13 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores import uncertainty
 from crossin_metrics.scores.answer_matrix import answer_matrix
 from crossin_metrics.scores.definitions import score_questions
-from crossin_metrics.scores.uncertainty import bootstrap, joint_bootstrap, percentile_intervals, standard_errors
+from crossin_metrics.scores.uncertainty import (
+    bootstrap,
+    joint_bootstrap,
+    percentile_intervals,
+    score_intervals,
+    standard_errors,
+)
 from tests.helpers.simulated import LANGUAGES, rows_of, simulated
 
 
@@ -155,3 +161,34 @@ def test_runs_resampled_together_meet_the_same_questions() -> None:
     scores, values = together.over_prompts([0, 1])
     assert scores["acc"] == pytest.approx(together.estimate["acc"].mean())
     assert values["ac3"] == pytest.approx(stats.hmean([values["acc"], values["consistency"]]), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [32, 150])
+@pytest.mark.parametrize("truth", [0.02, 0.5, 0.99])
+def test_intervals_of_shares_cover_at_the_boundary(n: int, truth: float) -> None:
+    rng = np.random.default_rng(n)
+    covered = {"new": 0, "percentile": 0}
+    for _ in range(200):
+        gold = np.zeros(n, int)
+        skill = truth + np.zeros((n, 1)) if truth != 0.5 else rng.choice([0.1, 0.9], (n, 1))
+        answers = np.where(rng.random((n, 4)) < skill, 0, rng.integers(1, 4, (n, 4)))
+        replicates = bootstrap(answer_matrix(answers, gold, LANGUAGES, n_choices=4), n_resamples=200, keys=["acc_en"])
+        for name, (low, high) in (
+            ("new", score_intervals(replicates)["acc_en"]),
+            ("percentile", percentile_intervals(replicates)["acc_en"]),
+        ):
+            covered[name] += low <= truth <= high
+    assert covered["new"] >= 0.91 * 200
+    if truth == 0.99 and n == 32:
+        assert covered["percentile"] < 0.4 * 200  # resamples of nothing but right answers do not differ
+
+
+def test_intervals_by_hand() -> None:
+    all_right = bootstrap(answer_matrix(np.zeros((50, 2), int), np.zeros(50, int), ["en", "es"], n_choices=4))
+    low, high = score_intervals(all_right)["acc"]
+    assert (low, high) == (pytest.approx(50 / (50 + 1.959964**2)), pytest.approx(1.0))  # Wilson with p = 1
+    wilson = stats.binomtest(30, 100).proportion_ci(method="wilson")
+    one = bootstrap(
+        answer_matrix((np.arange(100)[:, None] >= 30).astype(int), np.zeros(100, int), ["en"]), n_resamples=20_000
+    )
+    assert score_intervals(one)["acc"] == pytest.approx((wilson.low, wilson.high), abs=0.002)
