@@ -27,7 +27,10 @@ _TASKS_PATH = "tasks-path"  # answered here: it takes no arguments
 
 # name -> (module, help). The module has main(arguments) and parses them itself: their options are another program's.
 PASS_THROUGH: dict[str, tuple[str, str]] = {
-    "eval": ("crossin_metrics.harness.command", "lm_eval itself, with --model crossin-hf and crossin-vllm known"),
+    "eval": (
+        "crossin_metrics.harness.command",
+        "lm_eval itself, with --model crossin-hf, crossin-vllm and crossin-api known",
+    ),
 }
 
 

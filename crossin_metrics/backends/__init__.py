@@ -1,4 +1,4 @@
-"""Harness model plug-ins that score options with one prefill: `crossin-hf` and `crossin-vllm`.
+"""Harness model plug-ins: `crossin-hf` and `crossin-vllm` score options with one prefill, `crossin-api` asks a server.
 
 Newer harnesses find them through the `lm_eval.models` entry points; for 0.4.13, which reads none,
 :func:`register` puts their names into the harness's own table. Nothing heavy is imported until a name is used.
@@ -10,6 +10,7 @@ from __future__ import annotations
 MODELS: dict[str, str] = {
     "crossin-hf": "crossin_metrics.backends.hf:CrossinHF",
     "crossin-vllm": "crossin_metrics.backends.vllm:CrossinVLLM",
+    "crossin-api": "crossin_metrics.backends.api:CrossinAPI",
 }
 
 

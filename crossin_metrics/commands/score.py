@@ -68,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="seed of the bootstrap and of --unanswered random (default: 0)",
     )
+    parser.add_argument(
+        "--read-again",
+        action="store_true",
+        help="read the answers of generation tasks out of the logged texts anew, old logs' and other tasks' too",
+    )
     add_reading_arguments(parser)
 
 
@@ -88,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         skip_mismatched=args.skip_mismatched,
         unanswered=args.unanswered,
         seed=args.seed,
+        read_again=args.read_again,
         warn=warn,
         progress=show,
     )
@@ -145,6 +151,7 @@ def _scores(run: Run, n_resamples: int, seed: int, *, pairs: bool) -> Scored:
         replicates = bootstrap(questions, n_resamples=n_resamples, seed=seed, keys=keys)
         errors, intervals = standard_errors(replicates), score_intervals(replicates)
     scores["n_incomplete"] = float(run.n_incomplete)
+    scores |= run.readings()
     return Scored(scores, errors, intervals)
 
 
@@ -199,6 +206,8 @@ def _one_run(
     if any(row[-1].endswith("*") for row in table):
         blocks.append(f"* no resample differs (SE 0): the interval is Wilson's for {len(run.ids)} questions")
     blocks.append(align(_language_rows(codes, scores, errors)))
+    if run.rules is not None:
+        blocks.append("how answers were read (rows by rule)\n" + align(_reading_rows(run, scores)))
     if 1 < len(codes) <= _WIDEST_MATRIX:
         blocks.append("consistency of language pairs\n" + align(_pair_matrix(codes, scores)))
     elif len(codes) > _WIDEST_MATRIX:
@@ -235,6 +244,20 @@ def _language_rows(codes: Sequence[str], scores: Mapping[str, float], errors: Ma
         if transfer:
             row.append(number(scores.get(f"transfer_{code}")))
         rows.append(row)
+    return rows
+
+
+def _reading_rows(run: Run, scores: Mapping[str, float]) -> list[list[str]]:
+    """Per language: rows unanswered and cut, mean characters of thought, rows by rule ("none": no rule decided)."""
+    from crossin_metrics.scores.readings import rule_counts
+
+    assert run.rules is not None
+    counts = rule_counts(run.rules, run.languages)
+    rules = sorted({rule for found in counts.values() for rule in found} - {"cut"})
+    rows = [["language", "unanswered", "cut", "thought", *rules]]
+    for code, found in counts.items():
+        cells = [f"{scores[f'{name}_{code}']:.0f}" for name in ("n_unanswered", "n_cut", "thought")]
+        rows.append([code, *cells, *(str(found[rule]) for rule in rules)])
     return rows
 
 

@@ -18,6 +18,7 @@ from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES, describe
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.per_question import PIVOT
+from crossin_metrics.scores.readings import reading_scores
 from crossin_metrics.scores.ties import tie_note
 from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
 
@@ -29,7 +30,8 @@ class Row:
     """One answered row.
 
     `answer` and `gold` are option indices (-1: no answer), `order[position]` the option shown there (empty: unknown),
-    `logprobs` log-probabilities in option order.
+    `logprobs` log-probabilities in option order. Of generated text: `rule` that read it, characters of `thought`,
+    `self_agreement` of its repeats.
     """
 
     id: str
@@ -38,19 +40,25 @@ class Row:
     gold: int
     order: tuple[int, ...] = ()
     logprobs: tuple[float, ...] | None = None
+    rule: str = ""
+    thought: int = 0
+    self_agreement: float = 1.0
 
 
 class RowResult(dict[str, Any]):
     """A row's results in the two forms lm-eval needs from one mapping (`lm_eval.evaluator.evaluate`, 0.4.13).
 
     lm-eval copies the mapping itself into the sample log and aggregates what `items()` yields. Only `answer` (the
-    option picked, None: no answer) and `acc` (1 or 0) mean something for a single row, so only they are logged; all
-    other scores are of whole questions in all languages, so `items()` yields a `Row` for each of them.
+    option picked, None: no answer), `acc` (1 or 0) and how a generated text was read mean something for a single row,
+    so only they are logged; all other scores are of whole questions in all languages, so `items()` yields a `Row` for
+    each of them.
     """
 
-    def __init__(self, rows: Mapping[str, Row], metrics: Mapping[str, tuple[str, str]]) -> None:
-        """`rows`: suffix of the answers ("" or "_norm") -> row. `metrics`: see :func:`headline_metrics`."""
-        super().__init__()
+    def __init__(
+        self, rows: Mapping[str, Row], metrics: Mapping[str, tuple[str, str]], log: Mapping[str, Any] | None = None
+    ) -> None:
+        """Take suffix of the answers ("" or "_norm") -> row, see :func:`headline_metrics`, and what else to log."""
+        super().__init__(log or {})
         for suffix, row in rows.items():
             self[f"answer{suffix}"] = None if row.answer < 0 else row.answer
             self[f"acc{suffix}"] = int(row.answer == row.gold)
@@ -64,13 +72,25 @@ class RowResult(dict[str, Any]):
         return self._values.items()
 
 
-def headline_metrics(formulation: str, languages: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return the metrics of the harness's table for a formulation: name -> (suffix of the answers, score key)."""
+def headline_metrics(
+    formulation: str, languages: Sequence[str], *, thinks: bool = False, repeats: int = 1
+) -> dict[str, tuple[str, str]]:
+    """Return the metrics of the harness's table for a formulation: name -> (suffix of the answers, score key).
+
+    Tables of generation tasks count unanswered rows per language; of models that think, cut rows and thoughts too.
+    """
     keys = [key for key, score in SCORES.items() if formulation in score.harness]
     if PIVOT not in languages:
         keys.remove("transfer")
+    if repeats == 1 and "self_agreement" in keys:
+        keys.remove("self_agreement")
+    if not thinks and "thought" in keys:
+        keys.remove("thought")
     if len(languages) == 1:
-        keys = [key for key in keys if key == "acc" or SCORES[key].kind == "count"]
+        keys = [key for key in keys if key == "acc" or SCORES[key].kind in ("count", "reading")]
+    elif formulation == "gen":
+        names = ("n_unanswered", *(("n_cut", "thought") if thinks else ()))
+        keys += [f"{name}_{language}" for name in names for language in languages]
     keys[1:1] = [f"acc_{language}" for language in languages]
     metrics = {key: ("", key) for key in keys}
     if formulation == "cf":
@@ -84,7 +104,7 @@ def aggregate(key: str, languages: Sequence[str]) -> Callable[[Sequence[Row]], f
     def function(rows: Sequence[Row]) -> float | int:
         # A score without cases (transfer with nothing right in English) is undefined: NaN.
         score = _scores(tuple(rows), tuple(languages)).get(key, math.nan)
-        return int(score) if describe(key).kind == "count" else score
+        return int(score) if key.startswith("n_") else score
 
     function.__name__ = key
     return function
@@ -125,7 +145,14 @@ def _scores(rows: tuple[Row, ...], languages: tuple[str, ...]) -> dict[str, floa
         )
     if note := tie_note(matrix.ties, matrix.answers.size):
         logger.warning("%s", note)
-    return score_questions(matrix)
+    ordered = _whole_questions(rows, languages)
+    shape = (len(ordered) // len(languages), len(languages))
+    answers, rules, thoughts = (
+        np.array([getattr(row, name) for row in ordered]).reshape(shape) for name in ("answer", "rule", "thought")
+    )
+    readings = reading_scores(answers, rules, thoughts, languages)
+    agreement = float(np.mean([row.self_agreement for row in ordered]))
+    return score_questions(matrix) | readings | {"self_agreement": agreement}
 
 
 @lru_cache(maxsize=8)
@@ -137,7 +164,7 @@ def _errors(rows: tuple[Row, ...], languages: tuple[str, ...], replicates: int, 
 
 
 @lru_cache(maxsize=8)
-def _matrix(rows: tuple[Row, ...], languages: tuple[str, ...]) -> AnswerMatrix:
+def _whole_questions(rows: tuple[Row, ...], languages: tuple[str, ...]) -> list[Row]:
     """Join rows on the question's id; a question that lacks a language (`--limit`) is left out with a warning."""
     by_question: dict[str, dict[str, Row]] = {}
     for row in rows:
@@ -150,8 +177,14 @@ def _matrix(rows: tuple[Row, ...], languages: tuple[str, ...]) -> AnswerMatrix:
             len(by_question),
             ", ".join(languages),
         )
-    shape = (len(whole), len(languages))
-    ordered = [found[code] for found in whole for code in languages]
+    return [found[code] for found in whole for code in languages]
+
+
+@lru_cache(maxsize=8)
+def _matrix(rows: tuple[Row, ...], languages: tuple[str, ...]) -> AnswerMatrix:
+    """The rows of whole questions as an answer matrix."""
+    ordered = _whole_questions(rows, languages)
+    shape = (len(ordered) // len(languages), len(languages))
     widest = max(len(row.order) for row in ordered)
     orders = np.full((*shape, widest), -1, dtype=np.int64)
     logprobs = np.full((*shape, widest), -np.inf)

@@ -15,6 +15,7 @@ from crossin_metrics.sets.catalogue import FORMULATIONS
 
 PERMUTATIONS = ("none", "question", "row")
 UNANSWERED = ("none", "random")
+GENERATION_PRESETS = ("plain", "thinking")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,15 @@ class TaskOptions:
             in the benchmark's reference scorer.
         bootstrap: bootstrap replicates over questions, for standard errors; 0: none.
         score_seed: of the bootstrap and of random picks.
+        preset: `plain` or `thinking` (see :mod:`crossin_metrics.harness.generation`); default `thinking` if thinking is
+            turned on or `think_end_token` given, else `plain`.
+        enable_thinking: of the model's chat template; None: the template's default.
+        reasoning_effort: as the template or the API names it, such as `low`.
+        chat_template_args: more arguments of the chat template.
+        think_end_token: the harness's model argument: the mark after which the answer begins.
+        thought_marks: more marks of thoughts, pairs `[opening, closing]`.
+        repeats: outputs a row; the answer is the one that most of them give.
+        detect_languages: log the language of each thought and answer (lingua).
     """
 
     task: str
@@ -52,6 +62,14 @@ class TaskOptions:
     unanswered: str = "none"
     bootstrap: int = 1000
     score_seed: int = 0
+    preset: str = ""
+    enable_thinking: bool | None = None
+    reasoning_effort: str | None = None
+    chat_template_args: dict[str, Any] | None = None
+    think_end_token: str | None = None
+    thought_marks: tuple[tuple[str, str], ...] = ()
+    repeats: int = 1
+    detect_languages: bool = False
 
     @classmethod
     def from_metadata(cls, task: str, metadata: Mapping[str, Any]) -> TaskOptions:
@@ -71,19 +89,35 @@ class TaskOptions:
                 values["languages"] = language_codes(values["languages"])
             except (CrossinError, TypeError) as error:
                 raise CrossinError(f"{task}: metadata languages must be codes, like ['en', 'zh']: {error}") from None
-        for key in ("permute_seed", "bootstrap", "score_seed"):
+        for key in ("permute_seed", "bootstrap", "score_seed", "repeats"):
             if key in values:
                 values[key] = _whole_number(task, key, values[key])
-        for key in ("data_dir", "data_revision", "articles", "prompt"):
+        for key in ("data_dir", "data_revision", "articles", "prompt", "reasoning_effort", "think_end_token"):
             if values.get(key) is not None:
                 values[key] = str(values[key])
+        for key in ("enable_thinking", "detect_languages"):
+            if key in values:
+                values[key] = _yes_or_no(task, key, values[key])
+        values["thought_marks"] = _marks(task, values.get("thought_marks") or ())
+        thinks = values.get("enable_thinking") or values.get("think_end_token") is not None
+        values["preset"] = values.get("preset") or ("thinking" if thinks else "plain")
         options = cls(task=task, **values)
-        for key, allowed in (("formulation", FORMULATIONS), ("permute", PERMUTATIONS), ("unanswered", UNANSWERED)):
+        for key, allowed in (
+            ("formulation", FORMULATIONS),
+            ("permute", PERMUTATIONS),
+            ("unanswered", UNANSWERED),
+            ("preset", GENERATION_PRESETS),
+        ):
             value = getattr(options, key)
             if value not in allowed:
                 raise CrossinError(f"{task}: metadata {key} must be one of {', '.join(allowed)}, not {value!r}")
         if options.unanswered != "none" and options.formulation != "gen":
             raise CrossinError(f"{task}: metadata unanswered is for _gen tasks only: likelihoods always give an answer")
+        if options.repeats < 1 or (options.repeats > 1 and options.formulation != "gen"):
+            raise CrossinError(f"{task}: metadata repeats is for the _gen tasks, from 1, not {options.repeats}")
+        if options.chat_template_args is not None and not isinstance(options.chat_template_args, dict):
+            raise CrossinError(f"{task}: metadata chat_template_args must be an object")
+        _no_chat_api(task, options.formulation, metadata.get("base_url"))
         if options.data_dir is not None and not Path(options.data_dir).expanduser().exists():
             raise CrossinError(f"{task}: metadata data_dir: no such folder: {options.data_dir}")
         options.wording  # noqa: B018  (report an unknown prompt now, not at the first row)
@@ -103,6 +137,33 @@ class TaskOptions:
 # Keys that are not options but resemble one. The harness merges `--model_args` into every task's metadata, hence the
 # names `data_revision` and `score_seed`, which no model argument has.
 _HARNESS_KEYS = {"revision", "seed", "version", "data_source", "data_hash", "n_questions"}
+
+
+def _yes_or_no(task: str, key: str, value: Any) -> bool | None:
+    known = {"true": True, "on": True, "false": False, "off": False, "none": None}
+    if str(value).lower() not in known:
+        raise CrossinError(f"{task}: metadata {key} must be true or false, not {value!r}")
+    return known[str(value).lower()]
+
+
+def _marks(task: str, value: Any) -> tuple[tuple[str, str], ...]:
+    try:
+        marks = tuple((str(opening), str(closing)) for opening, closing in value)
+    except (TypeError, ValueError):
+        marks = (("", ""),)
+    if not all(closing for _, closing in marks):
+        raise CrossinError(f'{task}: metadata thought_marks must be pairs, like [["<plan>", "</plan>"]], not {value!r}')
+    return marks
+
+
+def _no_chat_api(task: str, formulation: str, base_url: Any) -> None:
+    """A chat API gives no likelihoods of a continuation; say so before any request."""
+    if formulation != "gen" and str(base_url or "").rstrip("/").endswith("/chat/completions"):
+        name = task if formulation == "letter" else task.removesuffix(f"_{formulation}")
+        raise CrossinError(
+            f"{task} needs likelihoods, which a chat API does not give: use --tasks {name}_gen, or --tasks {name} with "
+            "--model crossin-api, where the API returns top_logprobs"
+        )
 
 
 def _whole_number(task: str, key: str, value: Any) -> int:

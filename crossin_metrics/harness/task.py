@@ -17,12 +17,14 @@ from lm_eval.api.samplers import ContextSampler
 from lm_eval.api.task import ConfigurableTask
 
 from crossin_metrics import __version__
-from crossin_metrics.answers import read_answer
+from crossin_metrics.answers.outputs import majority, opening_mark
 from crossin_metrics.answers.reading import random_answer
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.aggregate import Row, RowResult, aggregate, headline_metrics, standard_error
 from crossin_metrics.harness.documents import build_documents, ordered_by_hash
+from crossin_metrics.harness.generation import PRESETS, generation_kwargs, generation_signature, instruct_model
 from crossin_metrics.harness.options import TaskOptions
+from crossin_metrics.harness.outputs import Budget, languages_of, read_row, token_counter
 from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.signature import signature_line
 
@@ -75,8 +77,19 @@ class ParallelMCQTask(ConfigurableTask):
         config = {key: value for key, value in config.items() if key != "class"}
         config["fewshot_config"] = {"sampler": ParallelSampler, **(config.get("fewshot_config") or {})}
         self.options = TaskOptions.from_metadata(config["task"], config.get("metadata") or {})
+        if self.options.formulation == "gen":
+            preset = PRESETS[self.options.preset]
+            config["generation_kwargs"] = {**preset, **(config.get("generation_kwargs") or {})}
+            config["repeats"] = self.options.repeats
+            keep_all = {"function": "take_first_k", "k": self.options.repeats}
+            if self.options.repeats > 1:
+                config["filter_list"] = [{"name": "none", "filter": [keep_all]}]
         super().__init__(config=config)
-        self._metrics = headline_metrics(self.options.formulation, self.languages)
+        thinks = self.options.preset == "thinking"
+        self._metrics = headline_metrics(
+            self.options.formulation, self.languages, thinks=thinks, repeats=self.options.repeats
+        )
+        self._opened: dict[tuple[str, str], str] = {}
         self._higher_is_better = {name: describe(key).higher_is_better for name, (_, key) in self._metrics.items()}
         self._aggregation_list = self._aggregations()
 
@@ -109,8 +122,34 @@ class ParallelMCQTask(ConfigurableTask):
                 f"{self.config.task}: the {len(rows)} rows selected contain no question in all {width} languages "
                 f"({', '.join(self.languages)}); rows go question by question: use --limit {width} or a multiple of it"
             )
-        self._config.metadata["signature"] = self.signature(bool(kwargs.get("apply_chat_template")))
+        chat = bool(kwargs.get("apply_chat_template"))
+        if self.options.formulation == "gen":
+            self._prepare_generation(chat, getattr(kwargs.get("chat_template"), "__self__", None))
+        self._config.metadata["signature"] = self.signature(chat)
         super().build_all_requests(limit=limit, samples=samples, **kwargs)
+        if self.options.formulation == "gen":
+            self._opened = {
+                (one.doc["id"], one.doc["language"]): opening_mark(one.args[0], self.options.thought_marks)
+                for one in self.instances
+            }
+
+    def _prepare_generation(self, chat: bool, model: Any) -> None:
+        """Settle how the model generates, tell the model, and refuse a chat API without the chat template."""
+        metadata, name = self.config.metadata, self.config.task
+        if not chat and str(metadata.get("base_url") or "").rstrip("/").endswith("/chat/completions"):
+            raise CrossinError(f"{name}: a chat API takes messages: add --apply_chat_template")
+        kwargs = generation_kwargs(self.options, self.config.generation_kwargs)
+        if model is not None:
+            kwargs |= instruct_model(self.options, model)
+        self._config.generation_kwargs = kwargs
+
+    @property
+    def _budget(self) -> Budget:
+        """The token budget, and a counter where the model's tokenizer is at hand."""
+        metadata = self.config.metadata
+        tokenizer = metadata.get("tokenizer") or metadata.get("pretrained")
+        budget = int(self.config.generation_kwargs.get("max_gen_toks", 0))
+        return Budget(budget, token_counter(str(tokenizer)) if tokenizer and budget else None)
 
     def signature(self, chat: bool = False) -> str:
         """Return the signature of this task's scores; see :mod:`crossin_metrics.signature`."""
@@ -128,6 +167,9 @@ class ParallelMCQTask(ConfigurableTask):
             fields["order"] = f"{options.permute}-{options.permute_seed}"
         if options.unanswered != "none":
             fields["unanswered"] = f"{options.unanswered}-{options.score_seed}"
+        if options.formulation == "gen":
+            made = generation_signature(options, generation_kwargs(options, self.config.generation_kwargs))
+            fields |= {"generation": made} if made else {}
         fields |= {"s": min(3, len(self.languages)), "v": __version__}
         return signature_line(fields)
 
@@ -162,8 +204,11 @@ class ParallelMCQTask(ConfigurableTask):
         """Turn one row's responses into its results."""
         order = list(doc["order"])
         logprobs: dict[str, list[float] | None] = {"": None}
+        log: dict[str, Any] = {}
         if self.options.formulation == "gen":
-            answers = {"": self._read(doc, results[0], order)}
+            outputs = [results[0]] if isinstance(results[0], str) else list(results[0])
+            answer, log = self._read(doc, outputs, order)
+            answers = {"": answer}
         else:
             shown = [float(logprob) for logprob, _ in results]
             logprobs[""] = _by_option(shown, order)
@@ -181,21 +226,37 @@ class ParallelMCQTask(ConfigurableTask):
                 gold=doc["gold"],
                 order=tuple(order),
                 logprobs=None if logprobs[suffix] is None else tuple(logprobs[suffix] or ()),
+                rule=log.get("rule", ""),
+                thought=log.get("thought", 0),
+                self_agreement=log.get("self_agreement", 1.0),
             )
             for suffix, answer in answers.items()
         }
-        return RowResult(rows, self._metrics)
+        return RowResult(rows, self._metrics, log)
 
     def override_metric(self, metric_name: str) -> None:
         """As in the harness (`--predict_only` sets "bypass"): our scores are not computed, only the rows are logged."""
         super().override_metric(metric_name)
         self._metrics = {}
 
-    def _read(self, doc: Mapping[str, Any], text: str, order: list[int]) -> int | None:
-        position = read_answer(text, doc["options"], doc["language"])
+    def _read(
+        self, doc: Mapping[str, Any], outputs: Sequence[str], order: list[int]
+    ) -> tuple[int | None, dict[str, Any]]:
+        """The option picked, and what the log says of how it was read; of repeats, that of the first that gives it."""
+        opened = self._opened.get((doc["id"], doc["language"]), "")
+        read = [read_row(text, doc, self.options, self._budget, opened) for text in outputs]
+        position, agreement = majority([reading.answer for reading, _ in read])
+        chosen = next(number for number, (reading, _) in enumerate(read) if reading.answer == position)
+        reading, finish = read[chosen]
+        log: dict[str, Any] = {"rule": reading.rule, "thought": reading.thought, "finish": finish}
+        if self.options.repeats > 1:
+            picks = [None if one.answer is None else order[one.answer] for one, _ in read]
+            log |= {"answers": picks, "self_agreement": agreement}
+        if self.options.detect_languages:
+            log |= languages_of(outputs[chosen], self.options, reading)
         if position is None and self.options.unanswered == "random":
             position = random_answer(doc["id"], doc["language"], len(order), self.options.score_seed)
-        return None if position is None else order[position]
+        return (None if position is None else order[position]), log
 
     def _aggregations(self) -> dict[str, Callable[[Sequence[Row]], Any]]:
         """A function per metric, and one per `<metric>_stderr`; see :class:`RowResult`."""

@@ -22,6 +22,7 @@ from crossin_metrics.runs.sample_logs import LogFields, can_read, read_sample_lo
 from crossin_metrics.runs.seaeval_logs import find_logs, is_parallel, read_seaeval_log
 from crossin_metrics.runs.tables import AnswerRow, RunKey, read_table
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
+from crossin_metrics.scores.readings import reading_scores
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Run:
         settings: model, task version, shots ... from the results file beside a log.
         notes: sentences about questions left out and settings that differ.
         n_incomplete: questions left out because a language lacks them or (with `skip_mismatched`) they differ.
+        rules: `[n_questions, n_languages]`, the rule that read each generated output; None where not all are known.
+        thoughts: `[n_questions, n_languages]`, characters of thought; None as for `rules`.
     """
 
     name: str
@@ -63,6 +66,14 @@ class Run:
     settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     n_incomplete: int = 0
+    rules: NDArray[np.str_] | None = None
+    thoughts: NDArray[np.int64] | None = None
+
+    def readings(self) -> dict[str, float]:
+        """How generated outputs were read (:func:`reading_scores`); empty where the files do not say."""
+        if self.rules is None or self.thoughts is None:
+            return {}
+        return reading_scores(self.answers, self.rules, self.thoughts, self.languages)
 
     def questions(self) -> AnswerMatrix:
         """The answers as the scoring and bootstrap functions take them."""
@@ -99,6 +110,7 @@ def read_predictions(
     skip_mismatched: bool = False,
     unanswered: str = "none",
     seed: int = 0,
+    read_again: bool = False,
     warn: Callable[[str], None] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Run]:
@@ -114,6 +126,7 @@ def read_predictions(
         unanswered: "none", or "random": an answer that cannot be read counts as a seeded random pick, the same for
             every system (as in SeaEval's own scorer, though not its picks); the run's variant says so.
         seed: of those picks.
+        read_again: read the answers of generation tasks out of the logged texts, whatever a sample log says they are.
         warn: called with a sentence for each file skipped. Notes on a run are in its `notes`.
         progress: called with a line now and then while long files are read.
 
@@ -141,7 +154,7 @@ def read_predictions(
             continue
         if kind == "log":
             logs.add(path)
-            rows = read_sample_log(path, fields)
+            rows = read_sample_log(path, fields, read_again=read_again)
         else:
             rows = read_seaeval_log(path) if kind == "seaeval" else read_table(path, kind)
         if unanswered == "random":
@@ -290,6 +303,7 @@ def _assemble(
     n_choices = [row[0].n_choices for row in rows]
     answers = np.array([[cell.answer for cell in row] for row in rows], dtype=np.int64)
     settings, differing = _settings(logs)
+    known = all(cell.rule is not None for row in rows for cell in row)
     return Run(
         key.name,
         *key,
@@ -304,6 +318,8 @@ def _assemble(
         settings=settings,
         notes=(*notes, *(f"run {key.name}: {text}" for text in differing)),
         n_incomplete=len(questions) - len(ids),
+        rules=np.array([[cell.rule for cell in row] for row in rows]) if known else None,
+        thoughts=np.array([[cell.thought for cell in row] for row in rows], dtype=np.int64) if known else None,
     )
 
 

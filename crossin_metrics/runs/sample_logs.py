@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from crossin_metrics.answers.outputs import majority, opening_mark, read_output
+from crossin_metrics.answers.reading import Reading
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json
 from crossin_metrics.languages import log_language
@@ -110,8 +112,15 @@ def _mode(settings: Mapping[str, Any]) -> str:
     return "+".join([*([f"{shots}-shot"] if shots else []), *(["chat"] if chat else [])])
 
 
-def read_sample_log(path: Path, fields: LogFields | None = None) -> Iterator[tuple[RunKey, AnswerRow]]:
+def read_sample_log(
+    path: Path, fields: LogFields | None = None, *, read_again: bool = False
+) -> Iterator[tuple[RunKey, AnswerRow]]:
     """Rows of one sample log, each with the run it belongs to.
+
+    Args:
+        path: the log.
+        fields: of tasks that belong to no family.
+        read_again: read the answers of generation tasks out of the logged texts, whatever the log says they are.
 
     Raises:
         CrossinError: a line is damaged, the task is unknown, or a field is missing; with file and line.
@@ -128,11 +137,11 @@ def read_sample_log(path: Path, fields: LogFields | None = None) -> Iterator[tup
             if not isinstance(doc, dict) or "filtered_resps" not in sample:
                 raise CrossinError("not a row of a sample log (doc or filtered_resps missing)")
             if _is_own(doc):
-                yield from _own_rows(sample, doc, log, options, place)
+                yield from _own_rows(sample, doc, log, options, place, settings if read_again else None)
             elif named is not None:
                 yield _named_row(sample, log, fields, named, place)
             elif family is not None:
-                yield _family_row(sample, doc, log, *family, place)
+                yield _family_row(sample, doc, log, *family, place, read_again)
             elif pattern is not None:
                 raise CrossinError(f"--language-from {pattern.pattern!r} does not match the task's name {task!r}")
             else:
@@ -160,9 +169,14 @@ def _is_own(doc: Mapping[str, Any]) -> bool:
 
 
 def _own_rows(
-    sample: Mapping[str, Any], doc: Mapping[str, Any], log: RunKey, options: str, place: str
+    sample: Mapping[str, Any],
+    doc: Mapping[str, Any],
+    log: RunKey,
+    options: str,
+    place: str,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[RunKey, AnswerRow]]:
-    """One row for each variant, of this project's tasks: the answer is the logged one."""
+    """One row for each variant, of this project's tasks: the answer as logged, or read again with `settings`."""
     try:
         identifier, language = str(doc["id"]), log_language(str(doc["language"]))
         gold, order = int(doc["gold"]), tuple(int(option) for option in doc["order"])
@@ -179,25 +193,59 @@ def _own_rows(
         raise CrossinError(f"{where}: {len(likelihoods)} likelihoods for {n_choices} options")
     positions = [order.index(k) for k in range(n_choices)]
     for variant, keys in _PICKED.items():
-        logprobs = None
+        logprobs, rule, thought = None, sample.get("rule"), int(sample.get("thought") or 0)
         if likelihoods is not None:  # "norm" is per character of the option's text, as the harness's acc_norm
             logprobs = tuple(likelihoods[p] / (max(1, len(shown[p])) if variant else 1) for p in positions)
         key = next((key for key in keys if key in sample), None)
         if logprobs is not None and max(logprobs) == -math.inf:
             answer = -1
+        elif likelihoods is None and not variant and (key is None or settings is not None):
+            position, reading = _reread(sample, shown, language, settings or {})
+            rule, thought = reading.rule, reading.thought
+            answer = -1 if position is None else order[position]
         elif key is not None:
             answer = _picked(sample[key], n_choices, f"{where}: {key}")
         elif variant:
             continue
-        elif logprobs is not None:  # version 0.1 logged no pick of tasks with one language
+        else:  # version 0.1 logged no pick of tasks with one language
+            assert logprobs is not None
             answer = logprobs.index(max(logprobs))
-        else:
-            from crossin_metrics.answers import read_answer
-
-            position = read_answer(_generated(sample["filtered_resps"]), shown, language)
-            answer = -1 if position is None else order[position]
         run = log._replace(prompt=str(doc.get("prompt") or ""), variant=_variant(sample, options, variant))
-        yield run, AnswerRow(identifier, language, answer, gold, n_choices, order, logprobs, place)
+        yield run, AnswerRow(identifier, language, answer, gold, n_choices, order, logprobs, place, rule, thought)
+
+
+def _reread(
+    sample: Mapping[str, Any], shown: list[str], language: str, settings: Mapping[str, Any]
+) -> tuple[int | None, Reading]:
+    """The position picked by most outputs of a row, and the reading of the first that picks it."""
+    metadata = settings.get("metadata") or {}
+    marks = tuple(tuple(pair) for pair in metadata.get("thought_marks") or ())
+    stripped = metadata.get("think_end_token") is not None  # the harness took the thoughts away
+    arguments = sample.get("arguments")
+    request = arguments.get("gen_args_0") if isinstance(arguments, Mapping) else (arguments or [None])[0]
+    prompt = request.get("arg_0") if isinstance(request, Mapping) else (request or [None])[0]
+    readings = [
+        read_output(
+            text,
+            shown,
+            language,
+            marks=marks,
+            finish=str(sample.get("finish") or ""),
+            opened="" if stripped else opening_mark(prompt, marks),
+            thinks=bool(metadata.get("preset") == "thinking" or metadata.get("enable_thinking") or stripped),
+        )
+        for text in _texts(sample)
+    ]
+    position, _ = majority([reading.answer for reading in readings])
+    return position, next(reading for reading in readings if reading.answer == position)
+
+
+def _texts(sample: Mapping[str, Any]) -> list[str]:
+    """All outputs of a row, before any filter."""
+    found = sample.get("resps") or sample["filtered_resps"]
+    while isinstance(found, list) and found and isinstance(found[0], list):
+        found = found[0]
+    return [str(text) for text in found] if isinstance(found, list) and found else [_generated(found)]
 
 
 def _picked(value: Any, n_choices: int, where: str) -> int:
@@ -211,13 +259,27 @@ def _picked(value: Any, n_choices: int, where: str) -> int:
 
 
 def _family_row(
-    sample: Mapping[str, Any], doc: Mapping[str, Any], log: RunKey, family: Family, match: re.Match[str], place: str
+    sample: Mapping[str, Any],
+    doc: Mapping[str, Any],
+    log: RunKey,
+    family: Family,
+    match: re.Match[str],
+    place: str,
+    again: bool,
 ) -> tuple[RunKey, AnswerRow]:
     groups = match.groupdict()
     identifier = question_id(doc, family, groups.get("subject"))
     options = [str(doc[name]) for name in family.options if doc.get(name) is not None]
     prompt = f"p{groups['prompt']}" if groups.get("prompt") else ""
-    row = _checked_row(sample, identifier, log_language(groups["language"]), gold_index(doc, family), options, place)
+    language, gold = log_language(groups["language"]), gold_index(doc, family)
+    if again and len(options) > 1 and _likelihoods(sample["filtered_resps"]) is None:
+        position, reading = _reread(sample, options, language, {})
+        answer = -1 if position is None else position
+        row = AnswerRow(
+            identifier, language, answer, gold, len(options), None, None, place, reading.rule, reading.thought
+        )
+    else:
+        row = _checked_row(sample, identifier, language, gold, options, place)
     return log._replace(task=family.name, prompt=prompt, variant=_variant(sample)), row
 
 

@@ -1,8 +1,9 @@
 """What makes two runs comparable: the signature of a run, the set-up it stands for, and how two runs differ.
 
 Scores are comparable if their signatures agree on everything that changes what is measured: task and its version,
-data, the very questions and languages, formulation, shots, chat template, order of options, and how unanswered rows
-count. The version of this package may differ, and so may the prompt among p1 ... p5: these are five wordings of one
+data, the very questions and languages, formulation, shots, chat template, order of options, how the model
+generated, and how unanswered rows count. The version of this package may differ, and so may the prompt among
+p1 ... p5: these are five wordings of one
 set-up, and reports average over them, as the paper does (arXiv 2404.11932).
 """
 
@@ -40,6 +41,7 @@ class Setup(NamedTuple):
     chat: str
     order: str
     unanswered: str
+    generation: str
 
     @property
     def brief(self) -> str:
@@ -60,6 +62,8 @@ class Setup(NamedTuple):
             parts.append(self.chat.removeprefix("no").strip())
         if self.order != "as given":
             parts.append(f"option order {self.order}")
+        if self.generation:
+            parts.append(f"generation {self.generation}")
         if self.unanswered != "none":
             parts.append(f"unanswered {self.unanswered}")
         return ", ".join(parts)
@@ -117,6 +121,7 @@ def setup_of(run: Run) -> Setup:
         chat=fields.get("chat", UNSTATED) + (f" system-{str(system)[:8]}" if system else ""),
         order=fields.get("order", "as given"),
         unanswered=fields.get("unanswered", "none"),
+        generation=fields.get("generation", ""),
     )
 
 
@@ -142,11 +147,11 @@ def differences(a: Run, b: Run) -> dict[str, tuple[str, str]]:
     """Return the fields in which two runs differ so that their scores do not compare: field -> (a's, b's value).
 
     A field that one run lacks is no difference, unless it is a part of the run's name (mode, variant), a field that a
-    signature holds only if it is not the default (order, unanswered), or a setting that the harness writes only if it
-    is used (chat_template, system_instruction).
+    signature holds only if it is not the default (order, unanswered, generation), or a setting that the harness writes
+    only if it is used (chat_template, system_instruction).
     """
     fields_a, fields_b = run_fields(a), run_fields(b)
-    always = {"mode", "variant", "order", "unanswered"}
+    always = {"mode", "variant", "order", "unanswered", "generation"}
     if all(run.settings.get("lm_eval_version") for run in (a, b)):
         always |= {"chat_template", "system_instruction"}
     found = {}

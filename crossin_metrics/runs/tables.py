@@ -44,6 +44,8 @@ class AnswerRow(NamedTuple):
     order: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None
     place: str = ""  # file and line, for messages
+    rule: str | None = None  # of generated text: the rule that read it ("": none did), and the length of its thought
+    thought: int = 0
 
 
 def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, AnswerRow]]:

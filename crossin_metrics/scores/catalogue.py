@@ -29,7 +29,8 @@ class Score:
             the answers are right.
         headline: whether `crossin score` shows it without `--full`.
         harness: formulations whose harness table shows it.
-        kind: "score" (of the model), "baseline" (of trivial strategies on the same questions) or "count". Only the
+        kind: "score" (of the model), "baseline" (of trivial strategies on the same questions), "count", or "reading"
+            (how outputs were read: of generated text only, see :mod:`crossin_metrics.scores.readings`). Only the
             first kind has a standard error in the harness table and is exported.
         short: title for narrow columns, where it differs.
     """
@@ -43,7 +44,7 @@ class Score:
     only_if_right: bool = False
     headline: bool = True
     harness: tuple[str, ...] = ALL_FORMULATIONS
-    kind: Literal["score", "baseline", "count"] = "score"
+    kind: Literal["score", "baseline", "count", "reading"] = "score"
     short: str = ""
 
     @property
@@ -131,6 +132,34 @@ SCORES: dict[str, Score] = {
         _count("n_questions", "Questions", "questions asked in all languages", ALL_FORMULATIONS, None),
         _count("n_unanswered", "Unanswered", "rows (question and language) without an answer", ALL_FORMULATIONS, False),
         _count("n_tied", "Tied", "rows whose answer is one of several equally likely options", ("letter", "cf"), False),
+        Score(
+            "n_cut",
+            "Cut",
+            "unanswered rows whose thought did not end or whose token budget ended first",
+            high=float("inf"),
+            higher_is_better=False,
+            headline=False,
+            harness=("gen",),
+            kind="reading",
+        ),
+        Score(
+            "thought",
+            "Length of thought",
+            "mean characters of thought a row, where the model thinks",
+            high=float("inf"),
+            higher_is_better=None,
+            headline=False,
+            harness=("gen",),
+            kind="reading",
+        ),
+        Score(
+            "self_agreement",
+            "Self-agreement",
+            "mean share of pairs of a row's repeats with one answer, where rows are repeated",
+            headline=False,
+            harness=("gen",),
+            kind="reading",
+        ),
         _count("n_incomplete", "Incomplete", "questions left out because a language is missing", (), False),
     )
 }
@@ -141,6 +170,7 @@ HEADLINE = tuple(key for key, score in SCORES.items() if score.headline)
 # Families: pattern of the key -> what replaces title and description of the score it belongs to.
 _FAMILIES: tuple[tuple[str, str, str], ...] = (
     (r"(acc)_(.+)", "{title}, {0}", "share of questions answered right in {0}"),
+    (r"(n_unanswered|n_cut|thought)_(.+)", "{title}, {0}", "{description}, in {0}"),
     (r"(transfer)_(.+)", "{title}, {0}", "share right in {0} among the questions right in English"),
     (r"(consistency|ac3|consistent_correct)_(\d+)", "{title} (s = {0})", "{description}, s = {0}"),
     (r"(consistency)_(.+)_(.+)", "{title}, {0} and {1}", "share of questions with one answer in {0} and {1}"),

@@ -422,3 +422,25 @@ def test_own_tasks_run_one_language_at_a_time_join(tmp_path: Path, repo: Path) -
     )
     for task in OWN_TASKS:
         assert apart[f"{task}|lab__hash-1b|p1"] == together[f"{task}|lab__hash-1b|p1"]
+
+
+# -- how answers were read --------------------------------------------------------------------------------------------
+
+
+def test_read_again_shows_how_answers_were_read(tmp_path: Path) -> None:
+    rows = []
+    for identifier, (language, text) in itertools.product(
+        ("q1", "q2"),
+        (("en", "The answer is A."), ("de", "<think>A or B"), ("es", "<think>A</think> La respuesta es B.")),
+    ):
+        doc = {"id": identifier, "language": language, "formulation": "gen", "prompt": "p1", "gold": 0}
+        doc |= {"options": ["tea", "milk"], "order": [0, 1]}
+        rows.append({"doc": doc, "resps": [[text]], "filtered_resps": [text], "filter": "none", "answer": 0})
+    path = write(tmp_path / "samples_mine_gen_2026-11-22T01-53-33.493410.jsonl", rows)
+    assert scores(path, "--bootstrap", 0)["acc"] == 1.0
+    found = scores(path, "--bootstrap", 0, "--read-again")
+    assert (found["acc_en"], found["acc_de"], found["acc_es"]) == (1.0, 0.0, 0.0)
+    assert (found["n_unanswered"], found["n_cut"], found["n_cut_de"], found["n_cut_es"]) == (2, 2, 2, 0)
+    assert found["thought_es"] == len("<think>A</think>")
+    shown = " ".join(crossin(path, "--bootstrap", 0, "--read-again").stdout.split())
+    assert "language unanswered cut thought announced de 2 2 13 0 en 0 0 0 2 es 0 0 16 2" in shown

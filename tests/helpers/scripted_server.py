@@ -75,12 +75,14 @@ Script = Callable[[Seen], str]
 class ScriptedServer:
     """What the server does and saw. `script` names a behaviour for each request; see `_Handler` for them.
 
-    `read` takes a prompt apart into fields and a language; `reply` gives a behaviour's content, or None for those here.
+    `read` takes a prompt apart into fields and a language; `reply` gives a behaviour's content, or None for those here;
+    `choice` its whole first choice, with log-probabilities or reasoning.
     """
 
     script: Script = lambda seen: "perfect"
     read: Callable[[str], tuple[dict[str, str], str]] = lambda prompt: read_prompt(prompt)
     reply: Callable[[Seen, str], str | None] = lambda seen, behaviour: None
+    choice: Callable[[Seen, str], dict[str, Any] | None] = lambda seen, behaviour: None
     delay: float = 0.0
     model: str = "scripted"
     seen: list[Seen] = field(default_factory=list)
@@ -164,6 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
                 state.in_flight -= 1
 
     def _answer(self, seen: Seen, key: str, behaviour: str) -> None:
+        choice = self.state.choice(seen, behaviour)
+        if choice is not None:
+            return self._send(200, json.dumps({"choices": [choice]}))
         content = self.state.reply(seen, behaviour)
         if content is not None:
             return self._content(seen, key, content, "length" if behaviour == "truncated" else "stop")

@@ -228,3 +228,61 @@ def test_fields_of_tasks_not_known(tmp_path: Path) -> None:
         assert run.answers[:, 0].tolist() == [0, 3, 2, 1]
     with pytest.raises(CrossinError, match=r"--id-field doc\.key is a dict, not a single value"):
         read_predictions(paths, fields=LogFields("doc.key", "_([a-z]{3})_"))
+
+
+# -- generated text read again ----------------------------------------------------------------------------------------
+
+THOUGHT = "It says tea, so the answer is A. No, wait: "
+
+
+def generated(text: Any, **more: Any) -> dict[str, Any]:
+    """A row of a generation task whose logged answer is option 3, whatever the text says."""
+    texts = text if isinstance(text, list) else [text]
+    plain = own_row("q1", "en", [1, 0, 2, 3], [-1.0, -2.0, -0.5, -4.0])
+    return plain | {"resps": [texts], "filtered_resps": [text], "answer": 3, "acc": 0} | more
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (generated("The answer is A."), (1, "announced", 0)),
+        (generated(f"<think>{THOUGHT}</think>C"), (2, "whole", len(f"<think>{THOUGHT}</think>"))),
+        (generated(f"<think>{THOUGHT}"), (-1, "cut", len(f"<think>{THOUGHT}"))),
+        (generated(["A", "B", "B"]), (0, "whole", 0)),
+        (
+            generated(THOUGHT, arguments={"gen_args_0": {"arg_0": "[assistant]<think>\n"}}),
+            (-1, "cut", 7 + len(THOUGHT)),
+        ),
+        (generated("I do not know", finish="length"), (-1, "cut", len("I do not know"))),
+        ({k: v for k, v in generated("A").items() if k != "resps"}, (1, "whole", 0)),
+    ],
+)
+def test_generated_text_is_read_again_where_asked(
+    tmp_path: Path, row: dict[str, Any], expected: tuple[int, str, int]
+) -> None:
+    path = log(tmp_path / "m", [row], "cross_mmlu_gen")
+    assert read(path)[0].answers.tolist() == [[3]]
+    (run,) = read(path, read_again=True)
+    assert run.rules is not None
+    assert run.thoughts is not None
+    assert (run.answers[0, 0], run.rules[0, 0], run.thoughts[0, 0]) == expected
+
+
+def test_the_rules_that_a_log_states_are_kept(tmp_path: Path) -> None:
+    rows = [generated("A", rule="announced", thought=40), generated("?", rule="cut", thought=60, answer=None)]
+    rows[1]["doc"] = rows[1]["doc"] | {"language": "zh"}
+    (run,) = read(log(tmp_path / "m", rows, "cross_mmlu_gen"))
+    found = run.readings()
+    assert (found["n_cut"], found["n_cut_en"], found["n_cut_zh"], found["n_unanswered_zh"]) == (1, 0, 1, 1)
+    assert (found["thought"], found["thought_zh"]) == (50, 60)
+    assert read(log(tmp_path / "n", ROWS))[0].readings() == {}
+
+
+def test_other_tasks_are_read_again_from_all_of_the_text(tmp_path: Path) -> None:
+    """The harness's filter found nothing in an answer announced in German."""
+    doc = {"question_id": 7, "category": "law", "answer": "B", "option_0": "Tee", "option_1": "Milch"}
+    row = {"doc": doc, "resps": [["Richtig ist B."]], "filtered_resps": ["[invalid]"], "exact_match": 0.0}
+    paths = [log(tmp_path / "m", [row | {"filter": "f"}], f"mmlu_prox_{code}_law") for code in ("en", "de")]
+    assert read_predictions(paths)[0].answers.tolist() == [[-1, -1]]
+    (run,) = read_predictions(paths, read_again=True)
+    assert run.answers.tolist() == [[1, 1]]

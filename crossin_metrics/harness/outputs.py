@@ -1,0 +1,92 @@
+"""From what a model generated for one row to its reading: thoughts set aside, cut outputs recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from crossin_metrics.answers.generated import Generated
+from crossin_metrics.answers.outputs import CUT, read_output
+from crossin_metrics.answers.reading import Reading
+from crossin_metrics.answers.thoughts import split_thought
+from crossin_metrics.harness.options import TaskOptions
+
+CountTokens = Callable[[str], int]
+
+
+class Budget(NamedTuple):
+    """When an output counts as cut: `max_gen_toks` and, where known, a counter of tokens."""
+
+    tokens: int
+    counter: CountTokens | None = None
+
+
+def read_row(
+    text: str, doc: Mapping[str, Any], options: TaskOptions, budget: Budget, opened: str = ""
+) -> tuple[Reading, str]:
+    """Read one output of a row; return the reading and why the generation ended (`stop`, `length`, "": unknown)."""
+    finish = getattr(text, "finish", "")
+    if not finish and budget.counter is not None and text:
+        # Decoding drops special tokens and encoding again may merge others, so a full budget counts a little less.
+        finish = "length" if budget.counter(text) >= budget.tokens - max(1, budget.tokens // 50) else "stop"
+    stripped = options.think_end_token is not None and not isinstance(text, Generated)  # by the harness
+    reading = read_output(
+        str(text),
+        doc["options"],
+        doc["language"],
+        marks=options.thought_marks,
+        finish=finish,
+        reasoning=getattr(text, "reasoning", ""),
+        opened="" if stripped else opened,
+        thinks=options.preset == "thinking",
+    )
+    return reading, finish
+
+
+@lru_cache(maxsize=4)
+def token_counter(tokenizer: str) -> CountTokens | None:
+    """Return a counter of tokens from a tokenizer's folder or hub name; None where it cannot be loaded."""
+    from transformers import AutoTokenizer
+
+    try:
+        loaded = AutoTokenizer.from_pretrained(tokenizer)
+    except (OSError, ValueError, ImportError):
+        return None
+    return lambda text: len(loaded.encode(text, add_special_tokens=False))
+
+
+def languages_of(text: str, options: TaskOptions, reading: Reading) -> dict[str, str | None]:
+    """Return the languages of an output's thought and answer (ISO codes; None: too short to tell)."""
+    split = split_thought(text, options.thought_marks)
+    thought = getattr(text, "reasoning", "") or split.thought or (split.answer if reading.rule == CUT else "")
+    return {
+        "thought_language": detect_language(thought),
+        "answer_language": None if reading.rule == CUT else detect_language(split.answer),
+    }
+
+
+_SHORTEST = 20  # letters; below it a language is a guess
+
+
+def detect_language(text: str) -> str | None:
+    """Return the ISO code of a text's language by lingua; None for a text too short to tell.
+
+    Raises:
+        CrossinError: lingua is not installed.
+    """
+    if sum(letter.isalpha() for letter in text) < _SHORTEST:
+        return None
+    found = _detector().detect_language_of(text[:2000])
+    return None if found is None else found.iso_code_639_1.name.lower()
+
+
+@lru_cache(maxsize=1)
+def _detector() -> Any:
+    try:
+        from lingua import LanguageDetectorBuilder
+    except ImportError:
+        from crossin_metrics.errors import CrossinError
+
+        raise CrossinError("detect_languages needs lingua: pip install 'crossin[languages]'") from None
+    return LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()

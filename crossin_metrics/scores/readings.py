@@ -1,0 +1,46 @@
+"""How generated outputs were read: unanswered and cut rows, and length of thought, overall and per language.
+
+Shapes: `[n_questions, n_languages]`, as everywhere in this package.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+CUT = "cut"  # as :mod:`crossin_metrics.answers.outputs` names it; this package imports no other
+
+
+def reading_scores(
+    answers: NDArray[np.integer], rules: NDArray[np.str_], thoughts: NDArray[np.integer], languages: Sequence[str]
+) -> dict[str, float]:
+    """Count rows by how they were read.
+
+    Args:
+        answers: `[n_questions, n_languages]`, option index or -1.
+        rules: `[n_questions, n_languages]`, the rule that read each row.
+        thoughts: `[n_questions, n_languages]`, characters of thought.
+        languages: codes of the columns.
+
+    Returns:
+        `n_unanswered`, `n_cut` (rows, cut ones among the unanswered) and `thought` (mean characters a row, from 0), and
+        each with `_<language>`.
+    """
+    missing, cut = answers < 0, rules == CUT
+    found = {"n_unanswered": float(missing.sum()), "n_cut": float(cut.sum()), "thought": float(thoughts.mean())}
+    for column, code in enumerate(languages):
+        found[f"n_unanswered_{code}"] = float(missing[:, column].sum())
+        found[f"n_cut_{code}"] = float(cut[:, column].sum())
+        found[f"thought_{code}"] = float(thoughts[:, column].mean())
+    return found
+
+
+def rule_counts(rules: NDArray[np.str_], languages: Sequence[str]) -> dict[str, Counter[str]]:
+    """Return how many rows of each language each rule read; `none` where no rule decided."""
+    return {
+        code: Counter(str(rule) or "none" for rule in rules[:, column].tolist())
+        for column, code in enumerate(languages)
+    }

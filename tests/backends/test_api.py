@@ -1,0 +1,332 @@
+"""crossin-api against a scripted server, and (slow) against a real `vllm serve` beside crossin-vllm."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import CachingLM
+from lm_eval.models.api_models import JsonChatStr
+
+from crossin_metrics.answers.generated import Generated
+from crossin_metrics.answers.thoughts import MARKS
+from crossin_metrics.backends.api import CrossinAPI, letters
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.harness.options import TaskOptions
+from crossin_metrics.harness.outputs import Budget, read_row
+from tests.helpers.scripted_server import ScriptedServer, Seen, serve
+
+SECRET = "sk-very-secret"
+LIKELY = {" B": -0.2, " A": -2.5, " the": -3.0, " C": -4.0}
+OPTIONS = TaskOptions.from_metadata("t_gen", {"set": "x", "formulation": "gen", "preset": "thinking"})
+DOC = {"options": ["the Nile", "the Amazon", "the Yangtze", "the Volga"], "language": "en"}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
+    """Answers letters from LIKELY and generations with "B"; waits between tries are not slept."""
+    monkeypatch.setattr("crossin_metrics.backends.api._sleep", lambda seconds: None)
+    with serve(ScriptedServer(read=lambda prompt: ({"text": prompt}, ""), choice=choice)) as state:
+        yield state
+
+
+def choice(seen: Seen, behaviour: str) -> dict[str, Any] | None:
+    chat = "messages" in seen.body
+    if behaviour.startswith("message:"):
+        return json.loads(behaviour.removeprefix("message:"))
+    if behaviour != "perfect":
+        return None
+    if "logprobs" not in seen.body:
+        return (
+            {"message": {"content": "B"}, "finish_reason": "stop"} if chat else {"text": "B", "finish_reason": "stop"}
+        )
+    if chat:
+        pairs = [{"token": token.strip(), "logprob": logprob} for token, logprob in LIKELY.items()]
+        return {"message": {"content": "B"}, "logprobs": {"content": [{"token": "B", "top_logprobs": pairs}]}}
+    return {"text": " B", "logprobs": {"top_logprobs": [LIKELY]}}
+
+
+def model(server: ScriptedServer, **arguments: Any) -> CrossinAPI:
+    return CrossinAPI(base_url=server.base_url, model="scripted", **arguments)
+
+
+def letter_requests(*prompts: Any, space: str = " ") -> list[Instance]:
+    pairs = [(prompt, space + letter) for prompt in prompts for letter in "ABCD"]
+    return [Instance("loglikelihood", {}, pair, n) for n, pair in enumerate(pairs)]
+
+
+def generations(*prompts: Any, **kwargs: Any) -> list[Instance]:
+    kwargs = {"max_gen_toks": 64, "temperature": 0.0, "do_sample": False, "until": ["\n\n"], **kwargs}
+    return [Instance("generate_until", {}, (prompt, kwargs), n) for n, prompt in enumerate(prompts)]
+
+
+CHAT = JsonChatStr(json.dumps([{"role": "user", "content": "Which?"}]))
+
+
+# --- letters ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("prompt", "space"), [("Which? Answer:", " "), (CHAT, "")])
+def test_one_request_a_question_and_a_bound_for_a_letter_out_of_sight(
+    server: ScriptedServer, prompt: Any, space: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = model(server).loglikelihood(letter_requests(prompt, space=space), disable_tqdm=True)
+    assert found[:3] == [(-2.5, False), (-0.2, True), (-4.0, False)]
+    left = 1 - sum(math.exp(logprob) for logprob in LIKELY.values())
+    assert found[3] == (pytest.approx(min(-4.0, math.log(left))), False)
+    assert len(server.seen) == 1
+    assert server.seen[0].body["max_tokens"] == 1
+    assert "1 of 4 letters were not among the 20 likeliest tokens" in caplog.text
+
+
+def test_no_letter_in_sight_is_no_answer() -> None:
+    found, missing = letters({" the": -0.1, " a": -3.0}, [" A", " B"])
+    assert missing == 2
+    assert set(found.values()) == {(-math.inf, False)}
+
+
+@pytest.mark.parametrize(
+    ("likely", "expected"),
+    [
+        ({" A": -1.0, "A": -0.5, "B": -3.0}, (-1.0, False)),  # the same text goes before one that differs in space
+        ({"A": -1.0, "B": -0.5}, (-1.0, False)),
+        ({"A": -0.1, " B": -3.0, "▁": -4.0}, (-3.0, None)),
+    ],
+)
+def test_tokens_and_white_space(likely: dict[str, float], expected: tuple[float, bool | None]) -> None:
+    found, _ = letters(likely, [" A", " B"])
+    assert found[" A"][0] <= expected[0] if expected[1] is None else found[" A"] == expected
+
+
+def test_what_is_no_letter_is_refused_before_any_request(server: ScriptedServer) -> None:
+    request = Instance("loglikelihood", {}, ("Which?", " the Nile"), 0)
+    with pytest.raises(CrossinError, match=r"scores letters only, not 'the Nile'"):
+        model(server).loglikelihood([request])
+    assert not server.seen
+
+
+def test_an_api_without_logprobs_says_which_task_to_use(server: ScriptedServer) -> None:
+    server.script = lambda seen: 'message:{"text": " B", "finish_reason": "stop"}'
+    with pytest.raises(CrossinError, match="use the _gen task"):
+        model(server).loglikelihood(letter_requests("Which?"))
+
+
+# --- generations -----------------------------------------------------------------------------------------------------
+
+
+def test_settings_of_a_generation_reach_the_server(server: ScriptedServer) -> None:
+    extra = {"chat_template_kwargs": {"enable_thinking": False}, "reasoning_effort": "low", "top_p": 0.9}
+    assert model(server).generate_until(generations(CHAT, **extra), disable_tqdm=True) == ["B"]
+    body = server.seen[0].body
+    assert {name: body[name] for name in extra} == extra
+    assert (body["max_tokens"], body["temperature"], body["stop"]) == (64, 0.0, ["\n\n"])
+    assert "do_sample" not in body
+
+
+def test_repeats_of_a_request_have_seeds_of_their_own(server: ScriptedServer) -> None:
+    model(server).generate_until(generations("a", "a", "b"), disable_tqdm=True)
+    assert sorted((seen.body["prompt"], seen.body["seed"]) for seen in server.seen) == [
+        ("a", 1234), ("a", 1235), ("b", 1234),
+    ]  # fmt: skip
+
+
+THOUGHT = "The Nile is long, so the answer is A. But no: "
+REPLIES = [
+    *(({"content": f"{opening}{THOUGHT}{closing}\nB"}, "stop", (1, "whole")) for opening, closing in MARKS),
+    *(({"content": f"{opening}{THOUGHT}"}, "length", (None, "cut")) for opening, _ in MARKS),
+    ({"content": f"{THOUGHT}</think>\nB"}, "stop", (1, "whole")),
+    ({"content": THOUGHT}, "length", (None, "cut")),
+    ({"content": "B", "reasoning_content": THOUGHT}, "stop", (1, "whole")),
+    ({"content": "B", "reasoning": THOUGHT}, "stop", (1, "whole")),
+    ({"content": None, "reasoning_content": THOUGHT}, "length", (None, "cut")),
+    ({"content": None}, "length", (None, "cut")),
+    ({"content": None}, "stop", (None, "")),
+    ({"content": [{"type": "text", "text": "The answer is B."}]}, "stop", (1, "announced")),
+]
+
+
+@pytest.mark.parametrize(("message", "finish", "expected"), REPLIES)
+def test_replies_of_models_that_think(
+    server: ScriptedServer, message: dict[str, Any], finish: str, expected: tuple[int | None, str]
+) -> None:
+    server.script = lambda seen: "message:" + json.dumps({"message": message, "finish_reason": finish})
+    (text,) = model(server).generate_until(generations(CHAT), disable_tqdm=True)
+    assert isinstance(text, Generated)
+    reading, finished = read_row(text, DOC, OPTIONS, Budget(64))
+    assert ((reading.answer, reading.rule), finished) == (expected, finish)
+    if message.get("reasoning_content"):
+        assert reading.thought == len(THOUGHT)
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("behaviour", ["429", "429:0", "500", "503", "reset", "half", "not_json", "no_choices"])
+def test_it_tries_again(server: ScriptedServer, behaviour: str) -> None:
+    server.script = lambda seen: behaviour if seen.times_asked < 3 else "perfect"
+    assert model(server).generate_until(generations(CHAT), disable_tqdm=True) == ["B"]
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize("behaviour", ["400", "401", "503", "reset"])
+def test_what_stays_wrong_is_one_message_without_the_key(
+    server: ScriptedServer, behaviour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    server.script = lambda seen: behaviour
+    with pytest.raises(CrossinError) as caught:
+        model(server, max_retries=2).generate_until(generations(CHAT), disable_tqdm=True)
+    assert len(server.seen) == (1 if behaviour in ("400", "401") else 2)
+    assert server.seen[0].authorization == f"Bearer {SECRET}"
+    assert SECRET not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"base_url": "", "model": "m"}, "needs --model_args base_url"),
+        ({"base_url": "http://h/v1"}, "needs --model_args base_url"),
+        ({"base_url": "http://h/v1", "model": "m", "api_key": SECRET}, "set OPENAI_API_KEY"),
+        ({"base_url": "http://h/v1", "model": "m", "auth_token": SECRET}, "set OPENAI_API_KEY"),
+        ({"base_url": f"http://me:{SECRET}@h/v1", "model": "m"}, "set OPENAI_API_KEY"),
+        ({"base_url": "http://h/v1", "model": "m", "colour": 1}, "unknown model argument 'colour'"),
+    ],
+)
+def test_arguments_that_cannot_be(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(CrossinError, match=message) as caught:
+        CrossinAPI(**arguments)
+    assert SECRET not in str(caught.value)
+
+
+def test_requests_are_concurrent_and_stay_in_order(server: ScriptedServer) -> None:
+    server.delay = 0.05
+    server.script = lambda seen: "message:" + json.dumps({"text": seen.body["prompt"], "finish_reason": "stop"})
+    prompts = [f"p{n}" for n in range(24)]
+    assert model(server, num_concurrent=8).generate_until(generations(*prompts), disable_tqdm=True) == prompts
+    assert 4 < server.most_in_flight <= 8
+
+
+def test_a_stopped_run_resumes_from_the_cache(server: ScriptedServer, tmp_path: Path) -> None:
+    prompts = [f"Question {n}:" for n in range(6)]
+    server.script = lambda seen: "400" if seen.body["prompt"] == prompts[4] else "perfect"
+    cached = CachingLM(model(server, num_concurrent=1), str(tmp_path / "cache.db"))
+    with pytest.raises(CrossinError, match="HTTP 400"):
+        cached.loglikelihood(letter_requests(*prompts))
+    server.script = lambda seen: "perfect"
+    again = CachingLM(model(server), str(tmp_path / "cache.db"))
+    assert len(again.loglikelihood(letter_requests(*prompts))) == 24
+    asked = [seen.body["prompt"] for seen in server.seen]
+    assert [asked.count(prompt) for prompt in prompts[:4]] == [1, 1, 1, 1]
+    assert asked.count(prompts[4]) == 2
+    texts = again.generate_until(generations("x"))
+    assert CachingLM(model(server), str(tmp_path / "cache.db")).generate_until(generations("x"))[0].finish == "stop"
+    assert texts == ["B"]
+
+
+# --- a real server ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> str:
+    from crossin_metrics.demo_model import demo_model
+
+    return str(demo_model("smollm2-135m-instruct"))
+
+
+@pytest.fixture(scope="module")
+def vllm_server(checkpoint: str) -> Iterator[str]:
+    if find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", checkpoint, "--port", str(port)]
+    command += ["--served-model-name", "small", "--dtype", "float32", "--max-model-len", "1024", "--enforce-eager"]
+    environment = {
+        **os.environ,
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    }
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{url}/health", timeout=1)
+                break
+            except OSError:
+                assert process.poll() is None, "the server ended"
+                time.sleep(1)
+        yield f"{url}/v1"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def evaluate(
+    out: Path, model: str, arguments: str, task: str, *extra: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    command = [sys.executable, "-m", "crossin_metrics.cli", "eval", "--tasks", task, "--limit", "32", "--model", model]
+    command += ["--model_args", arguments, "--output_path", str(out), "--log_samples", *extra]
+    environment = {
+        **os.environ,
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (results,), (samples,) = out.rglob("results_*.json"), out.rglob("samples_*.jsonl")
+    rows = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
+    return json.loads(results.read_text(encoding="utf-8"))["results"][task], sorted(rows, key=lambda row: row["doc_id"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chat", [False, True], ids=["plain", "chat"])
+def test_the_numbers_of_crossin_vllm(vllm_server: str, checkpoint: str, tmp_path: Path, chat: bool) -> None:
+    extra = ["--apply_chat_template"] if chat else []
+    ours, rows = evaluate(
+        tmp_path / "api", "crossin-api", f"base_url={vllm_server},model=small", "crossin_mini", *extra
+    )
+    direct = f"pretrained={checkpoint},dtype=float32,max_model_len=1024,enforce_eager=True"
+    theirs, others = evaluate(tmp_path / "vllm", "crossin-vllm", direct, "crossin_mini", *extra)
+    compared = 0
+    for row, other in zip(rows, others, strict=True):
+        pairs = zip(row["filtered_resps"], other["filtered_resps"], strict=True)
+        lowest = min(float(mine[0]) for mine in row["filtered_resps"])
+        for mine, direct_one in pairs:
+            if float(mine[0]) > lowest:  # seen, not bounded
+                assert float(mine[0]) == pytest.approx(float(direct_one[0]), abs=2e-3)
+                compared += 1
+            elif math.isfinite(lowest):
+                assert float(direct_one[0]) <= float(mine[0]) + 2e-3
+    assert compared > 30
+    if all(row["answer"] is not None for row in rows):
+        for key in ("acc,none", "consistency,none"):
+            assert ours[key] == pytest.approx(theirs[key])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", [2, 64])
+def test_generated_answers_and_their_cut_count(vllm_server: str, tmp_path: Path, budget: int) -> None:
+    arguments = f"base_url={vllm_server},model=small"
+    extra = ["--apply_chat_template", "--gen_kwargs", f"max_gen_toks={budget}"]
+    scores, rows = evaluate(tmp_path, "crossin-api", arguments, "crossin_mini_gen", *extra)
+    cut = [row for row in rows if row["finish"] == "length" and row["answer"] is None]
+    assert scores["n_cut,none"] == len(cut) == sum(row["rule"] == "cut" for row in rows)
+    assert {row["finish"] for row in rows} <= {"length", "stop"}
+    assert budget > 2 or len(cut) > 0
