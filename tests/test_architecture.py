@@ -13,8 +13,8 @@ from tests.conftest import REPO
 # Rooms by floor: a room imports only from rooms on floors below it.
 FLOORS = [
     {"errors", "html", "signature", "text_tables"},
-    {"answers", "backends", "files", "languages", "records", "scores"},
-    {"demo_model", "hub", "runs"},
+    {"answers", "files", "languages", "records", "scores"},
+    {"backends", "demo_model", "hub", "runs"},
     {"sets"},
     {"exports", "harness", "report"},
     {"cli", "shortcuts"},

@@ -247,7 +247,7 @@ def test_a_chat_api_gets_template_arguments_with_each_request() -> None:
 @pytest.mark.parametrize(
     ("task", "metadata", "message"),
     [
-        ("crossin_mini_gen", {"preset": "thoughtful"}, "preset is 'thoughtful'; it can be plain, thinking"),
+        ("crossin_mini_gen", {"preset": "thoughtful"}, "preset must be one of plain, thinking, not 'thoughtful'"),
         ("crossin_mini_gen", {"thought_marks": ["<plan>"]}, "must be pairs"),
         ("crossin_mini_gen", {"enable_thinking": "perhaps"}, "must be true or false"),
         ("crossin_mini_gen", {"chat_template_args": "low"}, "must be an object"),
