@@ -178,7 +178,10 @@ def parse_merged(dataclass_types: Any, merged: dict[str, Any]) -> tuple[Any, ...
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):  # accelerate's remarks
         path = Path(folder) / "options.yaml"
         path.write_text(yaml.safe_dump(merged, allow_unicode=True), encoding="utf-8")
-        return parse(dataclass_types, ["--config", str(path)], prog="run_experiment", description="")
+        try:
+            return parse(dataclass_types, ["--config", str(path)], prog="run_experiment", description="")
+        except CrossinError as error:
+            raise CrossinError(str(error).replace(f"{path}: ", "")) from error
 
 
 def check_options(options: ExperimentOptions) -> None:
