@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,9 @@ from crossin_metrics.errors import CrossinError
 
 # Formats of `read_records`. Most preferred first: where a folder holds a set twice, this one is read.
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".json", ".json.gz")
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Record(NamedTuple):
@@ -57,19 +62,42 @@ def json_lines(path: Path, *, unique_keys: bool = False) -> Iterator[Record]:
             yield Record(where, _object(parse_json(line, where, unique_keys=unique_keys), where))
 
 
+def csv_columns(line: str) -> tuple[list[str], str]:
+    """The column names in a CSV file's first line, blanks around them removed, and the separator: comma, ";" or tab."""
+    separator = max(",;\t", key=re.sub('"[^"]*"', "", line).count)
+    return [name.strip() for name in next(csv.reader([line], delimiter=separator), [])], separator
+
+
 def csv_rows(path: Path) -> Iterator[Record]:
     """The rows of a CSV file by column name; every value is a string.
 
+    The separator is a comma, ";" or tab. Blank rows are skipped, and so is a first column without a name that numbers
+    the rows from 0 (pandas' index).
+
     Raises:
-        CrossinError: unreadable, an unnamed column, or a row of another length than the header; with file and line.
+        CrossinError: unreadable, an unnamed or duplicate column, or a row of another length than the header; with file
+            and line.
     """
     csv.field_size_limit(1 << 30)
-    reader = csv.DictReader(text_lines(path))
+    lines = text_lines(path)
+    head = next(lines, "")
+    columns, separator = csv_columns(head)
+    if twice := next((name for name in columns if columns.count(name) > 1 and name), None):
+        raise CrossinError(f"{path}, line 1: duplicate column {twice!r}; remove one")
+    if not any(columns) or not all(columns[1:]):
+        raise CrossinError(f"{path}, line 1: unnamed column; the first line must name all columns")
+    reader = csv.DictReader(itertools.chain([head], lines), delimiter=separator)
+    reader.fieldnames = columns
+    next(reader.reader)
+    number = -1
     try:
-        if any(not (name or "").strip() for name in reader.fieldnames or [""]):
-            raise CrossinError(f"{path}, line 1: unnamed column; the first line must name all columns")
         for row in reader:
             where = f"{path}, line {reader.line_num}"
+            if not any(row.values()):
+                continue
+            number += 1
+            if not columns[0] and row.pop("") != str(number):
+                raise CrossinError(f"{path}, line 1: unnamed column; the first line must name all columns")
             if None in row or None in row.values():
                 raise CrossinError(
                     f"{where}: too {'many' if None in row else 'few'} values for the "
@@ -96,8 +124,8 @@ def parquet_rows(path: Path) -> Iterator[Record]:
                 for row in batch.to_pylist():
                     number += 1
                     yield Record(f"{path}, row {number}", row)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0][:200]
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise CrossinError(
             f"{path}: not a Parquet file, or cut short after row {number} ({reason}); fetch or write it again"
         ) from error
@@ -124,15 +152,24 @@ def parse_json(text: str, where: str, *, unique_keys: bool = False) -> Any:
         return value
 
     try:
-        return json.loads(text, object_pairs_hook=unique if unique_keys else None)
+        value = json.loads(text, object_pairs_hook=unique if unique_keys else None)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()  # half of a pair of \\u escapes is no text
+        return value
     except json.JSONDecodeError as error:
         line = f", line {error.lineno}" if ", line " not in where else ""
         reason = f"{error.msg}, column {error.colno}"
         raise CrossinError(
             f"{where}{line}: not JSON ({reason}); the file may be cut short, fetch or write it again"
         ) from error
+    except CrossinError:
+        raise
     except RecursionError as error:
         raise CrossinError(f"{where}: not JSON (nested too deep)") from error
+    except UnicodeEncodeError as error:
+        raise CrossinError(f"{where}: half of a surrogate pair (\\ud800 ... \\udfff) is not text; remove it") from error
+    except ValueError as error:  # Python reads no integer of more than 4,300 digits
+        raise CrossinError(f"{where}: a number with too many digits") from error
 
 
 def read_text(path: Path) -> str:

@@ -14,8 +14,8 @@ from crossin_metrics.commands.arguments import add_reading_arguments, at_least, 
 
 if TYPE_CHECKING:
     from crossin_metrics.runs.comparison import Joined, Match
+    from crossin_metrics.runs.log_fields import LogFields
     from crossin_metrics.runs.run import Run
-    from crossin_metrics.runs.sample_logs import LogFields
     from crossin_metrics.scores.significance import Tested
 
 _EPILOG = """\
@@ -78,7 +78,7 @@ def _level(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """Read, match, join, test and print; returns the exit code."""
     from crossin_metrics.runs.comparison import join_runs, match_runs
-    from crossin_metrics.runs.sample_logs import LogFields
+    from crossin_metrics.runs.log_fields import LogFields
     from crossin_metrics.scores.significance import compare_systems
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)

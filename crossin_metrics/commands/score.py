@@ -78,8 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, score and print; returns the exit code."""
+    from crossin_metrics.runs.log_fields import LogFields
     from crossin_metrics.runs.run import read_predictions
-    from crossin_metrics.runs.sample_logs import LogFields
     from crossin_metrics.scores.ties import tie_note
     from crossin_metrics.scores.uncertainty import FEW
 

@@ -28,7 +28,7 @@ from crossin_metrics.scores.definitions import score_questions
 
 MARKER = ".crossin-report.json"  # a file in each report, which lists its files
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d.:-]*\d")
-_TABLES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
+_TABLES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".tsv", ".parquet")
 _ROUNDING = 1e-6  # how far a stated score may be from the one its samples give
 
 

@@ -17,8 +17,17 @@ from numpy.typing import NDArray
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
-from crossin_metrics.records import parse_json, text_lines
-from crossin_metrics.runs.sample_logs import LogFields, can_read, read_sample_log, settings_of
+from crossin_metrics.records import csv_columns, parse_json, text_lines
+from crossin_metrics.runs.joining import (
+    check_answers,
+    complete,
+    log_probabilities,
+    logprob_notes,
+    mismatch,
+    option_orders,
+)
+from crossin_metrics.runs.log_fields import LogFields
+from crossin_metrics.runs.sample_logs import can_read, read_sample_log, settings_of
 from crossin_metrics.runs.seaeval_logs import find_logs, is_parallel, read_seaeval_log
 from crossin_metrics.runs.tables import AnswerRow, RunKey, read_table
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
@@ -170,7 +179,8 @@ def read_predictions(
                 raise CrossinError(
                     f"{row.place}: duplicate row of id {row.id!r}, language {row.language} in run {key.name}, first at "
                     f"{by_language[row.language].place}; give a run once, and distinguish runs by the columns model, "
-                    "mode and prompt of a table, or by folder, shots and chat template of a log"
+                    "mode and prompt of a table, or by folder, shots and chat template of a log; a language's regions "
+                    "(zh-CN, zh-TW) count as one language"
                 )
             by_language[row.language] = row
         if n_rows == n_before:
@@ -220,7 +230,7 @@ def file_start(path: Path) -> FileStart:
         return FileStart("seaeval", {})  # the only array that is read; its reader refuses others
     if not line.startswith("{"):
         try:
-            return FileStart("csv", dict.fromkeys(next(csv.reader([line]))))
+            return FileStart("csv", dict.fromkeys(map(str.casefold, csv_columns(line)[0])))
         except csv.Error:
             return FileStart("csv", {})
     if path.name.endswith("_score.json"):
@@ -284,9 +294,9 @@ def _assemble(
     if unknown:
         raise CrossinError(f"run {key.name}: no rows in {', '.join(unknown)}; it has {', '.join(present)}")
     languages = sorted(wanted) if wanted is not None else present
-    ids, notes = _complete(key, questions, languages)
+    ids, notes = complete(key, questions, languages)
     rows = [[questions[identifier][language] for language in languages] for identifier in ids]
-    mismatches = {name: said for name, row in zip(ids, rows, strict=True) if (said := _mismatch(row)) is not None}
+    mismatches = {name: said for name, row in zip(ids, rows, strict=True) if (said := mismatch(row)) is not None}
     if mismatches:
         name, said = next(iter(mismatches.items()))
         if not skip_mismatched or len(mismatches) == len(ids):
@@ -300,7 +310,9 @@ def _assemble(
         )
         rows = [row for name, row in zip(ids, rows, strict=True) if name not in mismatches]
         ids = [name for name in ids if name not in mismatches]
-    n_choices = [row[0].n_choices for row in rows]
+    n_choices = [next((cell.n_choices for cell in row if cell.n_choices is not None), None) for row in rows]
+    check_answers(rows, n_choices)
+    notes += logprob_notes(key, rows)
     answers = np.array([[cell.answer for cell in row] for row in rows], dtype=np.int64)
     settings, differing = _settings(logs)
     known = all(cell.rule is not None for row in rows for cell in row)
@@ -312,8 +324,8 @@ def _assemble(
         answers=answers,
         gold=np.array([row[0].gold for row in rows], dtype=np.int64),
         n_choices=None if None in n_choices else np.array(n_choices, dtype=np.int64),
-        orders=_orders(rows),
-        logprobs=_logprobs(rows),
+        orders=option_orders(rows),
+        logprobs=log_probabilities(rows),
         source_files=sources,
         settings=settings,
         notes=(*notes, *(f"run {key.name}: {text}" for text in differing)),
@@ -321,66 +333,6 @@ def _assemble(
         rules=np.array([[cell.rule for cell in row] for row in rows]) if known else None,
         thoughts=np.array([[cell.thought for cell in row] for row in rows], dtype=np.int64) if known else None,
     )
-
-
-def _complete(
-    key: RunKey, questions: dict[str, dict[str, AnswerRow]], languages: list[str]
-) -> tuple[list[str], list[str]]:
-    """Sorted ids of the questions that have every language, and notes."""
-    relevant = {name: by for name, by in questions.items() if any(language in by for language in languages)}
-    ids = sorted(name for name, by in relevant.items() if all(language in by for language in languages))
-    if len(ids) == len(relevant):
-        return ids, []
-    lacking = {language: [name for name, by in relevant.items() if language not in by] for language in languages}
-    by_language = ", ".join(f"{language} lacks {len(names)}" for language, names in lacking.items() if names)
-    language, names = next((language, names) for language, names in lacking.items() if names)
-    place = next(iter(relevant[names[0]].values())).place
-    said = f"{by_language}; the first: id {names[0]!r} ({place}) has no {language}"
-    if not ids:
-        raise CrossinError(
-            f"run {key.name}: none of its {len(relevant)} questions has all of {', '.join(languages)} "
-            f"({said}); ids must be the same in every language; --languages chooses some"
-        )
-    n_left_out = len(relevant) - len(ids)
-    return ids, [f"run {key.name}: {n_left_out} of {len(relevant)} questions left out, not in every language: {said}"]
-
-
-def _mismatch(row: list[AnswerRow]) -> str | None:
-    """How gold or the number of choices differs between the languages of one question; None if they agree."""
-    first = row[0]
-    for cell in row[1:]:
-        if cell.gold == first.gold and cell.n_choices == first.n_choices:
-            continue
-        what, one, other = (
-            ("gold", first.gold, cell.gold)
-            if cell.gold != first.gold
-            else ("the number of choices", first.n_choices, cell.n_choices)
-        )
-        return f"{what} is {one} in {first.language} ({first.place}) but {other} in {cell.language} ({cell.place})"
-    return None
-
-
-def _orders(rows: list[list[AnswerRow]]) -> NDArray[np.int64] | None:
-    if all(cell.order is None for row in rows for cell in row):
-        return None
-    widest = max(cell.n_choices or 0 for row in rows for cell in row)
-    values = np.full((len(rows), len(rows[0]), widest), -1, dtype=np.int64)
-    for q, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            order = cell.order or tuple(range(cell.n_choices or 0))
-            values[q, column, : len(order)] = order
-    return values
-
-
-def _logprobs(rows: list[list[AnswerRow]]) -> NDArray[np.float64] | None:
-    if any(cell.logprobs is None for row in rows for cell in row):
-        return None
-    widest = max(len(cell.logprobs or ()) for row in rows for cell in row)
-    values = np.full((len(rows), len(rows[0]), widest), -np.inf)
-    for q, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            values[q, column, : len(cell.logprobs or ())] = cell.logprobs
-    return values
 
 
 def _settings(logs: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:

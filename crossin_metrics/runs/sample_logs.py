@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from crossin_metrics.files import read_json
 from crossin_metrics.languages import log_language
 from crossin_metrics.records import json_lines
 from crossin_metrics.runs.harness_families import FAMILIES, Family, find_family, gold_index, letter_index, question_id
+from crossin_metrics.runs.log_fields import LogFields, field_value, option_index
 from crossin_metrics.runs.tables import AnswerRow, RunKey
 from crossin_metrics.signature import signature_fields
 
@@ -28,42 +28,6 @@ _NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.js
 # Variant of a run -> keys of a logged row of our tasks that may hold the option picked. Version 0.1 logged it under
 # the names of scores, -1 where there was no answer.
 _PICKED = {"": ("answer", "consistency"), "norm": ("answer_norm", "consistency_norm")}
-
-
-@dataclass(frozen=True)
-class LogFields:
-    """Where id, language and gold option are in the logs of tasks that belong to no family.
-
-    Attributes:
-        id_field: dotted path in a logged row (`doc.link`; several joined with "+": `doc.link+doc.question_number`).
-        language_from: regular expression to search in the task's name; its first group, or the group `language`,
-            is the language; the name without it is the run's task.
-        gold_field: dotted path of the gold option (index from 0, or letter); else the harness's own `target`.
-    """
-
-    id_field: str | None = None
-    language_from: str | None = None
-    gold_field: str | None = None
-
-    def pattern(self) -> re.Pattern[str] | None:
-        """The compiled expression.
-
-        Raises:
-            CrossinError: it does not compile, has no group, or `id_field` is missing.
-        """
-        if (self.id_field is None) != (self.language_from is None):
-            raise CrossinError("--id-field and --language-from go together: give both")
-        if self.language_from is None:
-            return None
-        try:
-            pattern = re.compile(self.language_from)
-        except re.error as error:
-            raise CrossinError(f"--language-from {self.language_from!r} is not a regular expression: {error}") from None
-        if pattern.groups == 0:
-            raise CrossinError(
-                f"--language-from {self.language_from!r} needs a group around the language: 'name_(\\w+)'"
-            )
-        return pattern
 
 
 def task_of(path: Path) -> str:
@@ -197,6 +161,8 @@ def _own_rows(
         if likelihoods is not None:  # "norm" is per character of the option's text, as the harness's acc_norm
             logprobs = tuple(likelihoods[p] / (max(1, len(shown[p])) if variant else 1) for p in positions)
         key = next((key for key in keys if key in sample), None)
+        if variant and key is None:
+            continue
         if logprobs is not None and max(logprobs) == -math.inf:
             answer = -1
         elif likelihoods is None and not variant and (key is None or settings is not None):
@@ -205,8 +171,6 @@ def _own_rows(
             answer = -1 if position is None else order[position]
         elif key is not None:
             answer = _picked(sample[key], n_choices, f"{where}: {key}")
-        elif variant:
-            continue
         else:  # version 0.1 logged no pick of tasks with one language
             assert logprobs is not None
             answer = logprobs.index(max(logprobs))
@@ -280,7 +244,7 @@ def _family_row(
         )
     else:
         row = _checked_row(sample, identifier, language, gold, options, place)
-    return log._replace(task=family.name, prompt=prompt, variant=_variant(sample)), row
+    return log._replace(task=family.name, prompt=prompt, variant=_variant(sample, _draws(sample))), row
 
 
 def _named_row(
@@ -292,41 +256,19 @@ def _named_row(
         raise CrossinError(f"--language-from {match.re.pattern!r} finds no language in {log.task!r}")
     start, end = match.span(group)
     task = re.sub(r"_{2,}", "_", log.task[:start] + log.task[end:]).strip("_") or log.task
-    identifier = "#".join(str(_field(sample, part, "--id-field")) for part in str(fields.id_field).split("+"))
+    identifier = "#".join(str(field_value(sample, part, "--id-field")) for part in str(fields.id_field).split("+"))
     if fields.gold_field is not None:
-        value = _field(sample, fields.gold_field, "--gold-field")
-        gold = letter_index(value) if isinstance(value, str) and not value.strip().isdigit() else int(value)
+        value = field_value(sample, fields.gold_field, "--gold-field")
     else:
-        gold = _target(sample)
+        value = str(sample.get("target", ""))
+    gold = option_index(value, sample)
     if gold is None or gold < 0:
-        raise CrossinError("cannot find the gold option in the log's target; name its field with --gold-field")
+        raise CrossinError(
+            f"the gold option {value!r} must be an option's text, index (0, 1, ...) or letter; name its field with "
+            "--gold-field"
+        )
     row = _checked_row(sample, identifier, log_language(match[group]), gold, [], place)
-    return log._replace(task=task, variant=_variant(sample)), row
-
-
-def _field(sample: Mapping[str, Any], path: str, flag: str) -> Any:
-    value: Any = sample
-    for name in path.split("."):
-        if not isinstance(value, Mapping) or value.get(name) is None:
-            has = ", ".join(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
-            raise CrossinError(f"{flag} {path}: {name!r} not found (there is {has})")
-        value = value[name]
-    if isinstance(value, (Mapping, list)):
-        raise CrossinError(f"{flag} {path} is a {type(value).__name__}, not a single value")
-    return value
-
-
-def _target(sample: Mapping[str, Any]) -> int | None:
-    """The gold index from the harness's `target`: an option's text, an index, or a letter."""
-    target = str(sample.get("target", "")).strip()
-    if target.isdigit():
-        return int(target)
-    arguments = sample.get("arguments")
-    if isinstance(arguments, Mapping):
-        texts = [str(call.get("arg_1", "")).strip() for call in arguments.values() if isinstance(call, Mapping)]
-        if texts.count(target) == 1:
-            return texts.index(target)
-    return letter_index(target)
+    return log._replace(task=task, variant=_variant(sample, _draws(sample))), row
 
 
 def _checked_row(
@@ -400,6 +342,14 @@ def _variant(sample: Mapping[str, Any], *own: str) -> str:
     """The row's filter, unless it is the harness's default, and this project's own variants."""
     name = str(sample.get("filter", "none"))
     return "+".join(part for part in ("" if name == "none" else name, *own) if part)
+
+
+def _draws(sample: Mapping[str, Any]) -> str:
+    """Says that only the first of a row's generated texts counts; "" if there is one."""
+    texts = sample["filtered_resps"]
+    texts = texts[0] if isinstance(texts, list) and len(texts) == 1 else texts
+    several = isinstance(texts, list) and len(texts) > 1 and _likelihoods(sample["filtered_resps"]) is None
+    return f"first of {len(texts)} draws" if several else ""
 
 
 def _signed_options(settings: Mapping[str, Any]) -> str:

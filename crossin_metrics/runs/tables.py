@@ -7,15 +7,29 @@ read by `crossin_metrics.answers` if there is no `answer` column). The content d
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
-from crossin_metrics.records import csv_rows, json_lines, parquet_rows
+from crossin_metrics.records import Record, csv_rows, json_lines, parquet_rows
+
+_COLUMNS = frozenset(
+    {"id", "language", "answer", "gold", "task", "model", "mode", "prompt", "text"}
+    | {"logprobs", "n_choices", "choices", "order"}
+)
+_READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
+    "jsonl": partial(json_lines, unique_keys=True),
+    "csv": csv_rows,
+    "parquet": parquet_rows,
+}
 
 
 class RunKey(NamedTuple):
@@ -58,13 +72,13 @@ def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, AnswerRow]]:
     Raises:
         CrossinError: a column is missing or a value is invalid; with file, line, id and language.
     """
-    records = {"jsonl": json_lines, "csv": csv_rows, "parquet": parquet_rows}[kind](path)
+    records = _named(_READERS[kind](path))
     task = _task_of(path)
-    keys: dict[tuple[Any, ...], RunKey] = {}
-    languages: dict[Any, str] = {}
+    keys: dict[tuple[str, ...], RunKey] = {}
+    languages: dict[str, str] = {}
     for place, record in records:
         try:
-            named = (record.get("task"), record.get("model"), record.get("mode"), record.get("prompt"))
+            named = tuple(_text(record.get(column), column) for column in ("task", "model", "mode", "prompt"))
             if named not in keys:
                 keys[named] = _run_key(task, *named)
             row = _row(record, languages, place)
@@ -73,13 +87,47 @@ def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, AnswerRow]]:
         yield keys[named], row
 
 
-def _run_key(default_task: str, task: Any, model: Any, mode: Any, prompt: Any) -> RunKey:
+def _named(records: Iterable[Record]) -> Iterator[Record]:
+    """The records with this module's column names, however their case and blanks are written.
+
+    Raises:
+        CrossinError: two names for one column.
+    """
+    known: dict[tuple[str, ...], list[str]] = {}
+    for where, record in records:
+        given = tuple(record)
+        if given not in known:
+            folded = [name.strip().casefold() for name in given]
+            names = [fold if fold in _COLUMNS else name for fold, name in zip(folded, given, strict=True)]
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise CrossinError(f"{where}: duplicate column {twice!r}; remove one")
+            known[given] = names
+        yield Record(where, dict(zip(known[given], record.values(), strict=True)))
+
+
+def _run_key(default_task: str, task: str, model: str, mode: str, prompt: str) -> RunKey:
     number = _integer(prompt)
-    shown = f"p{number}" if number is not None else _text(prompt)
-    return RunKey(_text(task) or default_task, _text(model), _text(mode), shown)
+    return RunKey(task or default_task, model, mode, prompt if number is None else f"p{number}")
 
 
-def _row(record: Mapping[str, Any], languages: dict[Any, str], place: str) -> AnswerRow:
+def _language(name: str, languages: dict[str, str]) -> str:
+    """The language's code, remembered in `languages`.
+
+    Raises:
+        CrossinError: unknown, or two regions or scripts of one language.
+    """
+    if name not in languages:
+        code = log_language(name, strict=True)
+        region = re.split("[-_]", name.casefold())[1:]
+        for other, other_code in languages.items():
+            if other_code == code and region and re.split("[-_]", other.casefold())[1:] not in ([], region):
+                raise CrossinError(f"{other} and {name} are one language here, {code}; keep one of them in a file")
+        languages[name] = code
+    return languages[name]
+
+
+def _row(record: Mapping[str, Any], languages: dict[str, str], place: str) -> AnswerRow:
     missing = [name for name in ("id", "language", "gold") if name not in record]
     if "answer" not in record and "text" not in record:
         missing.append("answer")
@@ -88,42 +136,44 @@ def _row(record: Mapping[str, Any], languages: dict[Any, str], place: str) -> An
             f"column{'s' if len(missing) > 1 else ''} {', '.join(missing)} missing "
             f"(it has {', '.join(map(str, record))}); a prediction table needs id, language, answer and gold"
         )
-    identifier = _text(record["id"])
+    identifier = re.sub(r"^(-?\d+)\.0$", r"\1", _text(record["id"], "id"))  # 1.0: a column with gaps, in pandas
     if not identifier:
         raise CrossinError("empty id")
-    named = record["language"]
     try:
-        if named not in languages:
-            languages[named] = log_language(_text(named), strict=True)
+        language = _language(_text(record["language"], "language") or str(record["language"]), languages)
     except CrossinError as error:
         raise CrossinError(f"id {identifier!r}: {error}") from None
-    language = languages[named]
     where = f"id {identifier!r}, language {language}"
     gold = _integer(record["gold"])
     if gold is None or gold < 0:
-        raise CrossinError(f"{where}: gold {record['gold']!r} must be an option index (0, 1, ...)")
+        raise CrossinError(f"{where}: gold {_short(record['gold'])} must be an option index (0, 1, ...)")
     choices = _list(record.get("choices"), "choices", where)
     logprobs = _list(record.get("logprobs"), "logprobs", where)
     order = _list(record.get("order"), "order", where)
     n_choices = _integer(record.get("n_choices"))
-    for values in (choices, logprobs, order):
-        if n_choices is None and values:
+    if (n_choices is None and not _is_missing(record.get("n_choices"))) or (n_choices or 1) < 1:
+        raise CrossinError(f"{where}: n_choices {_short(record['n_choices'])} must be a whole number above 0, or empty")
+    for values, name in ((choices, "choices"), (logprobs, "logprobs"), (order, "order")):
+        if values and n_choices is None:
             n_choices = len(values)
+        elif values and len(values) != n_choices:
+            raise CrossinError(f"{where}: {len(values)} values in {name}, but {n_choices} options")
     if logprobs is not None and not (
-        len(logprobs) == n_choices
-        and all(isinstance(x, (int, float)) and x < math.inf for x in logprobs)
+        logprobs
+        and all((type(x) in (int, float) and abs(x) < 1e300) or x == -math.inf for x in logprobs)
         and max(logprobs) > -math.inf
     ):
         raise CrossinError(
-            f"{where}: logprobs {logprobs} must be {n_choices} numbers, one for each option and not all -inf"
+            f"{where}: logprobs {_short(logprobs)} must be {n_choices} numbers, one for each option and not all -inf"
         )
-    if order and sorted(order) != list(range(len(order))):
-        raise CrossinError(f"{where}: order {order} is not a permutation of the options")
+    if order and ({type(x) for x in order} != {int} or sorted(order) != list(range(len(order)))):
+        raise CrossinError(f"{where}: order {_short(order)} is not a permutation of the options")
     answer = _answer(record, choices, language, where)
     if n_choices is not None and not (answer < n_choices and gold < n_choices):
         wrong = "answer" if answer >= n_choices else "gold"
         raise CrossinError(
-            f"{where}: {wrong} {max(answer, gold)} is not among the {n_choices} choices (0 ... {n_choices - 1})"
+            f"{where}: {wrong} {max(answer, gold)} is not among the {n_choices} choices (0 ... {n_choices - 1}); "
+            "options count from 0: subtract 1 if these count from 1"
         )
     return AnswerRow(
         identifier,
@@ -145,15 +195,16 @@ def _answer(record: Mapping[str, Any], choices: list[Any] | None, language: str,
             )
         from crossin_metrics.answers import read_answer
 
-        read = read_answer(_text(record["text"]), [str(choice) for choice in choices], language)
+        text = "" if _is_empty(record["text"]) else str(record["text"])
+        read = read_answer(text, [str(choice) for choice in choices], language)
         return -1 if read is None else read
     value = record["answer"]
     answer = _integer(value)
-    if answer is None and _is_empty(value):
+    if answer is None and _is_missing(value):
         return -1
     if answer is None or answer < -1:
         raise CrossinError(
-            f"{where}: answer {value!r} must be an option index (0, 1, ...), or -1 or empty if there is none"
+            f"{where}: answer {_short(value)} must be an option index (0, 1, ...), or -1 or empty if there is none"
         )
     return answer
 
@@ -164,43 +215,66 @@ def _is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value.strip().casefold() in {"", "nan", "none", "null"})
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    return "" if _is_empty(value) else str(value)
+def _is_missing(value: Any) -> bool:
+    """Whether a cell of a column without text holds nothing, as spreadsheets and pandas write that."""
+    return _is_empty(value) or (isinstance(value, str) and value.strip().casefold() in {"na", "n/a", "#n/a", "<na>"})
+
+
+def _short(value: Any) -> str:
+    return shown if len(shown := ascii(value)) <= 80 else shown[:77] + "..."
+
+
+def _text(value: Any, column: str) -> str:
+    """A name as text.
+
+    Raises:
+        CrossinError: a list or an object, or a text that no file can hold.
+    """
+    if _is_empty(value):
+        return ""
+    text = str(value).strip()
+    if isinstance(value, (list, dict, bool)) or len(text) > 500:
+        raise CrossinError(f"{column} {_short(value)} must be text or a number, of 500 characters at most")
+    return text
 
 
 def _integer(value: Any) -> int | None:
-    """An integer, also from "2" or 2.0 (columns with gaps become floats); None for anything else."""
+    """An integer of 9 digits at most, also from "2", "2.0" or 2.0 (columns with gaps become floats); else None."""
     if type(value) is int:
-        return value
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    if isinstance(value, bool) or _is_empty(value):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return int(number) if number.is_integer() else None
+        return value if abs(value) < 10**9 else None
+    if isinstance(value, str):
+        return int(float(value)) if re.fullmatch(r"\s*-?[0-9]{1,9}(\.0*)?\s*", value) else None
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 10**9 else None
 
 
 def _list(value: Any, name: str, where: str) -> list[Any] | None:
-    if value is None or _is_empty(value):
+    if value is None or _is_missing(value):
         return None
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
+        value = _written_list(value)
     if isinstance(value, list):
         return value
-    raise CrossinError(f"{where}: {name} must be a list (in CSV a JSON array such as [0, 1])")
+    raise CrossinError(
+        f"{where}: {name} must be a list (in CSV a JSON array such as [0, 1]: json.dumps(list(values)) in Python)"
+    )
+
+
+def _written_list(text: str) -> Any:
+    """The list that a cell holds as JSON or as Python prints it; None for anything else."""
+    if len(text) > 100_000:
+        return None
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(text)
+    with contextlib.suppress(ValueError, RecursionError):  # [-1.0, -inf], as Python prints numbers
+        return json.loads(re.sub(r"(?<=[\[\s,])(-?)inf(?=[\s,\]])", r"\1Infinity", text))
+    with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+        return ast.literal_eval(text.strip())
+    return None
 
 
 def _task_of(path: Path) -> str:
     """The task of a table without a task column: the file's name without endings and a leading `predictions_`."""
     name = path.name
-    for ending in (".gz", ".jsonl", ".ndjson", ".json", ".csv", ".parquet"):
+    for ending in (".gz", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet"):
         name = name.removesuffix(ending)
     return name.removeprefix("predictions_")

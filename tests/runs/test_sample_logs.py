@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.runs.log_fields import LogFields
 from crossin_metrics.runs.run import Run, read_predictions
-from crossin_metrics.runs.sample_logs import LogFields, settings_of, task_of
+from crossin_metrics.runs.sample_logs import settings_of, task_of
 from crossin_metrics.scores.definitions import score_questions
 
 TIME = "2026-11-22T01-53-33.493410"
