@@ -101,6 +101,8 @@ def build_report(
             [(ordered[number], one) for number, one in findings.items()], RULES, found.problems
         ),
     }
+    if readings := tables.readings_csv(groups):
+        files["readings.csv"] = readings
     if arms:
         files["arms.md"] = tables.markdown("Arms", legend, arms, missing)
         files["arms.tex"] = tables.latex(legend, arms)

@@ -13,6 +13,7 @@ from crossin_metrics.answers import read_answer
 from crossin_metrics.answers.reading import explain_answer
 from crossin_metrics.answers.text import LETTERS
 from crossin_metrics.languages import language_code
+from tests.answers.fuzz_outputs import fuzz
 
 # Our own readings, by hand, of the official cases whose `plain_reading` is null; the reader saw text and options only.
 BY_HAND = Path(__file__).parent / "cases" / "official_by_hand.jsonl"
@@ -95,3 +96,8 @@ def test_real_options_in_plain_forms_are_read(shared: Path, offset: int, form: s
         for i, choice in enumerate(choices):
             text = form.format(t=choice, l=LETTERS[i], q=question)
             assert read_answer(text, choices, language) == i, (language, text)
+
+
+def test_mutations_of_outputs_raise_nothing_and_end() -> None:
+    count, _ = fuzz(1_000, seconds=5)
+    assert count > 50

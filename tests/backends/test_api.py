@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +24,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.options import TaskOptions
 from crossin_metrics.harness.outputs import Budget, read_row
 from tests.helpers.scripted_server import ScriptedServer, Seen, serve
+from tests.helpers.vllm_server import free_port, vllm_server
 
 SECRET = "sk-very-secret"
 LIKELY = {" B": -0.2, " A": -2.5, " the": -3.0, " C": -4.0}
@@ -247,40 +245,18 @@ def checkpoint() -> str:
 
 
 @pytest.fixture(scope="module")
-def vllm_server(checkpoint: str) -> Iterator[str]:
+def vllm_url(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if find_spec("vllm") is None:
         pytest.skip("vLLM is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", checkpoint, "--port", str(port)]
-    command += ["--served-model-name", "small", "--dtype", "float32", "--max-model-len", "1024", "--enforce-eager"]
-    environment = {
-        **os.environ,
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    }
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=1)
-                break
-            except OSError:
-                assert process.poll() is None, "the server ended"
-                time.sleep(1)
-        yield f"{url}/v1"
-    finally:
-        process.terminate()
-        process.wait(60)
+    port = free_port()
+    with vllm_server(checkpoint, port, tmp_path_factory.mktemp("vllm"), 1024, ("--dtype", "float32")):
+        yield f"http://127.0.0.1:{port}/v1"
 
 
 def evaluate(
     out: Path, model: str, arguments: str, task: str, *extra: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    command = [sys.executable, "-m", "crossin_metrics.cli", "eval", "--tasks", task, "--limit", "32", "--model", model]
+    command = [sys.executable, "-m", "crossin_metrics.cli", "eval", "--tasks", task, "--limit", "16", "--model", model]
     command += ["--model_args", arguments, "--output_path", str(out), "--log_samples", *extra]
     environment = {
         **os.environ,
@@ -297,11 +273,9 @@ def evaluate(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chat", [False, True], ids=["plain", "chat"])
-def test_the_numbers_of_crossin_vllm(vllm_server: str, checkpoint: str, tmp_path: Path, chat: bool) -> None:
+def test_the_numbers_of_crossin_vllm(vllm_url: str, checkpoint: str, tmp_path: Path, chat: bool) -> None:
     extra = ["--apply_chat_template"] if chat else []
-    ours, rows = evaluate(
-        tmp_path / "api", "crossin-api", f"base_url={vllm_server},model=small", "crossin_mini", *extra
-    )
+    ours, rows = evaluate(tmp_path / "api", "crossin-api", f"base_url={vllm_url},model=gemma", "crossin_mini", *extra)
     direct = f"pretrained={checkpoint},dtype=float32,max_model_len=1024,enforce_eager=True"
     theirs, others = evaluate(tmp_path / "vllm", "crossin-vllm", direct, "crossin_mini", *extra)
     compared = 0
@@ -314,7 +288,7 @@ def test_the_numbers_of_crossin_vllm(vllm_server: str, checkpoint: str, tmp_path
                 compared += 1
             elif math.isfinite(lowest):
                 assert float(direct_one[0]) <= float(mine[0]) + 2e-3
-    assert compared > 30
+    assert compared > 20
     if all(row["answer"] is not None for row in rows):
         for key in ("acc,none", "consistency,none"):
             assert ours[key] == pytest.approx(theirs[key])
@@ -322,8 +296,8 @@ def test_the_numbers_of_crossin_vllm(vllm_server: str, checkpoint: str, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("budget", [2, 64])
-def test_generated_answers_and_their_cut_count(vllm_server: str, tmp_path: Path, budget: int) -> None:
-    arguments = f"base_url={vllm_server},model=small"
+def test_generated_answers_and_their_cut_count(vllm_url: str, checkpoint: str, tmp_path: Path, budget: int) -> None:
+    arguments = f"base_url={vllm_url},model=gemma"
     extra = ["--apply_chat_template", "--gen_kwargs", f"max_gen_toks={budget}"]
     scores, rows = evaluate(tmp_path, "crossin-api", arguments, "crossin_mini_gen", *extra)
     cut = [row for row in rows if row["finish"] == "length" and row["answer"] is None]

@@ -56,12 +56,14 @@ def model() -> str:
 
 
 @contextmanager
-def vllm_server(model: str, port: int, folder: Path, max_model_len: int = 2048) -> Iterator[subprocess.Popen[bytes]]:
+def vllm_server(
+    model: str, port: int, folder: Path, max_model_len: int = 2048, extra: tuple[str, ...] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
     """`vllm serve` on a port, ready to answer; killed with all its processes at the end."""
     script = folder / "serve.py"
     script.write_text(SERVE, encoding="utf-8")
     argv = [sys.executable, str(script), "serve", model, "--served-model-name", "gemma", "--enforce-eager"]
-    argv += ["--max-model-len", str(max_model_len), "--host", "127.0.0.1", "--port", str(port)]
+    argv += ["--max-model-len", str(max_model_len), "--host", "127.0.0.1", "--port", str(port), *extra]
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
     with open(folder / "server.log", "ab") as log:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
+import itertools
+import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -144,3 +146,23 @@ def test_plots_need_matplotlib_only_if_wanted(tmp_path: Path, monkeypatch: pytes
     assert (done.returncode, done.stdout) == (2, "")
     assert "crossin[report]" in done.stderr
     assert crossin(*arguments, "--no-plots").returncode == 0
+
+
+def test_readings_csv_says_how_answers_were_read(tmp_path: Path) -> None:
+    rows = []
+    for identifier, (code, text) in itertools.product(
+        ("q1", "q2"), (("en", "The answer is A."), ("de", "<think>A or B"), ("es", "La respuesta es A."))
+    ):
+        doc = {"id": identifier, "language": code, "formulation": "gen", "prompt": "p1", "gold": 0}
+        doc |= {"options": ["tea", "milk"], "order": [0, 1]}
+        read = {"answer": None, "rule": "cut", "thought": 13} if code == "de" else {"answer": 0, "rule": "announced"}
+        rows.append({"doc": doc, "filtered_resps": [text], "filter": "none", **read})
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = folder / "samples_cross_mmlu_gen_2026-11-22T01-53-33.493410.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    report = build_report([path], Options(plots=False, n_resamples=20))
+    found = list(csv.DictReader(io.StringIO(text_of(report, "readings.csv"))))
+    assert [(row["language"], row["rule"], row["rows"], row["n_cut"]) for row in found] == [
+        ("de", "cut", "2", "2"), ("en", "announced", "2", "0"), ("es", "announced", "2", "0"),
+    ]  # fmt: skip

@@ -13,6 +13,7 @@ from crossin_metrics.report.diagnosis import Finding, Rule
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import Label
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
+from crossin_metrics.scores.readings import rule_counts
 from crossin_metrics.text_tables import (
     LATEX_NEEDS,
     NOT_SIGNIFICANT,
@@ -196,6 +197,30 @@ def prompts_csv(groups: Sequence[Group]) -> str:
         what = [entry.benchmark, entry.model, entry.kind, entry.formulation]
         rows += [[*what, prompt, *map(scores.get, MAIN_SCORES)] for prompt, scores in entry.by_prompt.items()]
     return csv_text(rows)
+
+
+def readings_csv(groups: Sequence[Group]) -> str:
+    """How generated outputs were read, per run and language: rows by rule; "" if no run says."""
+    rows: list[list[object]] = []
+    for entry in _entries(groups):
+        for run in entry.runs:
+            scores = run.readings()
+            for code, counts in rule_counts(run.rules, run.languages).items() if run.rules is not None else ():
+                what = [entry.benchmark, entry.model, run.prompt, code]
+                what += [f"{scores[f'{name}_{code}']:.0f}" for name in ("n_unanswered", "n_cut", "thought")]
+                rows += [[*what, rule, n_rows] for rule, n_rows in sorted(counts.items())]
+    head: list[object] = [
+        "benchmark",
+        "model",
+        "prompt",
+        "language",
+        "n_unanswered",
+        "n_cut",
+        "thought",
+        "rule",
+        "rows",
+    ]
+    return csv_text([head, *rows]) if rows else ""
 
 
 def _entries(groups: Sequence[Group]) -> Iterable[Entry]:
