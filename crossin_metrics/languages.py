@@ -2,7 +2,8 @@
 
 Inside the project a language is its code (`en`, `zh`, `fil`). Foreign names (SeaEval's "Chinese", a hub's "zh-CN",
 FLORES' "zho_Hans") become codes at the edge, by :func:`language_code` and :func:`log_language`. To add a language, add
-one row to `LANGUAGES`, its prompt words in `harness/prompt_words.py` and its answer cues in `answers/cues.py`.
+one row to `LANGUAGES` and, if you can vouch for them, its prompt words in `harness/prompt_words.py` and its answer cues
+in `answers/cues.py`; a language without these is asked and read with the English ones.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ class Language(NamedTuple):
     Attributes:
         code: ISO 639-1, or 639-2 where there is none.
         iso3: ISO 639-2/T.
-        flores: FLORES-200 code, which NLLB and many harness tasks use: language and script.
+        flores: FLORES-200 code, which NLLB and many harness tasks use: language and script. Latin, which FLORES lacks,
+            has one of the same form.
         english, native: its names.
         script: Unicode script; Japanese, which mixes three, counts as Han.
         length: median characters of a text for one character of its English original.
@@ -44,7 +46,7 @@ class Language(NamedTuple):
     @property
     def spaced(self) -> bool:
         """Whether its words are written with spaces between them."""
-        return self.script not in ("Han", "Thai")
+        return self.script not in ("Han", "Khmer", "Lao", "Myanmar", "Thai")
 
     @property
     def scripts(self) -> tuple[str, ...]:
@@ -54,33 +56,91 @@ class Language(NamedTuple):
 
 # Length and compression: measured on XQuAD passages; id, ms and fil on Cross-LogiQA, whose English has 1.95, scaled to
 # 1.74. Not measured: bn and ta (as hi), the compression of ja and ko (as zh) and their lengths (kana and syllable
-# blocks say less per character than Han); the defaults are the middle of the Latin-script languages.
+# blocks say less per character than Han), and all languages without figures: the defaults are the middle of the
+# Latin-script languages.
 LANGUAGES: dict[str, Language] = {
     row.code: row
     for row in (
+        Language("af", "afr", "afr_Latn", "Afrikaans", "Afrikaans", "Latin"),
+        Language("am", "amh", "amh_Ethi", "Amharic", "አማርኛ", "Ethiopic"),
         Language("ar", "ara", "arb_Arab", "Arabic", "العربية", "Arabic", 0.87, 2.22),
+        Language("az", "aze", "azj_Latn", "Azerbaijani", "Azərbaycanca", "Latin"),
+        Language("be", "bel", "bel_Cyrl", "Belarusian", "Беларуская", "Cyrillic"),
+        Language("bg", "bul", "bul_Cyrl", "Bulgarian", "Български", "Cyrillic"),
         Language("bn", "ben", "ben_Beng", "Bengali", "বাংলা", "Bengali", 0.98, 2.93),
+        Language("bs", "bos", "bos_Latn", "Bosnian", "Bosanski", "Latin"),
+        Language("ca", "cat", "cat_Latn", "Catalan", "Català", "Latin"),
+        Language("ceb", "ceb", "ceb_Latn", "Cebuano", "Sinugboanon", "Latin"),
+        Language("cs", "ces", "ces_Latn", "Czech", "Čeština", "Latin"),
+        Language("cy", "cym", "cym_Latn", "Welsh", "Cymraeg", "Latin"),
+        Language("da", "dan", "dan_Latn", "Danish", "Dansk", "Latin"),
         Language("de", "deu", "deu_Latn", "German", "Deutsch", "Latin", 1.13, 1.69),
         Language("el", "ell", "ell_Grek", "Greek", "Ελληνικά", "Greek", 1.13, 2.23),
         Language("en", "eng", "eng_Latn", "English", "English", "Latin", 1.00, 1.74),
         Language("es", "spa", "spa_Latn", "Spanish", "Español", "Latin", 1.12, 1.77),
+        Language("et", "est", "est_Latn", "Estonian", "Eesti", "Latin"),
+        Language("eu", "eus", "eus_Latn", "Basque", "Euskara", "Latin"),
+        Language("fa", "fas", "pes_Arab", "Persian", "فارسی", "Arabic"),
+        Language("fi", "fin", "fin_Latn", "Finnish", "Suomi", "Latin"),
         Language("fil", "fil", "tgl_Latn", "Filipino", "Filipino", "Latin", 1.19, 1.96),
         Language("fr", "fra", "fra_Latn", "French", "Français", "Latin"),
+        Language("ga", "gle", "gle_Latn", "Irish", "Gaeilge", "Latin"),
+        Language("gl", "glg", "glg_Latn", "Galician", "Galego", "Latin"),
+        Language("gu", "guj", "guj_Gujr", "Gujarati", "ગુજરાતી", "Gujarati"),
+        Language("ha", "hau", "hau_Latn", "Hausa", "Hausa", "Latin"),
+        Language("he", "heb", "heb_Hebr", "Hebrew", "עברית", "Hebrew"),
         Language("hi", "hin", "hin_Deva", "Hindi", "हिन्दी", "Devanagari", 0.98, 2.93),
+        Language("hr", "hrv", "hrv_Latn", "Croatian", "Hrvatski", "Latin"),
+        Language("ht", "hat", "hat_Latn", "Haitian Creole", "Kreyòl ayisyen", "Latin"),
+        Language("hu", "hun", "hun_Latn", "Hungarian", "Magyar", "Latin"),
+        Language("hy", "hye", "hye_Armn", "Armenian", "Հայերեն", "Armenian"),
         Language("id", "ind", "ind_Latn", "Indonesian", "Bahasa Indonesia", "Latin", 1.07, 1.83),
+        Language("ig", "ibo", "ibo_Latn", "Igbo", "Igbo", "Latin"),
         Language("it", "ita", "ita_Latn", "Italian", "Italiano", "Latin"),
         Language("ja", "jpn", "jpn_Jpan", "Japanese", "日本語", "Han", 0.45, 1.40),
+        Language("ka", "kat", "kat_Geor", "Georgian", "ქართული", "Georgian"),
+        Language("kk", "kaz", "kaz_Cyrl", "Kazakh", "Қазақша", "Cyrillic"),
+        Language("km", "khm", "khm_Khmr", "Khmer", "ខ្មែរ", "Khmer"),
+        Language("kn", "kan", "kan_Knda", "Kannada", "ಕನ್ನಡ", "Kannada"),
         Language("ko", "kor", "kor_Hang", "Korean", "한국어", "Hangul", 0.50, 1.40),
+        Language("la", "lat", "lat_Latn", "Latin", "Latina", "Latin"),
+        Language("lo", "lao", "lao_Laoo", "Lao", "ລາວ", "Lao"),
+        Language("lt", "lit", "lit_Latn", "Lithuanian", "Lietuvių", "Latin"),
+        Language("lv", "lav", "lvs_Latn", "Latvian", "Latviešu", "Latin"),
+        Language("mk", "mkd", "mkd_Cyrl", "Macedonian", "Македонски", "Cyrillic"),
+        Language("ml", "mal", "mal_Mlym", "Malayalam", "മലയാളം", "Malayalam"),
+        Language("mr", "mar", "mar_Deva", "Marathi", "मराठी", "Devanagari"),
         Language("ms", "msa", "zsm_Latn", "Malay", "Bahasa Melayu", "Latin", 1.09, 1.85),
+        Language("my", "mya", "mya_Mymr", "Burmese", "မြန်မာ", "Myanmar"),
+        Language("ne", "nep", "npi_Deva", "Nepali", "नेपाली", "Devanagari"),
+        Language("nl", "nld", "nld_Latn", "Dutch", "Nederlands", "Latin"),
+        Language("no", "nor", "nob_Latn", "Norwegian", "Norsk", "Latin"),
+        Language("pa", "pan", "pan_Guru", "Punjabi", "ਪੰਜਾਬੀ", "Gurmukhi"),
+        Language("pl", "pol", "pol_Latn", "Polish", "Polski", "Latin"),
         Language("pt", "por", "por_Latn", "Portuguese", "Português", "Latin"),
+        Language("qu", "que", "quy_Latn", "Quechua", "Runasimi", "Latin"),
         Language("ro", "ron", "ron_Latn", "Romanian", "Română", "Latin", 1.10, 1.72),
         Language("ru", "rus", "rus_Cyrl", "Russian", "Русский", "Cyrillic", 1.07, 2.26),
+        Language("si", "sin", "sin_Sinh", "Sinhala", "සිංහල", "Sinhala"),
+        Language("sk", "slk", "slk_Latn", "Slovak", "Slovenčina", "Latin"),
+        Language("sl", "slv", "slv_Latn", "Slovenian", "Slovenščina", "Latin"),
+        Language("so", "som", "som_Latn", "Somali", "Soomaali", "Latin"),
+        Language("sq", "sqi", "als_Latn", "Albanian", "Shqip", "Latin"),
+        Language("sr", "srp", "srp_Cyrl", "Serbian", "Српски", "Cyrillic"),
+        Language("sv", "swe", "swe_Latn", "Swedish", "Svenska", "Latin"),
         Language("sw", "swa", "swh_Latn", "Swahili", "Kiswahili", "Latin"),
         Language("ta", "tam", "tam_Taml", "Tamil", "தமிழ்", "Tamil", 0.98, 2.93),
+        Language("te", "tel", "tel_Telu", "Telugu", "తెలుగు", "Telugu"),
         Language("th", "tha", "tha_Thai", "Thai", "ไทย", "Thai", 0.93, 2.94),
         Language("tr", "tur", "tur_Latn", "Turkish", "Türkçe", "Latin", 1.00, 1.66),
+        Language("uk", "ukr", "ukr_Cyrl", "Ukrainian", "Українська", "Cyrillic"),
+        Language("ur", "urd", "urd_Arab", "Urdu", "اردو", "Arabic"),
+        Language("uz", "uzb", "uzn_Latn", "Uzbek", "Oʻzbekcha", "Latin"),
         Language("vi", "vie", "vie_Latn", "Vietnamese", "Tiếng Việt", "Latin", 1.02, 1.76),
+        Language("wo", "wol", "wol_Latn", "Wolof", "Wolof", "Latin"),
+        Language("yo", "yor", "yor_Latn", "Yoruba", "Yorùbá", "Latin"),
         Language("zh", "zho", "zho_Hans", "Chinese", "中文", "Han", 0.31, 1.40),
+        Language("zu", "zul", "zul_Latn", "Zulu", "isiZulu", "Latin"),
     )
 }
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.options import TaskOptions
 from crossin_metrics.harness.prompts import LETTERS, prompt_for
+from crossin_metrics.sets.catalogue import SETS
 from crossin_metrics.sets.loading import load_parallel
-from crossin_metrics.sets.parallel_set import ParallelMCQ
+from crossin_metrics.sets.parallel_set import BLANK, Item, ParallelMCQ
 
 
 def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], ParallelMCQ]:
     """Return the rows of a task, all languages of a question side by side, and the set they come from.
 
-    A row has: `id`, `language`, `group` (the passage), `formulation`, `prompt` (its id), `question`, `options` (texts
-    in the order shown), `order` (`order[position]` is the option shown there), `gold` (option), `target` (its
-    position, or its letter for `gen`), `query` (the whole prompt), `choices` (continuations), `space`.
+    A row has: `id`, `language`, `group` (passage, subject or relation), `formulation`, `prompt` (its id), `question`,
+    `options` (texts in the order shown), `order` (`order[position]` is the option shown there), `gold` (option),
+    `target` (its position, or its letter for `gen`), `query` (the whole prompt), `choices` (continuations), `space`.
     """
     data = load_parallel(
         options.set,
@@ -30,7 +31,8 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
     most = max(len(item.choices) for item in data.items[data.languages[0]])
     if most > len(LETTERS):
         raise CrossinError(f"{options.task}: a question has {most} options; {len(LETTERS)} can be named by letters")
-    wording = options.wording
+    wording, entry = options.wording, SETS.get(options.set)
+    cloze = options.formulation == "cf" and entry is not None and entry.cloze
     documents = []
     for index, key in enumerate(data.ids):
         for language in data.languages:
@@ -40,6 +42,10 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
             shown = [item.choices[option] for option in order]
             letters = list(LETTERS[: len(shown)])
             position = order.index(data.gold[index])
+            query = prompt.render(item.context, item.question, shown, options.formulation)
+            choices, space = shown if options.formulation == "cf" else letters, prompt.space
+            if cloze:
+                query, choices, space = filled_in(item, shown)
             documents.append(
                 {
                     "id": key,
@@ -52,12 +58,22 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
                     "order": order,
                     "gold": data.gold[index],
                     "target": letters[position] if options.formulation == "gen" else position,
-                    "query": prompt.render(item.context, item.question, shown, options.formulation),
-                    "choices": shown if options.formulation == "cf" else letters,
-                    "space": prompt.space,
+                    "query": query,
+                    "choices": choices,
+                    "space": space,
                 }
             )
     return documents, data
+
+
+def filled_in(item: Item, shown: Sequence[str]) -> tuple[str, list[str], str]:
+    """Fill the blank of a question: the text before it, option and rest of the sentence, and what stands between.
+
+    So the whole end of the sentence is scored, as in arXiv 2310.10378 (the blank is often in the middle); no prompt.
+    """
+    before, _, after = item.question.partition(BLANK)
+    query = "\n\n".join(filter(None, (item.context, before.rstrip())))
+    return query, [option + after for option in shown], before[len(before.rstrip()) :]
 
 
 def option_order(options: TaskOptions, key: str, language: str, n_options: int) -> list[int]:

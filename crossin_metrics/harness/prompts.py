@@ -16,6 +16,7 @@ from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.prompt_words import WORDS
+from crossin_metrics.languages import LANGUAGES
 
 LETTERS = "ABCDEFGHIJ"
 DEFAULT_PROMPT = "p1"
@@ -116,13 +117,8 @@ ENGLISH_PROMPTS: dict[str, Prompt] = {
 
 
 def native_prompt(language: str) -> Prompt:
-    """Return the prompt whose frame is in the row's language; CrossinError if there is none."""
-    if language not in WORDS:
-        raise CrossinError(
-            f"prompt {NATIVE!r} has no wording in {language!r}, only in {', '.join(sorted(WORDS))}; "
-            "use p1 ... p5 or write a prompt file"
-        )
-    words = WORDS[language]
+    """Return the prompt whose frame is in the row's language, or in English where we have no words of it."""
+    words = WORDS.get(language, WORDS["en"])
     colon = words.colon
     gap = "" if words.space == "" else " "
     return Prompt(
@@ -146,7 +142,7 @@ def resolve_prompt(name: str) -> dict[str, Prompt] | Prompt:
     if name in ENGLISH_PROMPTS:
         return ENGLISH_PROMPTS[name]
     if name == NATIVE:
-        return {language: native_prompt(language) for language in WORDS}
+        return {language: native_prompt(language) for language in LANGUAGES}
     path, _, wanted = name.partition("#")
     if Path(path).suffix in {".yaml", ".yml", ".json"}:
         return _prompt_file(Path(path), wanted)
@@ -172,6 +168,16 @@ def prompt_id(prompt: dict[str, Prompt] | Prompt) -> str:
     every = [first] if isinstance(prompt, Prompt) else [prompt[key] for key in sorted(prompt)]
     content = json.dumps([dataclasses.asdict(p) for p in every], ensure_ascii=False, sort_keys=True)
     return f"{first.id}@{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def signed_prompt(name: str, languages: Sequence[str]) -> str:
+    """Return a prompt's name for signatures, with the languages that `native` asks in English words.
+
+    >>> signed_prompt("native", ["en", "zh", "ha", "yo"])
+    'native(en=ha,yo)'
+    """
+    without = sorted(set(languages) - set(WORDS)) if name == NATIVE else []
+    return f"{name}(en={','.join(without)})" if without else name
 
 
 def _prompt_file(path: Path, wanted: str) -> dict[str, Prompt] | Prompt:

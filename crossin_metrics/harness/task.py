@@ -25,6 +25,7 @@ from crossin_metrics.harness.documents import build_documents, ordered_by_hash
 from crossin_metrics.harness.generation import PRESETS, generation_kwargs, generation_signature, instruct_model
 from crossin_metrics.harness.options import TaskOptions
 from crossin_metrics.harness.outputs import Budget, languages_of, read_row, token_counter
+from crossin_metrics.harness.prompts import signed_prompt
 from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.signature import signature_line
 
@@ -159,7 +160,7 @@ class ParallelMCQTask(ConfigurableTask):
             "data": self.data_hash,
             "langs": ",".join(sorted(self.languages)),
             "answers": options.formulation,
-            "prompt": options.prompt_id,
+            "prompt": signed_prompt(options.prompt_id, self.languages),
             "shots": self.config.num_fewshot or 0,
             "chat": "yes" if chat else "no",
         }
@@ -215,7 +216,7 @@ class ParallelMCQTask(ConfigurableTask):
             answers = {"": _pick(logprobs[""])}
             if self.options.formulation == "cf":
                 # As in the harness's acc_norm: log-probability per character, without the space before the option.
-                lengths = [max(1, len(option)) for option in doc["options"]]
+                lengths = [max(1, len(choice)) for choice in doc["choices"]]
                 logprobs["_norm"] = _by_option([ll / n for ll, n in zip(shown, lengths, strict=True)], order)
                 answers["_norm"] = _pick(logprobs["_norm"])
         rows = {

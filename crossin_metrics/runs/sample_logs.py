@@ -155,11 +155,12 @@ def _own_rows(
     likelihoods = _likelihoods(sample["filtered_resps"])
     if likelihoods is not None and len(likelihoods) != n_choices:
         raise CrossinError(f"{where}: {len(likelihoods)} likelihoods for {n_choices} options")
+    scored = doc.get("choices") or shown  # with a filled-in blank, option and rest of the sentence
     positions = [order.index(k) for k in range(n_choices)]
     for variant, keys in _PICKED.items():
         logprobs, rule, thought = None, sample.get("rule"), int(sample.get("thought") or 0)
-        if likelihoods is not None:  # "norm" is per character of the option's text, as the harness's acc_norm
-            logprobs = tuple(likelihoods[p] / (max(1, len(shown[p])) if variant else 1) for p in positions)
+        if likelihoods is not None:  # "norm" is per character of what is scored, as the harness's acc_norm
+            logprobs = tuple(likelihoods[p] / (max(1, len(scored[p])) if variant else 1) for p in positions)
         key = next((key for key in keys if key in sample), None)
         if variant and key is None:
             continue

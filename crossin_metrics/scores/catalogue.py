@@ -81,6 +81,13 @@ SCORES: dict[str, Score] = {
             "Consistent and correct",
             "consistency counting only language subsets that are right throughout",
         ),
+        Score(
+            "only_correct",
+            "Agreement on what either knows",
+            "share right in both of two languages among the questions right in either (arXiv 2603.04678)",
+            headline=False,
+            harness=(),
+        ),
         Score("transfer", "Transfer", "share right in other languages among the questions right in English"),
         Score(
             "fleiss_kappa",

@@ -21,6 +21,8 @@ Titles, ranges and directions of the scores: :mod:`crossin_metrics.scores.catalo
                             nothing, not even with another None
     ac3_<s>                 harmonic mean of acc and consistency_<s>; 0 when both are 0
     consistent_correct_<s>  the mean of consistency_<s>, counting only subsets that are right throughout
+    only_correct            share right in both of two languages among the questions right in either, over all language
+                            pairs together (arXiv 2603.04678)
     consistency, ac3, consistent_correct
                             those with s = 3, the papers' default; with two languages s = 2
     consistency_<a>_<b>     share of questions with the same answer in a and b; codes in alphabetical order
@@ -44,9 +46,9 @@ Titles, ranges and directions of the scores: :mod:`crossin_metrics.scores.catalo
 A tied row enters every score with the mean over ties broken at random (:mod:`crossin_metrics.scores.ties`).
 
 A key is left out where its score is undefined: everything that compares languages with L = 1; `transfer*` without
-English or with nothing right in it; `rankc` without logprobs; `kappa_p` if chance agreement is 1 for every pair;
-`letter_bias` if nothing is answered; `fleiss_kappa` and `baseline_constant_ac3` if options were shown in different
-orders in the languages of a question and `orders` does not say which.
+English or with nothing right in it; `only_correct` with nothing right; `rankc` without logprobs; `kappa_p` if chance
+agreement is 1 for every pair; `letter_bias` if nothing is answered; `fleiss_kappa` and `baseline_constant_ac3` if
+options were shown in different orders in the languages of a question and `orders` does not say which.
 """
 
 from __future__ import annotations
@@ -124,6 +126,8 @@ def scores_from_means(means: npt.ArrayLike, layout: Layout) -> dict[str, FloatAr
         scores[f"consistent_correct_{size}"] = mean["all_right"][..., size - 2]
     for key in ("consistency", "ac3", "consistent_correct"):
         scores[key] = scores[f"{key}_{s}"]
+    in_both = scores["consistent_correct_2"]
+    scores["only_correct"] = _ratio(in_both, 2.0 * scores["acc"] - in_both, np.nan)
     for i, (a, b) in enumerate(layout.pairs):
         first, second = sorted((names[a], names[b]))
         scores[f"consistency_{first}_{second}"] = mean["pair"][..., i]

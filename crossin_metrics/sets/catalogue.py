@@ -19,6 +19,11 @@ FORMULATIONS = {"letter": "", "cf": "_cf", "gen": "_gen"}  # formulation -> end 
 PAPER_LANGUAGES = ("en", "zh", "vi", "es")  # arXiv 2404.11932, section 4.1
 SEAEVAL_LANGUAGES = (*PAPER_LANGUAGES, "id", "ms", "fil")  # arXiv 2309.04766
 XQUAD_LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")  # arXiv 1910.11856
+BMLAMA17_LANGUAGES = tuple("ar ca el en es fa fr he hu ja ko nl ru tr uk vi zh".split())  # noqa: SIM905
+BMLAMA53_LANGUAGES = tuple(
+    """af ar az be bg bn ca ceb cs cy da de el en es et eu fa fi fr ga gl he hi hr hu hy id it ja ka ko la lt lv ms nl
+    pl pt ro ru sk sl sq sr sv ta th tr uk ur vi zh""".split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +41,10 @@ class SetEntry:
         hub: hub data sets that have it, as (repository, config or None), in the order tried.
         packaged: whether it is installed with this package.
         builder: module that builds the set from other files, imported on use. It has two functions:
-            `build(*, languages, data_dir, revision, **options) -> ParallelMCQ` and `data_files(folder) -> paths`.
+            `build(entry, *, languages, data_dir, revision, **options) -> ParallelMCQ` and
+            `data_files(entry, folder) -> paths`.
         options: names of the builder's further options.
+        cloze: whether every question is a sentence with one blank, which `_cf` tasks fill in.
     """
 
     name: str
@@ -51,11 +58,26 @@ class SetEntry:
     packaged: bool = False
     builder: str | None = None
     options: tuple[str, ...] = ()
+    cloze: bool = False
 
 
 def _seaeval(name: str) -> tuple[tuple[str, str | None], ...]:
     """The suite's one repository with a config per set, then the older repository per set."""
     return ("SeaEval/SeaEval_datasets", name), (f"SeaEval/{name}", None)
+
+
+def _bmlama(name: str, title: str, n_questions: int, languages: tuple[str, ...], asked: tuple[str, ...]) -> SetEntry:
+    return SetEntry(
+        name=name,
+        title=title,
+        languages=languages,
+        n_questions=n_questions,
+        passages=False,
+        licence="CC BY-NC 4.0",
+        tasks={"": asked},
+        builder="crossin_metrics.sets.bmlama",
+        cloze=True,
+    )
 
 
 SETS: dict[str, SetEntry] = {
@@ -109,6 +131,9 @@ SETS: dict[str, SetEntry] = {
             builder="crossin_metrics.sets.spans",
             options=("articles",),
         ),
+        _bmlama("bmlama17", "BMLAMA-17", 6792, BMLAMA17_LANGUAGES, BMLAMA17_LANGUAGES),
+        _bmlama("bmlama17_mini", "BMLAMA-17, 500 facts", 500, BMLAMA17_LANGUAGES, (*PAPER_LANGUAGES, "fr", "ar")),
+        _bmlama("bmlama53", "BMLAMA-53", 3070, BMLAMA53_LANGUAGES, BMLAMA53_LANGUAGES),
     )
 }
 GROUPS = {"crossin": ("cross_xquad", "cross_mmlu", "cross_logiqa")}  # the paper's three sets, averaged by the harness

@@ -72,7 +72,7 @@ def load_parallel(
             return parse_rows(_read(path), codes, name=name, source=f"packaged:{name}")
     if entry.builder is not None:
         builder = import_module(entry.builder)
-        data: ParallelMCQ = builder.build(languages=codes, data_dir=folder, revision=revision, **options)
+        data: ParallelMCQ = builder.build(entry, languages=codes, data_dir=folder, revision=revision, **options)
         return data
     rows, source = hub_records(entry.hub, "test", revision)
     return parse_rows(rows, codes, name=name, source=source)
@@ -86,8 +86,8 @@ def data_files(name: str, data_dir: str | Path | None = None) -> tuple[Path, ...
     path = find_file(folder, name, optional=_optional(name))
     if path is not None:
         return (path,)
-    builder = SETS[name].builder
-    return () if builder is None else tuple(import_module(builder).data_files(folder))
+    entry = SETS[name]
+    return () if entry.builder is None else tuple(import_module(entry.builder).data_files(entry, folder))
 
 
 def _data_folder(data_dir: str | Path | None) -> Path | None:

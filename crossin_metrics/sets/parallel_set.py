@@ -15,6 +15,8 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_path
 from crossin_metrics.languages import LANGUAGES, language_codes
 
+BLANK = "____"  # stands for the answer in the questions of sets with `cloze` in the catalogue
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -35,8 +37,7 @@ class ParallelMCQ:
         ids: n question ids, unique.
         items: language -> n items, in the order of `ids`.
         gold: n indices of the right option (from 0), the same in every language.
-        groups: n passage keys; two questions with the same key share a passage in at least one language. A question
-            that shares its passage with none has a key of its own.
+        groups: n keys of passage, subject or relation; a question that shares none has a key of its own.
         source: where it came from: `hub:<repository>/<config>@<commit>`, `file:<file name>` or `packaged:<name>`.
 
     Raises:

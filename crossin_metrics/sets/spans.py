@@ -19,6 +19,7 @@ from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import language_codes
+from crossin_metrics.sets.catalogue import SetEntry
 from crossin_metrics.sets.parallel_set import Item, ParallelMCQ
 from crossin_metrics.sets.xquad import Passage, Question, article_halves, find_files, load_xquad
 
@@ -148,6 +149,7 @@ def cross_xquad_spans(
 
 
 def build(
+    entry: SetEntry,
     *,
     languages: Sequence[str] | None = None,
     data_dir: str | Path | None = None,
@@ -161,7 +163,7 @@ def build(
     return data
 
 
-def data_files(folder: Path) -> tuple[Path, ...]:
+def data_files(entry: SetEntry, folder: Path) -> tuple[Path, ...]:
     """The XQuAD files the set is built from; raises CrossinError if the folder has none."""
     return tuple(find_files(folder).values())
 

@@ -90,7 +90,9 @@ def test_native_prompts_cover_the_tasks_languages() -> None:
     needed = {"en", "zh", "vi", "es", "id", "ms", "fil", "ar", "de", "el", "hi", "ro", "ru", "th", "tr"}
     assert needed <= set(WORDS)
     rendered = {code: native_prompt(code).render("P", "Q", ["a", "b"], "letter") for code in WORDS}
-    assert len({text.split("Q")[0] for text in rendered.values()}) >= len(WORDS) - 3  # some languages share words
+    assert (
+        len({text.split("Q")[0] for text in rendered.values()}) >= len(WORDS) - 6
+    )  # such as Croatian and Bosnian share words
 
 
 def test_braces_in_the_data_are_not_placeholders() -> None:
