@@ -24,6 +24,11 @@ BMLAMA53_LANGUAGES = tuple(
     """af ar az be bg bn ca ceb cs cy da de el en es et eu fa fi fr ga gl he hi hr hu hy id it ja ka ko la lt lv ms nl
     pl pt ro ru sk sl sq sr sv ta th tr uk ur vi zh""".split()  # noqa: SIM905
 )
+BELEBELE_LANGUAGES = tuple(  # those of its 122 variants that crossin_metrics.languages has, in their usual script
+    """af am ar az bg bn ca ceb cs da de el en es et eu fa fi fil fr gu ha he hi hr ht hu hy id ig it ja ka kk km kn ko
+    lo lt lv mk ml mr ms my ne nl no pa pl pt ro ru si sk sl so sq sr sv sw ta te th tr uk ur uz vi wo yo zh
+    zu""".split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +82,23 @@ def _bmlama(name: str, title: str, n_questions: int, languages: tuple[str, ...],
         tasks={"": asked},
         builder="crossin_metrics.sets.bmlama",
         cloze=True,
+    )
+
+
+def _of_harness(
+    name: str, title: str, n_questions: int, languages: str, asked: str, licence: str, **facts: bool
+) -> SetEntry:
+    """A benchmark that the harness has as one task a language."""
+    return SetEntry(
+        name=name,
+        title=title,
+        languages=tuple(languages.split()),
+        n_questions=n_questions,
+        passages=facts.get("passages", False),
+        licence=licence,
+        tasks={"": tuple(asked.split())},
+        builder="crossin_metrics.sets.harness_sets",
+        cloze=facts.get("cloze", False),
     )
 
 
@@ -134,6 +156,52 @@ SETS: dict[str, SetEntry] = {
         _bmlama("bmlama17", "BMLAMA-17", 6792, BMLAMA17_LANGUAGES, BMLAMA17_LANGUAGES),
         _bmlama("bmlama17_mini", "BMLAMA-17, 500 facts", 500, BMLAMA17_LANGUAGES, (*PAPER_LANGUAGES, "fr", "ar")),
         _bmlama("bmlama53", "BMLAMA-53", 3070, BMLAMA53_LANGUAGES, BMLAMA53_LANGUAGES),
+        _of_harness(
+            "cross_belebele",
+            "Belebele",
+            900,
+            " ".join(BELEBELE_LANGUAGES),
+            "en zh vi es fr ar",
+            "CC BY-SA 4.0",
+            passages=True,
+        ),
+        _of_harness(
+            "cross_global_mmlu",
+            "Global-MMLU-Lite",
+            400,
+            "ar bn de en es fr hi id it ja ko pt sw yo zh",
+            "en zh es fr ar sw",
+            "Apache-2.0",
+        ),
+        _of_harness(
+            "cross_mmlu_prox",
+            "MMLU-ProX",
+            11759,
+            "af ar bn cs de en es fr hi hu id it ja ko mr ne pt ru sr sw te th uk ur vi wo yo zh zu",
+            "en zh vi es fr ar",
+            "MIT",
+        ),
+        _of_harness(
+            "cross_xcopa", "XCOPA", 500, "et ht id it qu sw ta th tr vi zh", "id th tr vi zh", "CC BY 4.0", cloze=True
+        ),
+        _of_harness(
+            "cross_xstorycloze",
+            "XStoryCloze",
+            1511,
+            "ar en es eu hi id my ru sw te zh",
+            "en zh es id ru ar",
+            "CC BY-SA 4.0",
+            cloze=True,
+        ),
+        _of_harness(
+            "cross_sib200",
+            "SIB-200",
+            204,
+            " ".join(sorted({*BELEBELE_LANGUAGES, "be", "bs", "cy", "ga", "gl", "qu"})),
+            "en zh vi es fr ar",
+            "CC BY-SA 4.0",
+            passages=True,
+        ),
     )
 }
 GROUPS = {"crossin": ("cross_xquad", "cross_mmlu", "cross_logiqa")}  # the paper's three sets, averaged by the harness

@@ -223,7 +223,7 @@ def test_fields_of_tasks_not_known(tmp_path: Path) -> None:
     for fields in (by_name, LogFields("doc.key.part+doc.n", r"_([a-z]{3})_v", "doc.right")):
         (run,) = read_predictions(paths, fields=fields)
         assert run.name == "drinks_v1|m"
-        assert run.languages == ("en", "wol")
+        assert run.languages == ("en", "wo")
         assert run.ids == ("0#1", "1#1", "2#1", "3#1")
         assert run.gold.tolist() == [1, 1, 1, 1]
         assert run.answers[:, 0].tolist() == [0, 3, 2, 1]
