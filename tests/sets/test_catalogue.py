@@ -30,7 +30,12 @@ def test_a_task_name_is_a_set_languages_and_a_formulation(name: str, expected: t
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("cross_mlu", "did you mean 'cross_mmlu'"), ("belebele", "known sets: crossin_mini"), ("crossin", "")],
+    [
+        ("cross_mlu", "did you mean 'cross_mmlu'"),
+        ("belebele", "did you mean .cross_belebele"),
+        ("piqa", "known sets: crossin_mini"),
+        ("crossin", ""),
+    ],
 )
 def test_an_unknown_task_is_an_error(name: str, hint: str) -> None:
     with pytest.raises(CrossinError, match=f"unknown task '{name}'; {hint}"):
