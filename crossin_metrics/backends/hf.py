@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -49,8 +50,9 @@ class CrossinHF(HFLM):
     An adapter (`peft=...`) computes in the model's dtype, as it did in mixed-precision training and does in vLLM; PEFT
     would load it in float32, which a CPU multiplies several times more slowly.
 
-    Log-probabilities are computed in float32 from the model's logits unless `softmax_dtype` says otherwise; the stock
-    model uses the model's own dtype, which for bfloat16 cannot tell close options apart.
+    Log-probabilities are computed in float32, from logits of the options in float32 (last hidden state x rows of the
+    output head), unless `softmax_dtype` says otherwise; the stock model uses the model's own dtype, which for bfloat16
+    cannot tell close options apart.
 
     Raises:
         CrossinError: model or adapter folder not found, or not loadable.
@@ -121,8 +123,9 @@ class CrossinHF(HFLM):
             keep = following < len(groups) and _carries(groups[following - 1], groups[following])
             try:
                 past = None if keys is None or not len(pack.past) else _select(keys, pack.past)
-                logits, keys = self._forward(pack, past, keep)
-                finished = self._read(pack, logits)
+                with _head_inputs(self.model) as hidden:
+                    logits, keys = self._forward(pack, past, keep)
+                finished = self._read(pack, logits, hidden[-1][0] if hidden else None)
             except (torch.OutOfMemoryError, MemoryError):
                 if self._pack_tokens <= 64:
                     raise
@@ -139,17 +142,46 @@ class CrossinHF(HFLM):
             done, before = following, pack
         bar.close()
 
-    def _read(self, pack: Pack, logits: torch.Tensor) -> dict[int, tuple[float, bool]]:
-        """Answers of the requests a pack finishes, from its logits [K, vocabulary]."""
+    def _read(
+        self, pack: Pack, logits: torch.Tensor, hidden: torch.Tensor | None = None
+    ) -> dict[int, tuple[float, bool]]:
+        """Answers of the requests a pack finishes, from its logits [K, vocabulary].
+
+        With the last hidden states [K, width] the logits of the options are computed in float32. In bfloat16 a logit
+        has 8 significant bits, and a tenth of a small model's questions ties exactly.
+        """
         logprobs = torch.log_softmax(logits, dim=-1, dtype=self.softmax_dtype or torch.float32)
         greedy = logprobs.argmax(dim=-1).tolist()
         index = torch.tensor([[row, token] for _, row, token in pack.targets], device=logprobs.device)
-        values = logprobs[index[:, 0], index[:, 1]].tolist()
+        chosen = logprobs[index[:, 0], index[:, 1]]
+        if hidden is not None and logits.dtype in (torch.bfloat16, torch.float16) and self.softmax_dtype is None:
+            rounded = logits[index[:, 0], index[:, 1]].float()
+            chosen = chosen + self._exact_logits(hidden[index[:, 0]], index[:, 1], rounded) - rounded
+        values = chosen.tolist()
         answers: dict[int, tuple[float, bool]] = {}
         for (number, row, token), value in zip(pack.targets, values, strict=True):
             total, is_greedy = answers.get(number, (0.0, True))
             answers[number] = (total + value, is_greedy and greedy[row] == token)
         return answers
+
+    def _exact_logits(self, hidden: torch.Tensor, tokens: torch.Tensor, rounded: torch.Tensor) -> torch.Tensor:
+        """Logits [T] of tokens after hidden states [T, width], in float32.
+
+        Those given where a head does more than multiply by its rows and cap: then the two differ by more than rounding.
+        """
+        head = self.model.get_output_embeddings()
+        weight = getattr(head, "weight", None)
+        if weight is None or not weight.is_floating_point():
+            return rounded
+        with torch.no_grad(), torch.autocast(device_type=self.device.type, enabled=False):
+            exact = (hidden.float() * weight[tokens].float()).sum(dim=-1)
+            if getattr(head, "bias", None) is not None:
+                exact = exact + head.bias[tokens].float()
+            cap = getattr(self._decoder_config(), "final_logit_softcapping", None)
+            if cap:
+                exact = cap * torch.tanh(exact / cap)
+        usable = (exact - rounded).abs() <= 0.02 * rounded.abs().clamp(min=1.0)
+        return exact if bool(usable.all()) else rounded
 
     def _forward(self, pack: Pack, past: DynamicCache | None, keep: bool) -> tuple[torch.Tensor, DynamicCache | None]:
         """Run one pack. Returns the logits [K, vocabulary] and, if `keep`, the keys and values of all P + N tokens."""
@@ -271,6 +303,21 @@ class CrossinHF(HFLM):
         logits = self._model_call(torch.tensor([tokens[:-1]], device=self.device))[0, -scored:]
         logprobs = torch.log_softmax(logits.float(), dim=-1)
         return float(logprobs.gather(1, torch.tensor(tokens[-scored:], device=self.device)[:, None]).sum())
+
+
+@contextmanager
+def _head_inputs(model: Any) -> Iterator[list[torch.Tensor]]:
+    """Meanwhile, collect what the output head of a model is given: hidden states [1, K, width]."""
+    found: list[torch.Tensor] = []
+    head = model.get_output_embeddings()
+    if head is None:
+        yield found
+        return
+    handle = head.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0].detach()))
+    try:
+        yield found
+    finally:
+        handle.remove()
 
 
 def _adapter_in_model_dtype(model: Any) -> None:

@@ -20,7 +20,8 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         "--unanswered",
         choices=("none", "random"),
         default="none",
-        help="count an unparsed answer as none, or as a random pick by --seed (default: none)",
+        help="count an unparsed answer as none, or as a pick among all options by --seed; the reference scorer guesses "
+        "among tied options where its text match ties (default: none)",
     )
     logs = parser.add_argument_group("sample logs of other tasks, one task per language")
     logs.add_argument("--id-field", metavar="PATH", help="field with the question's id, as doc.link or doc.a+doc.b")

@@ -34,8 +34,8 @@ class TaskOptions:
         permute: order of the options: the set's (`none`), one seeded order per question, the same in all languages
             (`question`), or one per row (`row`).
         permute_seed: seed of these orders.
-        unanswered: how a row without an answer counts: as no answer (`none`), or as a seeded random pick (`random`), as
-            in the benchmark's reference scorer.
+        unanswered: how a row without an answer counts: as no answer (`none`), or as a seeded pick among all options
+            (`random`); the reference scorer breaks ties of its text match between the tied options only.
         bootstrap: bootstrap replicates over questions, for standard errors; 0: none.
         score_seed: of the bootstrap and of random picks.
         preset: `plain` or `thinking` (see :mod:`crossin_metrics.harness.generation`); default `thinking` if thinking is

@@ -133,7 +133,8 @@ def read_predictions(
         skip_mismatched: leave out, with a note, questions whose gold option or number of choices differs between
             languages (errors of machine-translated sets), instead of raising.
         unanswered: "none", or "random": an answer that cannot be read counts as a seeded random pick, the same for
-            every system (as in SeaEval's own scorer, though not its picks); the run's variant says so.
+            every system; the run's variant says so. (SeaEval's own scorer picks among the tied options where its text
+            match ties.)
         seed: of those picks.
         read_again: read the answers of generation tasks out of the logged texts, whatever a sample log says they are.
         warn: called with a sentence for each file skipped. Notes on a run are in its `notes`.

@@ -261,8 +261,8 @@ class Tested:
         low, high: percentile interval of the difference, from the paired bootstrap.
         p_bootstrap, p_randomization: two-sided, in (0, 1].
         p_bootstrap_holm, p_randomization_holm: corrected over the benchmarks (Holm 1979).
-        detectable: smallest true difference that one test at the level finds with 80% power; NaN where no two
-            answers differ.
+        detectable: smallest true difference that is found with 80% power after Holm's correction, whatever the other
+            benchmarks give (at alpha / number of benchmarks); NaN where no two answers differ.
         significant: whether p_randomization_holm is at most alpha.
     """
 
@@ -329,7 +329,7 @@ def compare_systems(
                 p_randomization=other.p_value,
                 p_bootstrap_holm=p_bootstrap,
                 p_randomization_holm=p_randomization,
-                detectable=minimum_detectable_difference(one.standard_error, alpha=alpha),
+                detectable=minimum_detectable_difference(one.standard_error, alpha=alpha / len(family)),
                 significant=p_randomization <= alpha,
             )
     return [{key: result[key] for key in tests} for tests, result in zip(found, results, strict=True)]

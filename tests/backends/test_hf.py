@@ -57,6 +57,19 @@ def assert_same(ours: list, theirs: list) -> None:
         assert a[1] is b[1], number
 
 
+def test_options_of_a_bfloat16_model_do_not_tie():
+    made = tiny.model("llama").bfloat16()
+    words = [token for token in tiny.tokenizer().get_vocab() if token.startswith(" ")]
+    requests = [Instance("loglikelihood", {}, ("A B C Q:", word), 0) for word in words]
+    arguments = {"tokenizer": tiny.tokenizer(), "batch_size": 3, "max_length": 160}
+    ours = CrossinHF(made, **arguments)
+    values = [value for value, _ in ours.loglikelihood(requests)]
+    rounded = [v for v, _ in HFLM(made, softmax_dtype="float32", **arguments).loglikelihood(requests)]
+    assert ours._why_stock is None
+    assert len(set(values)) == len(words) > len(set(rounded))  # the stock model's logits tie
+    assert values == pytest.approx(rounded, rel=0.02, abs=0.06)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", PACKED)
 def test_same_as_stock(build, requests_by_shape, kind, shape):

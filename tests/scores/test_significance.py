@@ -208,6 +208,10 @@ def test_p_values_are_corrected_over_benchmarks_for_each_score() -> None:
         assert [one[key].p_randomization for one in tested] == raw
         assert [one[key].p_randomization_holm for one in tested] == pytest.approx(holm(raw))
         assert [one[key].p_bootstrap_holm for one in tested] == pytest.approx(holm([x[key].p_bootstrap for x in alone]))
+        # Holm's first step: what is found with 80% power whatever the other benchmark gives
+        assert tested[0][key].detectable == pytest.approx(
+            minimum_detectable_difference(tested[0][key].standard_error, alpha=0.05 / len(pairs))
+        )
     assert all(one[key].significant == (one[key].p_randomization_holm <= 0.05) for one in tested for key in one)
 
 

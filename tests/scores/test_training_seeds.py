@@ -92,6 +92,17 @@ def test_the_standard_error_is_made_of_questions_and_seeds() -> None:
     assert two.p_questions < two.p_value
 
 
+def test_detectable_differences_count_the_comparisons_corrected() -> None:
+    arms = resample_arms({name: runs_of(0.3, i, i + 1, i + 2) for i, name in enumerate("abcd")}, n_resamples=200)
+    family = compare_family(arms, [("a", "d"), ("b", "d"), ("c", "d")])
+    one, alone = family[0]["ac3"], compare_arms(arms["a"], arms["d"])["ac3"]
+    assert (one.n_tests, alone.n_tests) == (3, 1)
+    assert one.detectable == pytest.approx(
+        one.standard_error * (stats.t.ppf(1 - 0.025 / 3, one.degrees) + stats.t.ppf(0.8, one.degrees))
+    )
+    assert one.detectable > 1.1 * alone.detectable
+
+
 def test_without_questions_variance_it_is_welchs_test() -> None:
     x, y = [0.50, 0.55, 0.61], [0.40, 0.42, 0.47, 0.43]
     a, b = arm_of(x, np.tile(x, (10, 1))), arm_of(y, np.tile(y, (10, 1)))

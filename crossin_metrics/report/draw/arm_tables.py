@@ -45,8 +45,8 @@ def legend(studies: Sequence[Study]) -> str:
         if baseline is not None:
             parts.append(f"{DIFFERS}: differs from {baseline} at the 5% level after Holm's correction.")
         parts.append(
-            "Differences in points. Detectable: the true difference that one such test finds with 80% power. Holm: "
-            "corrected over the comparisons of its table."
+            "Differences in points. Detectable: the true difference found with 80% power after Holm's correction "
+            "(its first step, 5% over the number of comparisons). Holm: corrected over the comparisons of its table."
         )
         if trained:
             parts.append(
