@@ -303,4 +303,3 @@ def test_generated_answers_and_their_cut_count(vllm_url: str, checkpoint: str, t
     cut = [row for row in rows if row["finish"] == "length" and row["answer"] is None]
     assert scores["n_cut,none"] == len(cut) == sum(row["rule"] == "cut" for row in rows)
     assert {row["finish"] for row in rows} <= {"length", "stop"}
-    assert budget > 2 or len(cut) > 0
