@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print a JSON object alone: scores, or {run: scores} of many runs"
     )
     parser.add_argument("--full", action="store_true", help="print every score of every run, not the headline ones")
+    parser.add_argument(
+        "--by",
+        choices=("group",),
+        help="one row for each group of questions (subject, relation, passage), those where languages part most first",
+    )
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="write the output to FILE as well, whole or not at all"
     )
@@ -108,11 +114,15 @@ def run(args: argparse.Namespace) -> int:
             warn(f"run {scored.name}: only {scored.languages[0]}, so there is no consistency")
         if args.bootstrap and len(scored.ids) < FEW:
             warn(f"run {scored.name}: {len(scored.ids)} questions are few: standard errors and intervals are rough")
+    if args.by is not None:
+        runs = [replace(part, name=f"{one.name}|{group}") for one in runs for group, part in one.by_group().items()]
     results = [_scores(scored, args.bootstrap, args.seed, pairs=args.full) for scored in runs]
     if args.json:
         flat = [_flat(*result) for result in results]
         named = dict(zip((scored.name for scored in runs), flat, strict=True))
         text = json.dumps(flat[0] if len(runs) == 1 else named, indent=1, ensure_ascii=False, allow_nan=False)
+    elif args.by is not None:
+        text = _groups(runs, results)
     elif len(runs) == 1 or args.full:
         text = "\n\n".join(
             _one_run(scored, *result, full=args.full) for scored, result in zip(runs, results, strict=True)
@@ -280,6 +290,23 @@ def _extreme_pairs(codes: Sequence[str], scores: Mapping[str, float], n: int = 5
     rows = [["most consistent pairs", ""], *([f"{a} {b}", number(value)] for value, a, b in pairs[:n])]
     rows += [["least consistent pairs", ""], *([f"{a} {b}", number(value)] for value, a, b in pairs[-n:])]
     return align(rows) + f"\n(all {len(pairs)} pairs: --full or --json)"
+
+
+def _groups(runs: Sequence[Run], results: Sequence[Scored]) -> str:
+    """One row per group of questions with 95% intervals, the least consistent first."""
+    columns = ("consistency", "acc", "ac3")
+    rows = [["group", *(name for column in columns for name in (column, "95%")), "n"]]
+    order = sorted(range(len(runs)), key=lambda i: (results[i].scores.get("consistency", 0.0), runs[i].name))
+    for scores, errors, intervals in (results[i] for i in order):
+        cells = []
+        for name in columns:
+            value = scores.get(name)
+            shown = "" if value is None else _interval(value, errors.get(name, math.nan), intervals.get(name))
+            cells += [number(value), shown]
+        rows.append([*cells, str(int(scores["n_questions"]))])
+    for row, i in zip(rows[1:], order, strict=True):
+        row.insert(0, runs[i].name)
+    return align(rows)
 
 
 def _many_runs(runs: Sequence[Run], results: Sequence[Scored]) -> str:

@@ -28,6 +28,8 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
         revision=options.data_revision,
         articles=options.articles,
     )
+    if options.sample is not None:
+        data = data.sample(options.sample, options.sample_seed)
     most = max(len(item.choices) for item in data.items[data.languages[0]])
     if most > len(LETTERS):
         raise CrossinError(f"{options.task}: a question has {most} options; {len(LETTERS)} can be named by letters")

@@ -34,6 +34,8 @@ class TaskOptions:
         permute: order of the options: the set's (`none`), one seeded order per question, the same in all languages
             (`question`), or one per row (`row`).
         permute_seed: seed of these orders.
+        sample: ask only so many questions, drawn from each group in proportion; the same for every model. None: all.
+        sample_seed: of that draw.
         unanswered: how a row without an answer counts: as no answer (`none`), or as a seeded pick among all options
             (`random`); the reference scorer breaks ties of its text match between the tied options only.
         bootstrap: bootstrap replicates over questions, for standard errors; 0: none.
@@ -59,6 +61,8 @@ class TaskOptions:
     articles: str | None = None
     permute: str = "none"
     permute_seed: int = 0
+    sample: int | None = None
+    sample_seed: int = 0
     unanswered: str = "none"
     bootstrap: int = 1000
     score_seed: int = 0
@@ -89,7 +93,7 @@ class TaskOptions:
                 values["languages"] = language_codes(values["languages"])
             except (CrossinError, TypeError) as error:
                 raise CrossinError(f"{task}: metadata languages must be codes, like ['en', 'zh']: {error}") from None
-        for key in ("permute_seed", "bootstrap", "score_seed", "repeats"):
+        for key in ("permute_seed", "sample", "sample_seed", "bootstrap", "score_seed", "repeats"):
             if key in values:
                 values[key] = _whole_number(task, key, values[key])
         for key in ("data_dir", "data_revision", "articles", "prompt", "reasoning_effort", "think_end_token"):

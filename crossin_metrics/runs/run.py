@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,6 +56,7 @@ class Run:
         n_incomplete: questions left out because a language lacks them or (with `skip_mismatched`) they differ.
         rules: `[n_questions, n_languages]`, the rule that read each generated output; None where not all are known.
         thoughts: `[n_questions, n_languages]`, characters of thought; None as for `rules`.
+        groups: `[n_questions]`, passage, subject or relation; "" where unknown.
     """
 
     name: str
@@ -77,6 +78,30 @@ class Run:
     n_incomplete: int = 0
     rules: NDArray[np.str_] | None = None
     thoughts: NDArray[np.int64] | None = None
+    groups: tuple[str, ...] = ()
+
+    def by_group(self) -> dict[str, Run]:
+        """Group -> the run's questions in it.
+
+        Raises:
+            CrossinError: some question has no group.
+        """
+        if not all(self.groups) or not self.groups:
+            raise CrossinError(f"run {self.name}: its questions have no group; a table needs a column `group`")
+        rows: dict[str, list[int]] = {}
+        for number, group in enumerate(self.groups):
+            rows.setdefault(group, []).append(number)
+        arrays = ("answers", "gold", "n_choices", "orders", "logprobs", "rules", "thoughts")
+        known = [name for name in arrays if getattr(self, name) is not None]
+        return {
+            group: replace(
+                self,
+                ids=tuple(self.ids[i] for i in kept),
+                groups=tuple(self.groups[i] for i in kept),
+                **{name: getattr(self, name)[kept] for name in known},
+            )
+            for group, kept in rows.items()
+        }
 
     def readings(self) -> dict[str, float]:
         """How generated outputs were read (:func:`reading_scores`); empty where the files do not say."""
@@ -333,6 +358,7 @@ def _assemble(
         n_incomplete=len(questions) - len(ids),
         rules=np.array([[cell.rule for cell in row] for row in rows]) if known else None,
         thoughts=np.array([[cell.thought for cell in row] for row in rows], dtype=np.int64) if known else None,
+        groups=tuple(row[0].group for row in rows),
     )
 
 

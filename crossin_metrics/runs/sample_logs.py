@@ -176,7 +176,8 @@ def _own_rows(
             assert logprobs is not None
             answer = logprobs.index(max(logprobs))
         run = log._replace(prompt=str(doc.get("prompt") or ""), variant=_variant(sample, options, variant))
-        yield run, AnswerRow(identifier, language, answer, gold, n_choices, order, logprobs, place, rule, thought)
+        row = AnswerRow(identifier, language, answer, gold, n_choices, order, logprobs, place, rule, thought)
+        yield run, row._replace(group=str(doc.get("group") or ""))
 
 
 def _reread(

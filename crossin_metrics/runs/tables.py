@@ -60,6 +60,7 @@ class AnswerRow(NamedTuple):
     place: str = ""  # file and line, for messages
     rule: str | None = None  # of generated text: the rule that read it ("": none did), and the length of its thought
     thought: int = 0
+    group: str = ""  # passage, subject or relation
 
 
 def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, AnswerRow]]:
@@ -184,6 +185,7 @@ def _row(record: Mapping[str, Any], languages: dict[str, str], place: str) -> An
         tuple(order) if order else None,
         tuple(map(float, logprobs)) if logprobs else None,
         place,
+        group=str(record.get("group") or ""),
     )
 
 

@@ -85,6 +85,26 @@ class ParallelMCQ:
         items = {code: self.items[code] for code in codes}
         return ParallelMCQ(self.name, codes, self.ids, items, self.gold, self.groups, self.source)
 
+    def sample(self, n: int, seed: int = 0) -> ParallelMCQ:
+        """Return n of the questions, each group in proportion; the same ones on every machine and in any languages.
+
+        Raises:
+            CrossinError: n is not between 1 and the number of questions.
+        """
+        if not 1 <= n <= len(self):
+            raise CrossinError(f"{self.name}: cannot sample {n} of {len(self)} questions")
+        drawn = {key: hashlib.sha256(f"{seed}|sample|{key}".encode()).digest() for key in self.ids}
+        groups: dict[str, list[int]] = {}
+        for number in sorted(range(len(self)), key=lambda number: drawn[self.ids[number]]):
+            groups.setdefault(self.groups[number], []).append(number)
+        # A question's place in its group, from 0 to 1: the n first of all groups are a share of each.
+        place = {i: (rank + 0.5) / len(group) for group in groups.values() for rank, i in enumerate(group)}
+        kept = sorted(sorted(place, key=lambda i: (place[i], drawn[self.ids[i]]))[:n])
+        items = {code: tuple(column[i] for i in kept) for code, column in self.items.items()}
+        ids, gold = tuple(self.ids[i] for i in kept), tuple(self.gold[i] for i in kept)
+        groups_kept = tuple(self.groups[i] for i in kept)
+        return ParallelMCQ(self.name, self.languages, ids, items, gold, groups_kept, self.source)
+
     @cached_property
     def hash(self) -> str:
         """12 hexadecimal digits of the SHA-256 of what a model can be shown: ids, texts, options, gold, by language.

@@ -125,6 +125,41 @@ def test_a_hundred_and_twenty_two_languages(benchmark: Any) -> None:
     )
 
 
+FACTS = """
+import json, resource, time
+import numpy as np
+from crossin_metrics.scores.answer_matrix import answer_matrix
+from crossin_metrics.scores.definitions import score_questions
+from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
+from tests.benchmarks.test_bench_scores import simulated
+answers, gold = simulated(6_792, 53)
+logprobs = np.random.default_rng(1).normal(size=(6_792, 53, 10))
+start = time.perf_counter()
+questions = answer_matrix(answers, gold, [f"l{i}" for i in range(53)], logprobs=logprobs)
+score_questions(questions)
+scored = time.perf_counter() - start
+errors = standard_errors(bootstrap(questions, n_resamples=1000))
+took = time.perf_counter() - start
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"scored": scored, "seconds": took, "keys": len(errors), "peak_gb": peak / 2**20}))
+"""
+
+
+def test_facts_in_53_languages(benchmark: Any, repo: Path) -> None:
+    """BMLAMA-17's facts in BMLAMA-53's languages: 6,792 x 53 with ten loglikelihoods each."""
+
+    def child() -> dict[str, float]:
+        command = [sys.executable, "-c", FACTS]
+        run = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=True, timeout=600)
+        return json.loads(run.stdout)
+
+    found = benchmark.pedantic(child, rounds=1)
+    print(
+        f"\n6,792 x 53 x 10: scores {found['scored']:.1f} s, with 1,000 replicates {found['seconds']:.1f} s (aim 20 s), "
+        f"peak memory {found['peak_gb']:.2f} GB (aim 2 GB)"
+    )
+
+
 def test_with_loglikelihoods(benchmark: Any) -> None:
     answers, gold = simulated(100_000, 7)
     logprobs = np.random.default_rng(1).normal(size=(100_000, 7, 4))
