@@ -155,7 +155,7 @@ def test_facts_in_53_languages(benchmark: Any, repo: Path) -> None:
 
     found = benchmark.pedantic(child, rounds=1)
     print(
-        f"\n6,792 x 53 x 10: scores {found['scored']:.1f} s, with 1,000 replicates {found['seconds']:.1f} s (aim 20 s), "
+        f"\n6,792 x 53: scores {found['scored']:.1f} s, with 1,000 replicates {found['seconds']:.1f} s (aim 20 s), "
         f"peak memory {found['peak_gb']:.2f} GB (aim 2 GB)"
     )
 
