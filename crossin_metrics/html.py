@@ -72,10 +72,17 @@ def embedded_json(value: Any) -> str:
     return text
 
 
+UNBROKEN = 28  # characters of a name that stays on one line
+
+
 def breakable(text: str) -> Markup:
-    """The escaped text, with places to break a line after underscores and slashes."""
-    escaped = str(escape(text))
-    return Markup(escaped.replace("_", "_<wbr>").replace("/", "/<wbr>"))  # neither occurs in an entity
+    """The escaped text; a long one may break its line after slashes, and its long parts after underscores."""
+    parts = [text] if len(text) <= UNBROKEN else text.split("/")
+    escaped = [str(escape(part)) for part in parts]  # neither character occurs in an entity
+    broken = [
+        one.replace("_", "_<wbr>") if len(part) > UNBROKEN else one for part, one in zip(parts, escaped, strict=True)
+    ]
+    return Markup("/<wbr>".join(broken))
 
 
 def content_policy(script: str, style: str | None) -> str:

@@ -282,6 +282,7 @@ def averaged(groups: Sequence[Group], studies: Sequence[Study]) -> list[Group]:
                 continue
             replaced |= {id(entry) for entry in arm.entries}
             values: dict[str, Any] = {key: one.mean for key, one in arm.scores.items()}
+            values["n_questions"] = arm.entries[0].scores["n_questions"]
             intervals = {key: (one.low, one.high) for key, one in arm.scores.items() if key in MAIN_SCORES}
             label = replace(arm.entries[0].label, seed=None)
             first = arm.entries[0]

@@ -42,7 +42,10 @@ class QuestionSet:
         texts: id -> language -> text; may be empty.
         answers: entry's number -> prompt -> one character a question and language (question-major), "." for none.
         responses: entry's number -> prompt -> {"question,language": the model's response}, generated answers only.
-        n_left_out: texts and responses that `max_bytes` left out.
+        n_options: most options of a question with likelihoods.
+        chances: entry's number -> prompt -> two digits an option, question-major: its probability among the options in
+            percent, 99 at most.
+        n_left_out: texts, responses and probabilities that `max_bytes` left out.
     """
 
     benchmark: str
@@ -53,6 +56,8 @@ class QuestionSet:
     texts: dict[str, dict[str, Text]] = field(default_factory=dict)
     answers: dict[int, dict[str, str]] = field(default_factory=dict)
     responses: dict[int, dict[str, dict[str, str]]] = field(default_factory=dict)
+    n_options: int = 0
+    chances: dict[int, dict[str, str]] = field(default_factory=dict)
     n_left_out: int = 0
 
 
@@ -129,7 +134,23 @@ def _set(
     for identifier in ids:
         if identifier in texts and fits(str(text) for text in texts[identifier].values()):
             made.texts[identifier] = texts[identifier]
+    made.n_options = max((run.logprobs.shape[2] for run in runs if run.logprobs is not None), default=0)
+    for number, entry in entries.items():
+        for prompt, run in zip(entry.by_prompt, entry.runs, strict=True):
+            if run.logprobs is None:
+                continue
+            chances = _chances(run.logprobs[chosen], made.n_options)
+            if fits(iter([chances])):
+                made.chances.setdefault(number, {})[prompt] = chances
     return made, used
+
+
+def _chances(logprobs: Any, n_options: int) -> str:
+    """Two digits an option: the softmax of `[n_questions, n_languages, n_options]` in percent, 99 at most."""
+    shares = np.exp(logprobs - logprobs.max(axis=2, keepdims=True))
+    shares = np.round(100 * shares / shares.sum(axis=2, keepdims=True)).clip(max=99).astype(int)
+    padded = np.pad(shares, ((0, 0), (0, 0), (0, n_options - shares.shape[2])))
+    return "".join(f"{value:02d}" for value in padded.ravel())
 
 
 def _n_changes(run: Run) -> Any:

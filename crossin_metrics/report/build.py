@@ -20,6 +20,7 @@ from crossin_metrics.report.draw.page import Content, render
 from crossin_metrics.report.entries import group_entries, make_entries, rank_and_test
 from crossin_metrics.report.labels import Labels, read_labels
 from crossin_metrics.report.published import read_published
+from crossin_metrics.report.standing import sentences
 from crossin_metrics.scores.significance import TEST_RESAMPLES
 
 
@@ -111,13 +112,14 @@ def build_report(
         files["comparisons.csv"] = arm_tables.comparisons_csv(studies)
     if arm_costs:
         files["efficiency.csv"] = arm_tables.costs_csv(arm_costs)
+    folded = averaged(groups, studies) if studies else groups
     figures = []
     if options.plots:
         from crossin_metrics.report.draw.arm_plots import draw_arms
         from crossin_metrics.report.draw.plots import draw_all
 
         say("plots")
-        for figure, png in chain(draw_arms(studies), draw_all(groups, averaged(groups, studies) if studies else None)):
+        for figure, png in chain(draw_arms(studies), draw_all(groups, folded if studies else None)):
             files[f"figures/{figure.name}.svg"] = figure.svg
             files[f"figures/{figure.name}.png"] = png
             figures.append(figure)
@@ -127,8 +129,10 @@ def build_report(
     content = Content(
         title=options.title,
         groups=groups,
+        folded=folded,
+        answers=sentences(folded, studies),
         entries=ordered,
-        tables=sections,
+        tables=tables.build_tables(folded) if studies else sections,
         findings=findings,
         figures=figures,
         question_sets=sets,

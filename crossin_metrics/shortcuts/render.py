@@ -104,14 +104,16 @@ def plot(report: Report) -> tuple[str, bytes]:
     chance = 100 * next((test.chance for test in report.tests if test.language), 0.25)
 
     def canvas() -> Any:
-        made = Canvas(figsize=(2.2 + 0.5 * len(columns), 0.9 + 0.26 * len(names)), layout="constrained")
+        made = Canvas(figsize=(max(3.4, 2.2 + 0.5 * len(columns)), 1.1 + 0.26 * len(names)), layout="constrained")
         axes: Any = made.subplots()
         # Blue below chance, red above; the same colour means the same distance in every report.
         axes.imshow(values, cmap="RdBu_r", norm=TwoSlopeNorm(chance, 0, 100), aspect="auto")
         annotate(axes, values, lambda value: value > 75 or value < chance / 4, stars)
         axes.set_xticks(range(len(columns)), columns, fontsize=8)
         axes.set_yticks(range(len(names)), names, fontsize=8)
-        axes.set_title(f"Right answers, percent; chance {chance:.0f}; *: not chance", fontsize=9)
+        made.suptitle(
+            f"Right answers, percent\nchance {chance:.0f}; *: not chance", fontsize=9
+        )  # as wide as the figure
         axes.tick_params(length=0)
         return made
 

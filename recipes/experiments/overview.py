@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
@@ -105,7 +106,8 @@ def summary(plan: Plan, records: Records, jobs: int) -> str:
     stages = tuple(stage for run in plan.runs for stage in run.stages)
     done = sum(records.read(stage) is not None for stage in stages)
     left = remaining_seconds(plan, records, jobs)
-    rest = "" if done == len(stages) else f", about {_span(left)} left" if left is not None else ""
+    rest = f", about {_span(left)} left" if left is not None else ", time left: known once each kind of stage has run"
+    rest = "" if done == len(stages) else rest
     return f"{done} of {len(stages)} stages done, {_span(seconds_of(records, stages))} of work{rest}"
 
 
@@ -127,14 +129,17 @@ def write_page(plan: Plan, records: Records, failed: dict[str, str], jobs: int, 
     write_text(records.folder / PAGE, page)
 
 
-def _stages(run: Run, records: Records, failed: dict[str, str]) -> list[tuple[str, str, str]]:
-    """Kind, state and details of each stage."""
+def _stages(run: Run, records: Records, failed: dict[str, str]) -> list[tuple[str, str, str, str]]:
+    """Kind, state, details and time of each stage: what it took, or how long it has been running."""
     found = []
     for stage in run.stages:
         state = state_of(stage, records, failed)
         seconds = (records.read(stage) or {}).get("seconds")
-        detail = f"{state}, {seconds:.0f} s" if seconds is not None else state
-        found.append((stage.kind, state, f"{stage.kind}: {detail}"))
+        if state == "running":
+            with suppress(OSError):  # it may end this very moment
+                seconds = time.time() - records.running(stage).stat().st_mtime
+        took = "" if seconds is None else _span(seconds)
+        found.append((stage.kind, state, f"{stage.kind}: {', '.join(filter(None, (state, took)))}", took))
     return found
 
 

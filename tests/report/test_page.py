@@ -198,3 +198,29 @@ def test_places_that_are_refused(tmp_path: Path) -> None:
     empty.mkdir()
     check_target(empty)
     check_target(tmp_path / "new")
+
+
+def test_baselines_stand_in_the_foot_and_the_answer_first(tmp_path: Path) -> None:
+    answers, gold = answers_of(0.9)
+    write_run(tmp_path, answers, gold, model="org/good")
+    write_run(tmp_path, answers * 0, gold, model="org/always_a")
+    page = page_of(tmp_path)
+    board = page[page.index('id="board"') : page.index('id="tables"')]
+    models, feet = board.split("<tfoot>")
+    assert "Baseline:" not in models
+    assert feet.count("Baseline:") == 2
+    assert page.index("org/good is best on crossin_mini") < page.index('id="leaderboard"')
+    row = next(row for row in models.split("</tr>") if "always_a" in row)
+    assert "no better than" in row
+    assert "best" not in row.replace("the best letter", "")
+
+
+def test_probabilities_of_options(tmp_path: Path) -> None:
+    write_run(tmp_path, *answers_of(0.5, n=12))
+    (made,) = data_of(page_of(tmp_path))["sets"]
+    digits = made["chances"]["0"]["p1"]
+    shares = [int(digits[i : i + 2]) for i in range(0, len(digits), 2)]
+    assert len(shares) == 12 * 4 * made["options"]
+    picked = made["answers"]["0"]["p1"]
+    assert [max(range(4), key=shares[4 * i : 4 * i + 4].__getitem__) for i in range(48)] == [int(one) for one in picked]
+    assert 98 <= sum(shares[:4]) <= 102

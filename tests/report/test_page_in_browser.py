@@ -5,9 +5,9 @@ Skipped, with the reason, where Chromium, its driver or Selenium is missing (Deb
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 PAYLOAD = "</script><script>document.title='owned'</script><img src=x onerror=document.title='owned'>"
 ARABIC = "كم عدد الأيام في الأسبوع؟"
 LANGUAGES = ("ar", "en", "es", "zh")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
+FLAGS: tuple[str, ...] = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
 FLAGS += ("--disable-background-networking", "--disable-component-update", "--disable-sync")
 PHONE, DESK = (390, 844), (1280, 900)
 # Luminance of the page's background, and the lowest contrast of any text with what is behind it (WCAG 2.1).
@@ -49,6 +49,17 @@ for (const node of document.querySelectorAll('body *')) {
 }
 return [light(getComputedStyle(document.body).backgroundColor), worst];
 """
+
+# Counts what changes in the leaderboard: rows added, and rows or column heads with a changed attribute.
+COUNT_CHANGES = """
+const count = (records) => {
+  for (const one of records) window.changes[one.type] += one.type === 'attributes' ? 1 : one.addedNodes.length;
+};
+window.changes = {childList: 0, attributes: 0};
+const options = {childList: true, attributes: true, subtree: true};
+new MutationObserver(count).observe(document.getElementById('board'), options);
+"""
+CHANGES = "const found = window.changes; window.changes = {childList: 0, attributes: 0}; return found;"
 
 
 @pytest.fixture(scope="module")
@@ -108,15 +119,16 @@ def opened(browser: Any, page: Path, size: tuple[int, int] = DESK, *, dark: bool
     return browser
 
 
-def rows(browser: Any) -> list[dict[str, str]]:
+def rows(browser: Any, *, baselines: bool = True) -> list[dict[str, str]]:
     """What the leaderboard shows: model, benchmark and AC3 of each row that is not hidden."""
     found = browser.execute_script(
-        "return [...document.querySelectorAll('#board tbody tr')].filter((r) => !r.hidden).map((r) => "
-        "({model: r.cells[1].innerText, benchmark: r.dataset.benchmark, formulation: r.dataset.formulation, "
-        "ac3: r.cells[3].dataset.v, kind: r.className}))"
+        "return [...document.querySelectorAll('#board tbody tr, #board tfoot tr')].filter((r) => !r.hidden).map((r) => "
+        "({model: r.cells[1].querySelector('bdi').innerText, benchmark: r.dataset.benchmark, "
+        "formulation: r.dataset.formulation, "
+        "ac3: r.cells[2].dataset.v, kind: r.className}))"
     )
     assert isinstance(found, list)
-    return found
+    return [row for row in found if baselines or row["kind"] != "baseline"]
 
 
 def choose(browser: Any, selector: str, value: str) -> None:
@@ -145,18 +157,18 @@ def test_sorts_by_mouse_and_keyboard(browser: Any, report: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 
     opened(browser, report)
-    button = find(browser, "#board thead th:nth-child(4) button")
+    button = find(browser, "#board thead th:nth-child(3) button")
     button.click()
-    values = [float(row["ac3"]) for row in rows(browser)]
+    values = [float(row["ac3"]) for row in rows(browser, baselines=False)]
     assert values == sorted(values, reverse=True)
     assert len(set(values)) > 3
-    head = find(browser, "#board thead th:nth-child(4)")
+    head = find(browser, "#board thead th:nth-child(3)")
     assert head.get_attribute("aria-sort") == "descending"
     button.send_keys(Keys.ENTER)
-    assert [float(row["ac3"]) for row in rows(browser)] == sorted(values)
+    assert [float(row["ac3"]) for row in rows(browser, baselines=False)] == sorted(values)
     assert head.get_attribute("aria-sort") == "ascending"
     find(browser, "#board thead th:nth-child(2) button").send_keys(Keys.SPACE)
-    models = [row["model"].lower() for row in rows(browser)]
+    models = [row["model"].lower() for row in rows(browser, baselines=False)]
     assert models == browser.execute_script("return [...arguments[0]].sort((a, b) => a.localeCompare(b))", models)
     assert head.get_attribute("aria-sort") is None
 
@@ -174,8 +186,8 @@ def test_filters(browser: Any, report: Path) -> None:
     assert 0 < len(shown) < len(everything)
     choose(browser, "select[name=formulation]", "all")
     find(browser, "input[name=model]").send_keys("M2")
-    assert {row["model"] for row in rows(browser)} == {"org/m2"}
-    assert find(browser, "#shown").text == f"3 of {len(everything)} rows"
+    assert {row["model"] for row in rows(browser) if row["kind"] != "baseline"} == {"org/m2"}
+    assert find(browser, "#shown").text == f"3 of {len([row for row in everything if row['kind'] != 'baseline'])} rows"
 
 
 def test_opens_a_question_and_shows_every_language_side_by_side(browser: Any, report: Path) -> None:
@@ -276,7 +288,7 @@ def test_controls_have_names_and_regions_can_be_reached(browser: Any, report: Pa
 
 
 def test_a_hundred_models_on_five_tasks_stay_usable(browser: Any, tmp_path: Path) -> None:
-    """Under 15 MB, painted first within 2 s, filtered and sorted within 1 s."""
+    """Under 15 MB; sorting and filtering change each row once and nothing else: the work grows with the rows."""
     (tmp_path / "sets").mkdir()
     questions = []
     for task in range(5):
@@ -302,23 +314,18 @@ def test_a_hundred_models_on_five_tasks_stay_usable(browser: Any, tmp_path: Path
                 stream.write(json.dumps({"id": f"q{q}", **dict.fromkeys(LANGUAGES, one)}) + "\n")
         questions.append(str(texts))
     tables = sorted(tmp_path.glob("*.jsonl"))
-    start = time.perf_counter()
     files = build_report(tables, Options(questions=tuple(questions))).files
-    seconds = time.perf_counter() - start
     write_report(tmp_path / "report", files)
     page = tmp_path / "report" / "index.html"
     assert page.stat().st_size < 15_000_000
     opened(browser, page)
-    paint = browser.execute_script("return performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    start = time.perf_counter()
-    find(browser, "#board thead th:nth-child(4) button").click()
+    browser.execute_script(COUNT_CHANGES)
+    find(browser, "#board thead th:nth-child(3) button").click()
+    assert browser.execute_script(CHANGES) == {"childList": 500, "attributes": 1}  # every row moved once
     choose(browser, "select[name=benchmark]", "bench3")
     assert len(rows(browser)) == 102
-    used = time.perf_counter() - start
-    size = page.stat().st_size / 1e6
-    print(f"{size:.1f} MB, first paint {paint:.0f} ms, sort and filter {used:.2f} s, made in {seconds:.0f} s")
-    assert paint < 2000
-    assert used < 2.0
+    # Each row and baseline of the other four benchmarks is hidden once; the rest stays as it is.
+    assert browser.execute_script(CHANGES) == {"childList": 0, "attributes": 4 * 102}
 
 
 def test_arms_fit_the_screen_in_dark_and_light(browser: Any, tmp_path: Path) -> None:
@@ -345,3 +352,72 @@ def test_arms_fit_the_screen_in_dark_and_light(browser: Any, tmp_path: Path) -> 
     assert tables[1][1:] == shown[1:]  # each against the baseline
     assert browser.execute_script("return document.querySelectorAll('#arms b').length") == 0
     assert "lost, seed 0" in find(browser, "#arms .notice").text
+
+
+def test_a_link_restores_filters_sorting_and_the_open_question(browser: Any, report: Path) -> None:
+    from selenium.webdriver.common.by import By
+
+    opened(browser, report)
+    choose(browser, "select[name=benchmark]", "cross_mmlu")
+    find(browser, "input[name=model]").send_keys("m")
+    find(browser, "#board thead th:nth-child(4) button").click()
+    choose(browser, "#which", "all")
+    choose(browser, "#order", "id")
+    find(browser, "#later").click()
+    question = browser.find_elements(By.CSS_SELECTOR, "details.question")[3]
+    question.find_element(By.TAG_NAME, "summary").click()
+    identifier = question.find_element(By.TAG_NAME, "code").text
+    before = rows(browser)
+    for _ in range(50):
+        link = browser.current_url
+        if "q=" in link:
+            break
+    assert f"q={identifier}" in link
+    browser.get("about:blank")
+    browser.get(link)
+    assert rows(browser) == before
+    assert find(browser, "#board thead th:nth-child(4)").get_attribute("aria-sort") == "descending"
+    assert find(browser, "#which").get_attribute("value") == "all"
+    (opened_again,) = browser.find_elements(By.CSS_SELECTOR, "details.question[open]")
+    assert opened_again.find_element(By.TAG_NAME, "code").text == identifier
+    assert len(opened_again.find_elements(By.TAG_NAME, "article")) == len(LANGUAGES)
+
+
+def test_two_models_side_by_side_with_probabilities(browser: Any, report: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    opened(browser, report)
+    choose(browser, "#set", "cross_mmlu (ar, en, es, zh; 40)")
+    choose(browser, "#answerer", "org/m0")
+    choose(browser, "#other", "org/m1")
+    choose(browser, "#which", "the two models differ")
+    choose(browser, "#order", "most languages where the two differ")
+    one, two = (answers_of(skill, n=40, seed=i)[0] for i, skill in enumerate((0.3, 0.9)))
+    differ = (one != two).sum(axis=1)
+    assert int(find(browser, "#question-note").text.split()[0]) == int((differ > 0).sum())
+    question = find(browser, "details.question")
+    number = int(question.find_element(By.TAG_NAME, "code").text.removeprefix("q"))
+    assert differ[number] == differ.max()
+    question.find_element(By.TAG_NAME, "summary").click()
+    WebDriverWait(browser, 5).until(lambda _: question.find_elements(By.TAG_NAME, "article"))
+    for column, article in enumerate(question.find_elements(By.TAG_NAME, "article")):
+        items = article.find_elements(By.TAG_NAME, "li")
+        assert "◄" in items[one[number, column]].text
+        assert "◁" in items[two[number, column]].text
+        assert items[0].text.count("%") == 2  # a probability of each model
+
+
+def test_downloads_what_is_shown(browser: Any, report: Path) -> None:
+    opened(browser, report)
+    browser.execute_script(
+        "URL.createObjectURL = (blob) => { blob.text().then((t) => { window.saved = t; }); return 'data:,'; }"
+    )
+    choose(browser, "select[name=benchmark]", "cross_mmlu")
+    find(browser, "#board-csv").click()
+    saved = browser.execute_async_script("setTimeout(() => arguments[0](window.saved), 200)")
+    head, *lines = list(csv.reader(saved.splitlines()))
+    assert {line[head.index("Benchmark")] for line in lines} == {"cross_mmlu"}
+    assert [line[head.index("Model")] for line in lines] == [row["model"] for row in rows(browser)]
+    assert [line[head.index("AC3")] for line in lines] == [row["ac3"] for row in rows(browser)]
+    assert all(len(line) == len(head) for line in lines)

@@ -14,13 +14,13 @@ from crossin_metrics.report.arms import ArmResult, Study
 from crossin_metrics.report.draw.arm_tables import significant
 from crossin_metrics.report.draw.style import COLOURS, INK, Figure, drawn, short_name
 from crossin_metrics.report.draw.tables import heading
+from crossin_metrics.report.draw.trade_off import FAINT, MARKERS, iso_lines
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
+from crossin_metrics.scores.significance import ALPHA
 from crossin_metrics.scores.training_seeds import ArmScore
 
 WIDTH = 9.0  # inches: 900 pixels at 100 to the inch, about as wide as a README
-_MARKERS = "osD^vP*Xp<>"  # one arm a marker and a colour: 66 pairs
 _ACROSS = 4  # panels side by side
-_FAINT = "#8a929c"
 
 
 def draw_arms(studies: Sequence[Study]) -> Iterator[tuple[Figure, bytes]]:
@@ -39,6 +39,13 @@ def draw_arms(studies: Sequence[Study]) -> Iterator[tuple[Figure, bytes]]:
         scores = ("" if study.baseline is None else filled) + line
         for name, title, caption, maker in (
             ("arms", "Arms", f"{scores} Dashed: best constant letter, where it is in range.", _scores),
+            (
+                "arm_differences",
+                f"Differences from {study.baseline}",
+                " In points, with 95% intervals; right of the line is better. Filled: significant at the 5% level "
+                "after Holm's correction.",
+                _forest,
+            ),
             ("arm_languages", "Arms by language", line, _languages),
             (
                 "arm_trade_off",
@@ -79,6 +86,33 @@ def _scores(study: Study) -> Canvas | None:
             axes.axvline(100 * value, linestyle="--", color=INK, linewidth=1, zorder=1)
         axes.set_title(SCORES[metric].title)
     canvas.supxlabel(f"{heading(study.group)}, percent", fontsize=9)
+    return canvas
+
+
+def _forest(study: Study) -> Canvas | None:
+    """Each arm's difference from the baseline, a panel a score."""
+    pairs = [pair for pair in study.pairs if pair.b == study.baseline and pair.tests]
+    metrics = [metric for metric in ("ac3", "acc", "consistency") if any(metric in pair.tests for pair in pairs)]
+    if not metrics:
+        return None
+    canvas = Canvas(figsize=(WIDTH, 0.32 * len(pairs) + 1.1), layout="constrained")
+    panels = canvas.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
+    panels[0].set_yticks(range(len(pairs)), [short_name(pair.a) for pair in pairs])
+    panels[0].set_ylim(len(pairs) - 0.4, -0.6)
+    for axes, metric in zip(panels, metrics, strict=True):
+        axes.axvline(0, color=INK, linewidth=1, zorder=1)
+        for place, pair in enumerate(pairs):
+            test = pair.tests.get(metric)
+            if test is None:
+                continue
+            if not np.isnan(test.low):
+                axes.plot([100 * test.low, 100 * test.high], [place, place], color=COLOURS[0], linewidth=1.5, zorder=2)
+            face = COLOURS[0] if test.p_holm <= ALPHA else "white"
+            axes.plot([100 * test.difference], [place], "s", color=COLOURS[0], markerfacecolor=face, markersize=6)
+        axes.set_title(SCORES[metric].title)
+        axes.grid(axis="x", color=FAINT, alpha=0.25, linewidth=0.6)
+        axes.tick_params(axis="y", length=0)
+    canvas.supxlabel(f"{heading(study.group)}, points more than {short_name(study.baseline or '')}", fontsize=9)
     return canvas
 
 
@@ -131,8 +165,8 @@ def _points(axes: Any, study: Study, key: str, filled: set[str]) -> None:
             zorder=3,
         )
         if base:
-            axes.axvline(100 * one.mean, color=_FAINT, linewidth=1, zorder=1)
-    axes.grid(axis="x", color=_FAINT, alpha=0.25, linewidth=0.6)
+            axes.axvline(100 * one.mean, color=FAINT, linewidth=1, zorder=1)
+    axes.grid(axis="x", color=FAINT, alpha=0.25, linewidth=0.6)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
 
@@ -151,7 +185,7 @@ def _trade_off(study: Study) -> Canvas | None:
     axes = canvas.subplots()
     for i, arm in enumerate(arms):
         acc, consistency = arm.scores["acc"], arm.scores["consistency"]
-        colour, marker = COLOURS[i % len(COLOURS)], _MARKERS[i % len(_MARKERS)]
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
         if len(acc.by_seed) > 1:
             x, y = ([100 * value for value in one.by_seed] for one in (acc, consistency))
             axes.plot(x, y, marker, markersize=3, color=colour, alpha=0.55, linestyle="none", zorder=2)
@@ -170,24 +204,6 @@ def _trade_off(study: Study) -> Canvas | None:
             zorder=3,
         )
     axes.set(xlabel="accuracy, percent", ylabel="consistency, percent", title=heading(study.group))
-    _iso_lines(axes)
+    iso_lines(axes)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return canvas
-
-
-def _iso_lines(axes: Any) -> None:
-    """Lines of one AC3: consistency = a c / (2 c - a), a being AC3 and c accuracy."""
-    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    axes.set(xlim=(left, right), ylim=(bottom, top))
-    harmonic = [2 * x * y / max(x + y, 1e-9) for x, y in ((max(left, 0), max(bottom, 0)), (right, top))]
-    step = next((s for s in (0.5, 1, 2, 5, 10) if (harmonic[1] - harmonic[0]) / s <= 9), 20)
-    for level in np.arange(step * np.ceil(harmonic[0] / step), harmonic[1], step):
-        x = np.linspace(max(left, level / 2 + 0.01), right, 400)
-        y = level * x / (2 * x - level)
-        shown = (y > bottom) & (y < top)
-        if shown.sum() < 10:
-            continue
-        axes.plot(x[shown], y[shown], color=_FAINT, linewidth=0.7, alpha=0.6, zorder=0)
-        axes.annotate(
-            f"{level:g}", (x[shown][-1], y[shown][-1]), fontsize=7, color=_FAINT, ha="right", va="bottom", zorder=0
-        )

@@ -23,16 +23,25 @@ from crossin_metrics.report.diagnosis import RULES, Finding
 from crossin_metrics.report.draw.style import Figure
 from crossin_metrics.report.draw.tables import LEGEND, Section, heading, mark
 from crossin_metrics.report.entries import Entry, Group
+from crossin_metrics.report.standing import no_better_than
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.text_tables import NOT_SIGNIFICANT, UNTESTED, percent
 
 
 @dataclass(frozen=True)
 class Content:
-    """All that a page is made of; `entries` in the order that numbers them."""
+    """All that a page is made of.
+
+    Attributes:
+        folded: the groups with each arm in place of its training seeds; the groups themselves without arms.
+        answers: what the page says first.
+        entries: in the order that numbers them.
+    """
 
     title: str
     groups: Sequence[Group]
+    folded: Sequence[Group]
+    answers: Sequence[str]
     entries: Sequence[Entry]
     tables: Sequence[Section]
     findings: Mapping[int, Sequence[Finding]]
@@ -50,17 +59,20 @@ class Content:
 def render(content: Content) -> str:
     """The page as text; nothing in it depends on time or machine."""
     entries = list(content.entries)
-    numbers = {id(entry): number for number, entry in enumerate(entries)}
+    rows = [row for group, folded in zip(content.groups, content.folded, strict=True) for row in _rows(group, folded)]
     return render_page(
         Path(__file__).with_name("templates"),
         "page.html.j2",
         style="page.css",
-        scripts=["page.js"],
+        scripts=["page.js", "questions.js"],
         data=_data(content, entries),
         filters={"percent": percent, "drawing": Markup},  # matplotlib escapes every text in its drawings
         inline_styles=True,
         content=content,
-        rows=_leaderboard(content.groups, numbers),
+        rows=sorted(rows, key=lambda row: row["kind"] == "published"),
+        feet=[row for group in content.folded for row in _baseline_rows(group)],
+        has_seeds=any(row["seed"] for row in rows),
+        has_spread=any(row["spread"] for row in rows),
         benchmarks=sorted({group.benchmark for group in content.groups}),
         formulations=sorted({entry.formulation for entry in entries}),
         setups=_setups(content.groups),
@@ -84,38 +96,63 @@ def _setup_words(group: Group) -> str:
     return "signatures mixed" if group.mixed else group.entries[0].kind
 
 
-def _leaderboard(groups: Sequence[Group], numbers: Mapping[int, int]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for group in groups:
-        common = {"benchmark": group.benchmark, "setup": _setup_words(group), "group": heading(group)}
-        brief = group.setup.brief if group.setup is not None else ""
-        for name, title in (("constant", "best constant letter"), ("random", "random answers")):
-            scores = group.baselines.get(name)
-            if scores:
-                rows.append(
-                    {**common, "kind": "baseline", "model": f"Baseline: {title}", "scores": scores, "entry": None}
-                    | {"number": None, "marks": {}, "formulation": "", "spread": None, "arm": "", "brief": brief}
-                    | {"constant": None}
-                )
-        for entry in sorted(group.entries, key=lambda one: (one.rank is None, one.rank, -one.scores.get("ac3", 0.0))):
-            rows.append(
-                {
-                    **common,
-                    "kind": entry.kind,
-                    "model": entry.model,
-                    "scores": entry.scores,
-                    "entry": entry,
-                    "number": numbers[id(entry)],
-                    "marks": {metric: mark(group, entry, metric) for metric in MAIN_SCORES},
-                    "formulation": entry.formulation,
-                    "spread": entry.spread("ac3"),
-                    "brief": entry.setup.brief if entry.setup is not None else entry.kind,
-                    "arm": entry.label.arm,
-                    "constant": group.baselines.get("constant", {}).get("ac3"),
-                }
-            )
-    # Ranked rows first, then those without a rank; each keeps its group's order.
-    return sorted(rows, key=lambda row: (row["kind"] == "published", row["kind"] == "baseline"))
+def _common(group: Group) -> dict[str, Any]:
+    return {"benchmark": group.benchmark, "setup": _setup_words(group), "group": heading(group)}
+
+
+def _baseline_rows(group: Group) -> list[dict[str, Any]]:
+    brief = group.setup.brief if group.setup is not None else ""
+    return [
+        {**_common(group), "model": f"Baseline: {title}", "scores": scores, "brief": brief}
+        for name, title in (("constant", "best constant letter"), ("random", "random answers"))
+        if (scores := group.baselines.get(name))
+    ]
+
+
+def _rows(group: Group, folded: Group) -> list[dict[str, Any]]:
+    """A group's rows of the leaderboard, best first; an arm's row stands before those of its training seeds."""
+    seeds: dict[tuple[Any, ...], list[Entry]] = {}
+    kept = {id(entry) for entry in folded.entries}
+    for entry in group.entries:
+        if id(entry) not in kept:
+            seeds.setdefault(entry.label.arm_key, []).append(entry)
+    ranks = _ranks(folded) if seeds else {id(entry): entry.rank for entry in group.entries}
+    rows = []
+    ordered = sorted(
+        folded.entries, key=lambda one: (ranks.get(id(one)) is None, ranks.get(id(one)), -one.scores.get("ac3", 0.0))
+    )
+    for entry in ordered:
+        of_arm = [] if entry.label.seed is not None or entry.runs else seeds.get(entry.label.arm_key, [])
+        rows += [_row(group, entry, ranks.get(id(entry)), len(of_arm), marked=not seeds)]
+        rows += [_row(group, one, None, 0, marked=False) | {"seed": True} for one in of_arm]
+    return rows
+
+
+def _ranks(folded: Group) -> dict[int, int | None]:
+    """Places by AC3 of arms and models."""
+    known = [entry for entry in folded.entries if entry.kind == "measured" and "ac3" in entry.scores]
+    ordered = sorted(known, key=lambda entry: -entry.scores["ac3"])
+    return {id(entry): place for place, entry in enumerate(ordered, 1)}
+
+
+def _row(group: Group, entry: Entry, rank: int | None, n_seeds: int, *, marked: bool) -> dict[str, Any]:
+    return {
+        **_common(group),
+        "kind": entry.kind,
+        "model": entry.model,
+        "scores": entry.scores,
+        "entry": entry,
+        "rank": rank,
+        "seed": False,
+        "n_seeds": n_seeds,
+        "weak": no_better_than(group, entry),
+        "marks": {metric: mark(group, entry, metric) for metric in MAIN_SCORES} if marked else {},
+        "formulation": entry.formulation,
+        "spread": entry.spread("ac3"),
+        "brief": entry.setup.brief if entry.setup is not None else entry.kind,
+        "arm": entry.label.arm,
+        "constant": group.baselines.get("constant", {}).get("ac3"),
+    }
 
 
 def _data(content: Content, entries: Sequence[Entry]) -> dict[str, Any]:
@@ -137,6 +174,8 @@ def _data(content: Content, entries: Sequence[Entry]) -> dict[str, Any]:
                 "texts": made.texts,
                 "answers": made.answers,
                 "responses": made.responses,
+                "options": made.n_options,
+                "chances": made.chances,
             }
             for made in content.question_sets
         ],

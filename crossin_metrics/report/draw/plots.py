@@ -5,6 +5,7 @@ Baselines: dashed, the best constant letter; dotted, random answers. Error bars 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure as Canvas
 
 from crossin_metrics.report.draw.style import COLOURS, INK, Figure, annotate, drawn, short_name
 from crossin_metrics.report.draw.tables import heading
+from crossin_metrics.report.draw.trade_off import MOST_NAMED, draw_trade_off, placed
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import Label
 
@@ -164,14 +166,15 @@ def _draw_pairs(groups: Groups) -> Canvas | None:
     panels = canvas.subplots(lines, columns, squeeze=False).ravel()
     for axes in panels[len(chosen) :]:
         axes.set_axis_off()
+    low, high = _shades([entry for _, entry in chosen], r"consistency_[a-z]\D+")
     for axes, (group, entry) in zip(panels, chosen, strict=False):
         codes = entry.runs[0].languages
         matrix = np.full((len(codes), len(codes)), np.nan)
         for i, j in zip(*np.tril_indices(len(codes), -1), strict=True):
             matrix[i, j] = 100 * entry.scores.get(f"consistency_{codes[j]}_{codes[i]}", np.nan)
-        image = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=100)
+        image = axes.imshow(matrix, cmap="Blues", vmin=low, vmax=high)
         if len(codes) <= 12:
-            annotate(axes, matrix)
+            annotate(axes, matrix, lambda value: value > low + 0.68 * (high - low))
         axes.set_xticks(range(len(codes) - 1), codes[:-1], fontsize=8)
         axes.set_yticks(range(1, len(codes)), codes[1:], fontsize=8)
         axes.set(ylim=(len(codes) - 0.5, 0.5), xlim=(-0.5, len(codes) - 1.5))
@@ -179,6 +182,13 @@ def _draw_pairs(groups: Groups) -> Canvas | None:
         axes.tick_params(length=0)
     canvas.colorbar(image, ax=panels.tolist(), shrink=0.6, label="percent")
     return canvas
+
+
+def _shades(entries: Sequence[Entry], pattern: str) -> tuple[float, float]:
+    """The ends of one colour scale for all of these entries: whole tens of percent, 20 points apart at least."""
+    values = [100 * v for entry in entries for key, v in entry.scores.items() if re.fullmatch(pattern, key)]
+    low = min(10 * np.floor(min(values, default=0.0) / 10), 80.0)
+    return low, max(10 * np.ceil(max(values, default=100.0) / 10), low + 20.0)
 
 
 def _treatment(label: Label) -> str:
@@ -292,6 +302,15 @@ _LINES = "Dashed: best constant letter. Dotted: random answers."
 # File name, title, caption, what draws it, whether an arm is one point
 _FIGURES: tuple[tuple[str, str, str, Callable[[Groups], Canvas | None], bool], ...] = (
     (
+        "trade_off",
+        "Accuracy against consistency",
+        f"With 95% intervals; the {MOST_NAMED} models with the highest AC3 are named. Black: the baselines. A model "
+        "that always says one letter is perfectly consistent; better models are to its right. Along a grey line AC3 "
+        "is the same.",
+        lambda groups: _stacked(groups, placed, lambda _: 4.4, draw_trade_off),
+        True,
+    ),
+    (
         "ac3",
         "AC3 of every model",
         f"AC3 with 95% intervals over questions, at most {MOST_ROWS} models of each benchmark and set-up. {_LINES}",
@@ -302,7 +321,7 @@ _FIGURES: tuple[tuple[str, str, str, Callable[[Groups], Canvas | None], bool], .
         "language_pairs",
         "Consistency of language pairs",
         "Share of questions with one answer in both languages, in percent (the paper's Figure 2), of the "
-        f"{MOST_HEATMAPS} models with the highest AC3 of each benchmark and set-up.",
+        f"{MOST_HEATMAPS} models with the highest AC3 of each benchmark and set-up. One colour scale for all of them.",
         _draw_pairs,
         False,
     ),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from crossin_metrics.report.diagnosis import Finding, Rule
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import Label
+from crossin_metrics.report.standing import no_better_than
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.scores.readings import rule_counts
 from crossin_metrics.text_tables import (
@@ -32,7 +33,8 @@ from crossin_metrics.text_tables import (
 OTHER_PROMPTS = "‡"  # marks a model that was evaluated with other prompts than most rows
 SIGNS = {"same": NOT_SIGNIFICANT, "untested": UNTESTED}
 LEGEND = (
-    f"In percent. Bold: best of its column. {NOT_SIGNIFICANT}: not significantly different from the best "
+    "In percent. Bold: best of its column, unless it does no better than one letter. "
+    f"{NOT_SIGNIFICANT}: not significantly different from the best "
     "(5% level; joint bootstrap over questions, range of all systems, because the best is chosen by the same answers). "
     f"{UNTESTED}: shares no question and prompt with the best, untested. {OTHER_PROMPTS}: evaluated with other prompts "
     "than most rows. Means over prompts; AC3 is the harmonic mean of the two means. Rows marked published or stated "
@@ -114,11 +116,14 @@ def _usual_prompts(entries: Sequence[Entry]) -> tuple[str, ...]:
 
 
 def mark(group: Group, entry: Entry, metric: str) -> str:
-    """ "best", "same" (not significantly different from the best), "untested" or ""."""
+    """ "best", "same" (not significantly different from the best), "untested" or "".
+
+    An entry that does no better than one letter or chance is never "best".
+    """
     if entry.rank is None or metric not in group.best:
         return ""
     if entry is group.best[metric] or entry.scores.get(metric) == group.best[metric].scores[metric]:
-        return "best"
+        return "" if no_better_than(group, entry) else "best"
     test = entry.tests.get(metric)
     if test is None:
         return "untested"
@@ -134,7 +139,8 @@ def _cell(group: Group, entry: Entry | None, metric: str) -> Cell:
 
 def heading(group: Group) -> str:
     """A column group's heading: the benchmark, and its number of questions where it has measured rows."""
-    n = next((int(entry.scores["n_questions"]) for entry in group.entries if entry.runs), None)
+    measured = (entry.scores for entry in group.entries if entry.kind == "measured")
+    n = next((int(scores["n_questions"]) for scores in measured if "n_questions" in scores), None)
     return group.benchmark if n is None else f"{group.benchmark} (n = {n})"
 
 

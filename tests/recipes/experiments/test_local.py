@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -224,7 +226,7 @@ def test_killed_and_started_again(tmp_path: Path, how: signal.Signals) -> None:
 
 def test_the_overview_counts_and_escapes(tmp_path: Path) -> None:
     plan, records = make(tmp_path), Records(tmp_path)
-    assert overview.text(plan, records, {}, 1).endswith("0 of 12 stages done, 0 s of work")
+    assert overview.text(plan, records, {}, 1).endswith("time left: known once each kind of stage has run")
     execute(tmp_path, only=["a"])
     text = overview.text(plan, records, {}, 1)
     assert text.splitlines()[1].split() == ["a", *"✓✓✓✓✓✓"]
@@ -235,6 +237,16 @@ def test_the_overview_counts_and_escapes(tmp_path: Path) -> None:
     assert "<script>" not in page
     assert "&lt;b&gt;t&lt;/b&gt;" in page
     assert 'http-equiv="refresh"' in page
+    assert 'name="viewport"' in page
+    assert len(re.findall(r">(?:data|mix|train|eval) \d+ s</span>", page)) == 6  # what each finished stage took
+    assert re.search(r"about \d+ s left", page)
+    running = records.running(plan.runs[1].stages[0])
+    running.parent.mkdir(parents=True, exist_ok=True)
+    with running.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.utime(lock.fileno(), (time.time() - 600, time.time() - 600))
+        overview.write_page(plan, records, {}, 1, "t", ended=False)
+    assert "10 min</span>" in (tmp_path / overview.PAGE).read_text()  # so long it has been running
     (tmp_path / "source.txt").write_text("new")
     assert overview.signs(plan.runs[0], records, {}, thorough=True) == "~ ✓ ✓"
 
