@@ -120,7 +120,8 @@ byId("board-csv").addEventListener("click", () => {
     return [...named, ...scores.slice(0, 3).flatMap((cell) => [cell.dataset.v, cell.dataset.low, cell.dataset.high]), ...scores.slice(4).map((cell) => cell.dataset.v)];
   });
   const scores = titles.slice(2, 5).flatMap((title) => [title, `${title} low`, `${title} high`]);
-  download("leaderboard.csv", [["Rank", "Model", "Remarks", "Benchmark", "Set-up", ...scores, ...titles.slice(6)], ...lines]);
+  const head = ["Rank", "Model", "Remarks", "Benchmark", "Set-up", ...scores, ...titles.slice(6)];
+  download("leaderboard.csv", [head, ...lines.map((line) => head.map((_, i) => line[i]))]);
 });
 const drawBoard = () => {
   for (const control of controls) restore(control);
