@@ -120,7 +120,7 @@ def test_plots_are_drawn_of_what_there_is(tmp_path: Path) -> None:
     write_run(tmp_path / "p1", *answers_of(0.5, n=30), model="org/hostile", model_name=HOSTILE)
     report = build_report([tmp_path], Options(n_resamples=200))
     names = {name.removeprefix("figures/") for name in report.files if name.startswith("figures/")}
-    stems = ("ac3", "language_pairs", "languages", "formulations", "translation", "quantity", "prompts")
+    stems = ("ac3", "formulations", "language_pairs", "languages", "prompts", "quantity", "trade_off", "translation")
     assert names == {f"{stem}.{ending}" for stem in stems for ending in ("svg", "png")}
     for name, content in report.files.items():
         if name.endswith(".png"):
