@@ -171,7 +171,9 @@ def score_interval(
     """Return an interval (low, high) of a score, honest at 0 and 1, where resampling gives no width at all.
 
     Scores with a range of [0, 1] get Wilson's interval (1927) for the number of independent questions that would have
-    the bootstrap's standard error, p (1 - p) / SE^2; `n` where the SE is 0. Others, and `letter_bias`, whose mean over
+    the bootstrap's standard error, p (1 - p) / SE^2; `n` where the SE is 0. Simulated coverage of 95% intervals with 32
+    and 150 questions and skills of .02 to .99: 90 to 97% (`tests/scores/simulate_intervals.py`).
+    Others, and `letter_bias`, whose mean over
     resamples is shifted, get the percentile interval.
 
     Args:
