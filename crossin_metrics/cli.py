@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
 from crossin_metrics import __version__
 from crossin_metrics.errors import CrossinError
@@ -34,30 +37,89 @@ PASS_THROUGH: dict[str, tuple[str, str]] = {
 }
 
 
+# name -> (module of `recipes`, help). The same code as `python recipes/<module>.py`; loaded by name when called.
+RECIPES: dict[str, tuple[str, str]] = {
+    "mix": ("build_mix", "build an instruction mix"),
+    "tune": ("sft_crossin", "train a LoRA adapter on a mix, merge and evaluate it"),
+    "merge": ("merge_adapter", "merge an adapter into its base model and compare the logits"),
+    "translate": ("translate_seed", "translate a seed set into a parallel one"),
+    "build-set": ("build_cross_xquad", "build a parallel multiple-choice set"),
+    "experiment": ("run_experiment", "run a grid of arms and training seeds"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line, with the closest option or command."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CrossinError(f"{message} (see {self.prog} --help)")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse, with the closest of the known options for one that is unknown."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            flag = unknown[0].split("=")[0]
+            parsers = [self, *_subparsers(self).values()]
+            options = [name for parser in parsers for name in parser._option_string_actions]
+            self.error(f"unknown argument {flag!r}{_closest(flag, options)}")
+        return found
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (action,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def _parser(wanted: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="crossin", description="Does a model know the same things in every language?", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"crossin {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    subparsers.add_parser(_TASKS_PATH, help="print the folder of the harness task files, for lm_eval --include_path")
-    for name, (module, summary) in {**COMMANDS, **PASS_THROUGH}.items():
+    for name, (module, summary) in {**COMMANDS, **PASS_THROUGH, **RECIPES}.items():
         sub = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         if name == wanted and name in COMMANDS:  # only the command called is imported, so --help stays fast
             importlib.import_module(module).add_arguments(sub)
+    subparsers.add_parser(_TASKS_PATH, help="print the folder of the harness task files, for lm_eval --include_path")
     return parser
+
+
+def recipes_root() -> Path:
+    """The folder that holds `recipes/`: the checkout, or `crossin_recipes` in an installation."""
+    above = Path(__file__).resolve().parents[1]
+    return above if (above / "recipes" / "build_mix.py").is_file() else above / "crossin_recipes"
+
+
+def _run_recipe(name: str, arguments: Sequence[str]) -> int:
+    root = str(recipes_root())
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    return int(importlib.import_module(f"recipes.{RECIPES[name][0]}").main(arguments) or 0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit code: 0 done, 2 a mistake in the input, 130 stopped by the user."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if arguments and arguments[0] in PASS_THROUGH:
+        if not arguments:
+            _parser(None).print_help()
+            return 0
+        if arguments[0] in RECIPES:
+            return _run_recipe(arguments[0], arguments[1:])
+        if not arguments[0].startswith("-") and arguments[0] not in {*COMMANDS, *PASS_THROUGH, _TASKS_PATH}:
+            known = [*COMMANDS, *PASS_THROUGH, *RECIPES, _TASKS_PATH]
+            raise CrossinError(f"unknown command {arguments[0]!r}{_closest(arguments[0], known)} (see crossin --help)")
+        if arguments[0] in PASS_THROUGH:
             module = importlib.import_module(PASS_THROUGH[arguments[0]][0])
             return int(module.main(arguments[1:]) or 0)
-        args = _parser(arguments[0] if arguments else None).parse_args(arguments)
+        args = _parser(arguments[0]).parse_args(arguments)
         if args.command == _TASKS_PATH:
-            from crossin_metrics.harness import tasks_path
+            from crossin_metrics.startup import tasks_path
 
             print(tasks_path())
             return 0

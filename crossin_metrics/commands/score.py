@@ -310,7 +310,7 @@ def _groups(runs: Sequence[Run], results: Sequence[Scored]) -> str:
 
 
 def _many_runs(runs: Sequence[Run], results: Sequence[Scored]) -> str:
-    """One row per run; the standard error in brackets."""
+    """One row per run, the best AC3 of each task first; the standard error in brackets."""
     columns = ("acc", "consistency", "ac3", "fleiss_kappa", "baseline_constant_ac3", "baseline_random_ac3")
     rows = [
         [
@@ -321,7 +321,7 @@ def _many_runs(runs: Sequence[Run], results: Sequence[Scored]) -> str:
             "unanswered",
         ]
     ]
-    for run, (scores, errors, _) in zip(runs, results, strict=True):
+    for run, (scores, errors, _) in sorted(zip(runs, results, strict=True), key=lambda pair: _order(*pair)):
         cells = []
         for name in columns:
             shown = number(scores.get(name))
@@ -330,3 +330,9 @@ def _many_runs(runs: Sequence[Run], results: Sequence[Scored]) -> str:
         counts = [str(len(run.languages)), str(int(scores["n_questions"])), str(int(scores["n_unanswered"]))]
         rows.append([run.name, *cells, *counts])
     return align(rows)
+
+
+def _order(run: Run, result: Scored) -> tuple[str, float]:
+    """Task by task; within one, undefined scores last."""
+    value = result[0].get("ac3", math.nan)
+    return str(run.task), -value if math.isfinite(value) else math.inf

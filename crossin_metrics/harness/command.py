@@ -23,6 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         CrossinError: an argument the harness refuses, such as an unknown task, or a model that cannot be loaded.
     """
+    from crossin_metrics import startup
+
+    startup.install()  # the .pth file has done so, unless the package is used without being installed
     from lm_eval.__main__ import cli_evaluate
 
     from crossin_metrics.backends import register
@@ -53,6 +56,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def has_task(name: str) -> bool:
     """Whether the harness has a task, tag or group of this name; reading its index takes seconds."""
+    from crossin_metrics import startup
+
+    startup.install()
     from lm_eval.tasks import TaskManager
 
     return bool(TaskManager().match_tasks([name]))

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import language_code
+from recipes.common.provenance import REPO
 
 
 def option(help: str, default: Any = dataclasses.MISSING) -> Any:
@@ -68,6 +69,8 @@ def parse(
             raise CrossinError(f"--config needs a file (see {prog} --help)")
         if arguments.count("--config") > 1:
             raise CrossinError("--config given twice: put everything into one file, or use flags")
+        if not Path(arguments[position]).exists() and (REPO / arguments[position]).exists():
+            arguments[position] = str(REPO / arguments[position])  # recipes/configs/... from any folder
         _check_yaml(Path(arguments[position]), {action.dest for action in parser._actions} - {"help", "config"})
     try:
         *instances, remaining = parser.parse_args_and_config(args=arguments, return_remaining_strings=True)

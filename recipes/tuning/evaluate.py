@@ -19,7 +19,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json, write_json
-from crossin_metrics.harness import include_path
+from crossin_metrics.harness import require_harness
 from crossin_metrics.harness.command import has_task
 from crossin_metrics.sets.catalogue import FORMULATIONS, GROUPS, all_tasks
 from recipes.common.provenance import REPO
@@ -40,7 +40,7 @@ def check_tasks(names: str) -> list[str]:
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
         raise CrossinError("eval_tasks is empty: name at least one task")
-    include_path()  # the harness must be installed
+    require_harness()
     ours = [*all_tasks(), *(group + end for group in GROUPS for end in FORMULATIONS.values())]
     for name in wanted:
         if name in ours:
@@ -94,8 +94,6 @@ def harness_arguments(
         out += [f"--{name}", str(value)] if value is not None else []
     if apply_chat_template:
         out.append("--apply_chat_template")
-    if (folder := include_path()) is not None:
-        out += ["--include_path", folder]
     return out
 
 

@@ -1,0 +1,54 @@
+"""The `crossin` command: help, mistakes, and the recipes behind it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crossin_metrics.cli import COMMANDS, RECIPES, main
+
+
+def test_without_arguments_it_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    for name in (*COMMANDS, *RECIPES, "eval", "tasks-path"):
+        assert name in printed.split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["scor", "x.csv"], "did you mean 'score'?"),
+        (["buildset"], "did you mean 'build-set'?"),
+        (["score", "x.csv", "--langages", "en"], "did you mean '--languages'?"),
+        (["score", "x.csv", "--bootstrap", "many"], "--bootstrap"),
+        (["frobnicate"], "unknown command 'frobnicate' (see crossin --help)"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("crossin: ")
+    assert printed.err.count("\n") == 1
+    assert meant in printed.err
+
+
+def test_every_recipe_has_a_command(repo: Path) -> None:
+    assert {f"{module}.py" for module, _ in RECIPES.values()} == {path.name for path in repo.glob("recipes/[!_]*.py")}
+
+
+def test_a_recipe_runs_from_any_folder_as_its_script_does(repo: Path, tmp_path: Path) -> None:
+    config = ["--config", "recipes/configs/mix/mini_x2x.yaml", "--output_dir"]
+    contents = []
+    for where, command in (
+        (tmp_path, ["-m", "crossin_metrics.cli", "mix", *config, str(tmp_path / "a")]),
+        (repo, ["recipes/build_mix.py", *config, str(tmp_path / "b")]),
+    ):
+        done = subprocess.run([sys.executable, *command], cwd=where, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+        contents.append((tmp_path / command[-1] / "train.parquet").read_bytes())
+    assert contents[0] == contents[1]
