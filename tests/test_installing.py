@@ -119,9 +119,11 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-@pytest.mark.parametrize("editable", [False, True], ids=["crossin normal", "crossin editable"])
-@pytest.mark.parametrize("first", ["harness", "crossin"])
-@pytest.mark.parametrize("mode", HARNESS)
+CASES = [(mode, first, False) for mode in HARNESS for first in ("harness", "crossin")]
+CASES += [("normal", "harness", True), ("editable", "crossin", True)]
+
+
+@pytest.mark.parametrize(("mode", "first", "editable"), CASES)
 def test_the_tasks_are_there_and_the_harness_stays_whole(
     mode: str, first: str, editable: bool, wheel: Path, source: Path, environment: Environment, repo: Path
 ) -> None:
