@@ -52,3 +52,14 @@ def test_a_recipe_runs_from_any_folder_as_its_script_does(repo: Path, tmp_path: 
         assert done.returncode == 0, done.stderr[-2000:]
         contents.append((tmp_path / command[-1] / "train.parquet").read_bytes())
     assert contents[0] == contents[1]
+
+
+def test_scores_of_many_runs_are_sorted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["id,language,answer,gold,model"]
+    for model, right in (("a_bad", 1), ("b_good", 4), ("c_middling", 3)):
+        for question in range(4):
+            rows += [f"q{question},{code},{0 if question < right else 1},0,{model}" for code in ("en", "zh", "vi")]
+    (tmp_path / "runs.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    assert main(["score", str(tmp_path / "runs.csv"), "--bootstrap", "0"]) == 0
+    table = capsys.readouterr().out
+    assert table.index("b_good") < table.index("c_middling") < table.index("a_bad")
