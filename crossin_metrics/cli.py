@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from crossin_metrics import __version__
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, exit_code
 
 # name -> (module, one-line help). The module has add_arguments(parser) and run(args) -> exit code.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -105,33 +105,28 @@ def _run_recipe(name: str, arguments: Sequence[str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit code: 0 done, 2 a mistake in the input, 130 stopped by the user."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        if not arguments:
-            _parser(None).print_help()
-            return 0
-        if arguments[0] in RECIPES:
-            return _run_recipe(arguments[0], arguments[1:])
-        if not arguments[0].startswith("-") and arguments[0] not in {*COMMANDS, *PASS_THROUGH, _TASKS_PATH}:
-            known = [*COMMANDS, *PASS_THROUGH, *RECIPES, _TASKS_PATH]
-            raise CrossinError(f"unknown command {arguments[0]!r}{_closest(arguments[0], known)} (see crossin --help)")
-        if arguments[0] in PASS_THROUGH:
-            module = importlib.import_module(PASS_THROUGH[arguments[0]][0])
-            return int(module.main(arguments[1:]) or 0)
-        args = _parser(arguments[0]).parse_args(arguments)
-        if args.command == _TASKS_PATH:
-            from crossin_metrics.startup import tasks_path
+    return exit_code("crossin", lambda: _run(arguments))
 
-            print(tasks_path())
-            return 0
-        return int(importlib.import_module(COMMANDS[args.command][0]).run(args) or 0)
-    except CrossinError as error:
-        print(f"crossin: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
+
+def _run(arguments: list[str]) -> int:
+    if not arguments:
+        _parser(None).print_help()
         return 0
-    except KeyboardInterrupt:
-        print("crossin: stopped", file=sys.stderr)
-        return 130
+    if arguments[0] in RECIPES:
+        return _run_recipe(arguments[0], arguments[1:])
+    if not arguments[0].startswith("-") and arguments[0] not in {*COMMANDS, *PASS_THROUGH, _TASKS_PATH}:
+        known = [*COMMANDS, *PASS_THROUGH, *RECIPES, _TASKS_PATH]
+        raise CrossinError(f"unknown command {arguments[0]!r}{_closest(arguments[0], known)} (see crossin --help)")
+    if arguments[0] in PASS_THROUGH:
+        module = importlib.import_module(PASS_THROUGH[arguments[0]][0])
+        return int(module.main(arguments[1:]) or 0)
+    args = _parser(arguments[0]).parse_args(arguments)
+    if args.command == _TASKS_PATH:
+        from crossin_metrics.startup import tasks_path
+
+        print(tasks_path())
+        return 0
+    return int(importlib.import_module(COMMANDS[args.command][0]).run(args) or 0)
 
 
 if __name__ == "__main__":

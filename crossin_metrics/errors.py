@@ -1,6 +1,15 @@
-"""The one exception for errors that the user can fix: bad files, unknown names, missing packages."""
+"""Errors that the user can fix (bad files, unknown names, missing packages), and how commands end with them."""
 
 from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+
+# What damaged contents raise in the code that reads them; readers turn it into a CrossinError with the place.
+DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, EOFError)
+_LONGEST = 480  # characters of a message
 
 
 class CrossinError(ValueError):
@@ -9,3 +18,60 @@ class CrossinError(ValueError):
     The message says what is wrong, where (file, line or id, language) and what to do. Command lines print it as
     one line, without a traceback, and exit with a code other than 0.
     """
+
+
+def located(where: object, error: BaseException) -> CrossinError:
+    """The error with its place in front: the message of a CrossinError, else what the content of a file raised."""
+    if isinstance(error, CrossinError):
+        return CrossinError(f"{where}: {error}")
+    return CrossinError(
+        f"{where}: cannot be read, its content is damaged ({type(error).__name__}: {one_line(error, 150)})"
+    )
+
+
+def one_line(message: object, longest: int = _LONGEST) -> str:
+    """The message on one line without control characters, its middle left out where it is longer than `longest`."""
+    text = str(message)
+    if len(text) > 4 * longest:
+        text = text[: 2 * longest] + text[-2 * longest :]
+    text = " ".join("".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text).split())
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[: longest - half]} ... {text[5 - half :]}"
+
+
+def exit_code(prog: str, command: Callable[[], int]) -> int:
+    """Run a command: a user's mistake becomes one line on standard error; a bug keeps its traceback.
+
+    Returns:
+        The command's exit code; 2 for a mistake or output that cannot be written, 130 if the user stopped it.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # a terminal in latin-1 must not end the command
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = command()
+        sys.stdout.flush()
+        return code
+    except CrossinError as error:
+        print(f"{prog}: {one_line(error)}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        _drop_output()
+        return 0
+    except KeyboardInterrupt:
+        print(f"{prog}: stopped", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno is None:
+            raise
+        what = "cannot write the output" if error.filename is None else str(error.filename)
+        if error.filename is None:
+            _drop_output()
+        print(f"{prog}: {one_line(f'{what}: {error.strerror}')}", file=sys.stderr)
+        return 2
+
+
+def _drop_output() -> None:
+    """Send what is still to be written nowhere, so that the interpreter does not fail on it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,12 +7,13 @@ import gzip
 import itertools
 import json
 import re
+import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError, one_line
 
 # Formats of `read_records`. Most preferred first: where a folder holds a set twice, this one is read.
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".json", ".json.gz")
@@ -81,16 +82,19 @@ def csv_rows(path: Path) -> Iterator[Record]:
     csv.field_size_limit(1 << 30)
     lines = text_lines(path)
     head = next(lines, "")
-    columns, separator = csv_columns(head)
+    try:
+        columns, separator = csv_columns(head)
+    except csv.Error as error:
+        raise CrossinError(f"{path}, line 1: broken CSV ({error})") from None
     if twice := next((name for name in columns if columns.count(name) > 1 and name), None):
         raise CrossinError(f"{path}, line 1: duplicate column {twice!r}; remove one")
     if not any(columns) or not all(columns[1:]):
         raise CrossinError(f"{path}, line 1: unnamed column; the first line must name all columns")
     reader = csv.DictReader(itertools.chain([head], lines), delimiter=separator)
     reader.fieldnames = columns
-    next(reader.reader)
     number = -1
     try:
+        next(reader.reader)
         for row in reader:
             where = f"{path}, line {reader.line_num}"
             if not any(row.values()):
@@ -124,7 +128,7 @@ def parquet_rows(path: Path) -> Iterator[Record]:
                 for row in batch.to_pylist():
                     number += 1
                     yield Record(f"{path}, row {number}", row)
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+    except (pa.ArrowException, OSError, *DAMAGE) as error:
         reason = " ".join(str(error).split())[:200]
         raise CrossinError(
             f"{path}: not a Parquet file, or cut short after row {number} ({reason}); fetch or write it again"
@@ -170,6 +174,43 @@ def parse_json(text: str, where: str, *, unique_keys: bool = False) -> Any:
         raise CrossinError(f"{where}: half of a surrogate pair (\\ud800 ... \\udfff) is not text; remove it") from error
     except ValueError as error:  # Python reads no integer of more than 4,300 digits
         raise CrossinError(f"{where}: a number with too many digits") from error
+    except MemoryError as error:
+        raise CrossinError(f"{where}: not JSON (nested too deep)") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """The value of a YAML file of plain values.
+
+    Raises:
+        CrossinError: unreadable, not YAML, or a duplicate key; with file and, where known, line.
+    """
+    import yaml
+
+    class UniqueKeys(yaml.SafeLoader):
+        pass
+
+    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+        seen = []
+        for key_node, _ in node.value:
+            if key_node.tag.endswith(":merge"):  # <<: *anchor
+                continue
+            if (key := loader.construct_object(key_node)) in seen:
+                raise CrossinError(f"{path}, line {key_node.start_mark.line + 1}: duplicate key {key!r}")
+            seen.append(key)
+        return dict(yaml.SafeLoader.construct_mapping(loader, node, deep=True))
+
+    UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    text = read_text(path)
+    if re.search(r"(?:[\[{]\s*){100}", text):  # PyYAML needs seconds for these
+        raise CrossinError(f"{path}: not valid YAML (nested too deep); fix it")
+    try:
+        return yaml.load(text, Loader=UniqueKeys)
+    except CrossinError:
+        raise
+    except (yaml.YAMLError, *DAMAGE) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        raise CrossinError(f"{path}{line}: not valid YAML ({one_line(error, 200)}); fix it") from error
 
 
 def read_text(path: Path) -> str:
@@ -194,7 +235,7 @@ def text_lines(path: Path) -> Iterator[str]:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise CrossinError(f"{path}, line {number}: not UTF-8; save the file as UTF-8") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, struct.error) as error:
         raise CrossinError(
             f"{path}: gzip file damaged or cut short after line {number}; fetch or write it again"
         ) from error

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, one_line
 
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +81,7 @@ def require_matplotlib() -> None:
 
 def warn(text: str) -> None:
     """Print a warning on standard error."""
-    print(f"crossin: warning: {text}", file=sys.stderr)
+    print(f"crossin: warning: {one_line(text)}", file=sys.stderr)
 
 
 def progress() -> Callable[[str], None] | None:

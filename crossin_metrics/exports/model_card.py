@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError
 from crossin_metrics.exports.records import Record
 from crossin_metrics.scores.catalogue import SCORES
 from crossin_metrics.text_tables import markdown_table
@@ -79,7 +79,7 @@ def _with_index(block: str, records: Sequence[Record], model: str) -> str:
 
     try:
         metadata = yaml.safe_load(block) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *DAMAGE) as error:
         raise CrossinError(
             f"the README's metadata block is not valid YAML ({str(error).splitlines()[0]}); fix it"
         ) from None

@@ -17,6 +17,7 @@ from pathlib import Path
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.prompt_words import WORDS
 from crossin_metrics.languages import LANGUAGES
+from crossin_metrics.records import read_yaml
 
 LETTERS = "ABCDEFGHIJ"
 DEFAULT_PROMPT = "p1"
@@ -182,12 +183,10 @@ def signed_prompt(name: str, languages: Sequence[str]) -> str:
 
 def _prompt_file(path: Path, wanted: str) -> dict[str, Prompt] | Prompt:
     """Read `{id: {piece: text}}`; `languages: {code: {piece: text}}` in a prompt gives a wording per language."""
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CrossinError(f"cannot read the prompt file {path}: {error}") from error
+        content = read_yaml(path)
+    except CrossinError as error:
+        raise CrossinError(f"cannot read the prompt file {error}") from error
     if not isinstance(content, dict) or not content or not all(isinstance(v, dict) for v in content.values()):
         raise CrossinError(f'{path}: must map prompt ids to pieces, as in {{"mine": {{"cue": "Answer:"}}}}')
     if not wanted and len(content) == 1:

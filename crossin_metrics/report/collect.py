@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError, located, one_line
 from crossin_metrics.report.labels import Labels
 from crossin_metrics.runs.harness_families import find_family
 from crossin_metrics.runs.run import FileStart, Run, file_start, read_predictions
@@ -61,7 +61,7 @@ class Collection:
 
     def problem(self, path: Path, text: str) -> None:
         """Note what is wrong with a file; its own name is not repeated."""
-        self.problems.append((str(path), re.sub(rf"^{re.escape(str(path))}[:,\s]+", "", text)))
+        self.problems.append((str(path), one_line(re.sub(rf"^({re.escape(str(path))}[:,\s]+)+", "", text))))
 
 
 def collect(
@@ -93,7 +93,10 @@ def collect(
     _drop_duplicates(found, labels or Labels())
     _note_differences(found)
     for path in results:
-        _read_results(path, found)
+        try:
+            _read_results(path, found)
+        except DAMAGE as error:
+            found.problem(path, f"{located(path, error)}; left out")
     if not found.runs and not found.stated:
         reasons = "; ".join(f"{path}: {text}" for path, text in found.problems[:3])
         raise CrossinError(f"nothing to report: no run could be read{f' ({reasons})' if reasons else ''}")
@@ -140,7 +143,8 @@ def _group_of(path: Path, named: bool, found: Collection) -> tuple[Any, ...] | N
         if is_log and can_read(path, start.first):
             family = find_family(task_of(path))
             return (path,) if family is None else (path.parent, family[0].name)
-    except CrossinError as error:
+    except DAMAGE as raised:
+        error = located(path, raised)
         if named or is_log or path.name.startswith("samples_"):
             found.problem(path, f"{error}; left out")
         elif is_table:
@@ -168,7 +172,8 @@ def _has_answers(path: Path, start: FileStart) -> bool:
 def _read_group(files: list[Path], found: Collection, languages: Sequence[str] | None) -> None:
     try:
         runs = read_predictions(files, languages, skip_mismatched=True)
-    except CrossinError as error:
+    except DAMAGE as raised:
+        error = raised if isinstance(raised, CrossinError) else located(files[0], raised)
         if len(files) == 1:
             found.problem(files[0], f"{error}; left out")
             return
@@ -189,8 +194,8 @@ def _read_group(files: list[Path], found: Collection, languages: Sequence[str] |
 def _is_good(path: Path, found: Collection) -> bool:
     try:
         read_predictions([path], skip_mismatched=True)
-    except CrossinError as error:
-        found.problem(path, f"{error}; left out")
+    except DAMAGE as error:
+        found.problem(path, f"{located(path, error)}; left out")
         return False
     return True
 
@@ -287,7 +292,7 @@ def _read_results(path: Path, found: Collection) -> None:
     """Check a results file against its samples, or take the scores it states where there are none."""
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         found.problem(path, f"truncated or not JSON ({error}); signatures and settings of its runs are unknown")
         return
     if not isinstance(loaded, dict) or not isinstance(loaded.get("results"), dict):

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.records import csv_rows, read_text
+from crossin_metrics.records import csv_rows, read_yaml
 
 COSTS = ("tokens", "seconds", "peak_memory_gb", "trained_parameters")
 COLUMNS = ("run", "name", "base", "system", "arm", "n_samples", "translation", "tag", "seed", *COSTS)
@@ -185,6 +185,8 @@ def read_labels(path: Path) -> Labels:
         unknown = [str(column) for column in record if column not in COLUMNS]
         if unknown:
             raise CrossinError(f"{place}: unknown column {', '.join(unknown)}; there are {', '.join(COLUMNS)}")
+        if nested := next((key for key, value in record.items() if isinstance(value, (list, dict))), None):
+            raise CrossinError(f"{place}: {nested} must be text or a number")
         values = {key: "" if value is None else str(value).strip() for key, value in record.items()}
         run = values.pop("run", "")
         if not run:
@@ -217,7 +219,7 @@ def _number(text: str, column: str, place: str) -> Any:
     if column not in COSTS:
         if not (text.isascii() and text.isdigit()):
             raise CrossinError(f"{place}: {column} must be a whole number, not {text!r}")
-        return int(text)
+        return int(text[:18])
     try:
         number = float(text)
     except ValueError:
@@ -228,12 +230,7 @@ def _number(text: str, column: str, place: str) -> Any:
 
 
 def _yaml_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    import yaml
-
-    try:
-        loaded = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise CrossinError(f"{path}: broken YAML ({' '.join(str(error).split())})") from None
+    loaded = read_yaml(path)
     if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in loaded):
         raise CrossinError(f"{path}: must be a list of mappings, each with `run` and what is known of it")
     # `translation: yes` is a truth value in YAML, and n_samples a number; both read as their text

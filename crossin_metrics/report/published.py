@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError, located, one_line
 from crossin_metrics.languages import log_language
 from crossin_metrics.records import csv_rows, read_json
 from crossin_metrics.report.entries import Entry
@@ -34,7 +34,12 @@ def read_published(given: str) -> list[Entry]:
     path = Path(rest)
     if not path.is_file():
         raise CrossinError(f"--published {rest}: no such file")
-    return _json(path, name) if path.suffix == ".json" else _table(path, name)
+    try:
+        return _json(path, name) if path.suffix == ".json" else _table(path, name)
+    except CrossinError:
+        raise
+    except DAMAGE as error:
+        raise located(path, error) from error
 
 
 def _table(path: Path, benchmark: str) -> list[Entry]:
@@ -98,10 +103,10 @@ def _seaeval(values: dict[str, Any], where: str) -> dict[str, float]:
 def _number(value: Any, where: str) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0.0 <= number <= 100.0:
-        raise CrossinError(f"{where}: {value!r} is no score in [0, 1] or percent")
+        raise CrossinError(f"{where}: {one_line(repr(value), 80)} is no score in [0, 1] or percent")
     return number
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from crossin_metrics.answers.outputs import majority, opening_mark, read_output
 from crossin_metrics.answers.reading import Reading
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError, located
 from crossin_metrics.files import read_json
 from crossin_metrics.languages import log_language
 from crossin_metrics.records import json_lines
@@ -43,7 +43,17 @@ def settings_of(path: Path) -> dict[str, Any]:
     """The run's settings in the results file beside a log: model, task version, shots, limit, chat template ...
 
     Without that file only `model` is known, the harness's folder name for the model.
+
+    Raises:
+        CrossinError: the results file is damaged.
     """
+    try:
+        return _settings(path)
+    except DAMAGE as error:
+        raise located(f"the results file beside {path}", error) from error
+
+
+def _settings(path: Path) -> dict[str, Any]:
     match = _NAME.fullmatch(path.name)
     found = sorted(path.parent.glob(f"*_{match['time']}.json")) if match else []
     results = (_results(found[0]) if found else None) or {}
@@ -114,8 +124,8 @@ def read_sample_log(
                     " say which field is the question's id and where the language is in the task's name, for example "
                     "--id-field doc.id --language-from '^mytask_([a-z]+)$'"
                 )
-        except CrossinError as error:
-            raise CrossinError(f"{place}: {error}") from None
+        except DAMAGE as error:
+            raise located(place, error) from error
 
 
 def can_read(path: Path, first: Mapping[str, Any], fields: LogFields | None = None) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError, located
 from crossin_metrics.languages import log_language
 from crossin_metrics.records import read_json
 from crossin_metrics.runs.tables import AnswerRow, RunKey
@@ -79,8 +79,8 @@ def read_seaeval_log(path: Path) -> Iterator[tuple[RunKey, AnswerRow]]:
     for sample in read_samples(path):
         try:
             answer = read_answer(sample.prediction, sample.choices, sample.language)
-        except CrossinError as error:
-            raise CrossinError(f"{sample.place}: {error}") from None
+        except DAMAGE as error:
+            raise located(sample.place, error) from error
         answer = -1 if answer is None else answer
         yield (
             key,
@@ -113,8 +113,8 @@ def read_samples(path: Path) -> Iterator[Sample]:
             at = f"{where}, id {str(identifier)!r}, {name}"
             try:
                 yield _sample(str(identifier), log_language(name), value, at)
-            except CrossinError as error:
-                raise CrossinError(f"{at}: {error}") from None
+            except DAMAGE as error:
+                raise located(at, error) from error
 
 
 def _objects(question: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

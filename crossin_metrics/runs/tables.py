@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError, located
 from crossin_metrics.languages import log_language
 from crossin_metrics.records import Record, csv_rows, json_lines, parquet_rows
 
@@ -83,8 +83,8 @@ def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, AnswerRow]]:
             if named not in keys:
                 keys[named] = _run_key(task, *named)
             row = _row(record, languages, place)
-        except CrossinError as error:
-            raise CrossinError(f"{place}: {error}") from None
+        except DAMAGE as error:
+            raise located(place, error) from error
         yield keys[named], row
 
 

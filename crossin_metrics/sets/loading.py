@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module, resources
 from pathlib import Path
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError, located
 from crossin_metrics.hub import hub_records
 from crossin_metrics.languages import language_codes
 from crossin_metrics.records import SUFFIXES, Record, read_records
@@ -107,7 +107,12 @@ def load_file(path: str | Path, *, name: str | None = None, languages: Sequence[
     stem = path.name
     for suffix in SUFFIXES:
         stem = stem.removesuffix(suffix)
-    return parse_rows(_read(path), languages, name=name or stem, source=f"file:{path.name}")
+    try:
+        return parse_rows(_read(path), languages, name=name or stem, source=f"file:{path.name}")
+    except CrossinError:
+        raise
+    except DAMAGE as error:
+        raise located(path, error) from error
 
 
 def _read(path: Path) -> list[Record]:

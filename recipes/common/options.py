@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError, exit_code
 from crossin_metrics.languages import language_code
+from crossin_metrics.records import read_yaml
 from recipes.common.provenance import REPO
 
 
@@ -74,7 +75,7 @@ def parse(
         _check_yaml(Path(arguments[position]), {action.dest for action in parser._actions} - {"help", "config"})
     try:
         *instances, remaining = parser.parse_args_and_config(args=arguments, return_remaining_strings=True)
-    except (ValueError, TypeError) as error:
+    except DAMAGE as error:
         raise error if isinstance(error, CrossinError) else CrossinError(f"{prog}: {error}") from error
     if remaining:
         flag = next((item for item in remaining if item.startswith("-")), remaining[0]).split("=")[0]
@@ -127,39 +128,13 @@ def language_codes(names: Iterable[str]) -> list[str]:
 
 def run(main: Callable[[], int], prog: str) -> NoReturn:
     """Run a recipe's `main` as a command: a user's mistake is one line on standard error and exit code 2."""
-    try:
-        sys.exit(main())
-    except CrossinError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print(f"{prog}: stopped", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(exit_code(prog, main))
 
 
 def _check_yaml(path: Path, known: set[str]) -> None:
-    import yaml
-
-    class UniqueKeys(yaml.SafeLoader):
-        pass
-
-    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        seen = []
-        for key_node, _ in node.value:
-            if key_node.tag.endswith(":merge"):  # <<: *anchor
-                continue
-            if (key := loader.construct_object(key_node)) in seen:
-                raise CrossinError(f"{path}, line {key_node.start_mark.line + 1}: duplicate key {key!r}")
-            seen.append(key)
-        return dict(yaml.SafeLoader.construct_mapping(loader, node, deep=True))
-
-    UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
-    except OSError as error:
-        raise CrossinError(f"cannot read configuration {path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CrossinError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not path.is_file():
+        raise CrossinError(f"cannot read configuration {path}: no such file")
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise CrossinError(f"{path}: must be a YAML mapping of options")
     for key in content:

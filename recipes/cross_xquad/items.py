@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError, one_line
 from crossin_metrics.files import write_jsonl
+from crossin_metrics.records import parse_json
 
 N_CHOICES = 4  # Cross-XQuAD: the answer and three wrong options (arXiv 2404.11932)
 
@@ -153,7 +154,8 @@ def read_items(path: Path) -> list[Item]:
     for number, line in enumerate(lines, 1):
         if line:
             try:
-                out.append(Item.from_json(json.loads(line)))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise CrossinError(f"{path}, line {number}: not an item ({type(error).__name__}: {error})") from error
+                out.append(Item.from_json(parse_json(line, "the item")))
+            except DAMAGE as error:
+                reason = f"{type(error).__name__}: {one_line(error, 200)}"
+                raise CrossinError(f"{path}, line {number}: not an item ({reason})") from error
     return out

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crossin_metrics import records
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import write_text
 from recipes.common.provenance import REPO
@@ -143,19 +144,14 @@ def read_yaml(name: str | None) -> dict[str, Any]:
     Raises:
         CrossinError: it is missing, or not a mapping.
     """
-    import yaml
-
     if name is None:
         raise CrossinError("a tuned arm has no configuration file")
     path = Path(name).expanduser()
     if not path.is_file() and (REPO / path).is_file():
         path = REPO / path
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CrossinError(f"cannot read the configuration {name}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CrossinError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not path.is_file():
+        raise CrossinError(f"cannot read the configuration {name}: no such file")
+    content = records.read_yaml(path)
     if not isinstance(content, dict):
         raise CrossinError(f"{name} must be a YAML mapping of options")
     return content

@@ -26,6 +26,7 @@ from recipes.llm.replies import Reply, Usage
 
 PREFLIGHT_SECONDS = 5.0
 LONG_PAUSE_SECONDS = 30.0  # worth a line to the user
+MAX_RETRY_AFTER = 3600.0  # seconds; who asks for more is asked again after an hour
 FAILURES_IN_A_ROW = 20  # with no success between: the set-up is wrong, not these requests
 RETRIED = (408, 409, 425, 429)  # and every 5xx
 
@@ -320,18 +321,22 @@ class OpenAIClient:
             usage = value.get("usage") or {}
             if not isinstance(content, str):  # a refusal or an empty message: the gates report it
                 content = ""
+            content = content.encode("utf-8", "replace").decode()  # half of a surrogate pair becomes "?"
             return Reply(content, finish_reason, usage.get("prompt_tokens"), usage.get("completion_tokens"))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             raise _Retry(f"not a reply of this interface: {excerpt}") from None
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds from a Retry-After header, a number or an HTTP date (RFC 9110, 10.2.3); None if absent or unreadable."""
+    """Seconds from a Retry-After header, a number or an HTTP date (RFC 9110, 10.2.3), an hour at most.
+
+    None if it is absent or unreadable, or asks for no pause (0, a date in the past): then the usual backoff applies.
+    """
     try:
-        return max(0.0, float(value or ""))
+        seconds = float(value or "")
     except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value or "").timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
+        try:
+            seconds = email.utils.parsedate_to_datetime(value or "").timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return min(seconds, MAX_RETRY_AFTER) if 0.0 < seconds < math.inf else None

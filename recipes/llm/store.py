@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError
 from crossin_metrics.files import read_json, write_json
 
 
@@ -172,7 +172,7 @@ def _read_key(line: bytes) -> str | None:
     try:
         record = json.loads(line)
         key, value, crc = record["key"], record["value"], record["crc"]
-    except (ValueError, KeyError, TypeError):
+        whole = line.endswith(b"\n") and isinstance(key, str) and isinstance(value, dict)
+        return key if whole and crc == _checksum(key, value) else None
+    except DAMAGE:
         return None
-    whole = line.endswith(b"\n") and isinstance(key, str) and isinstance(value, dict)
-    return key if whole and crc == _checksum(key, value) else None

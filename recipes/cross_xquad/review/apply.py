@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import DAMAGE, CrossinError, located
 from crossin_metrics.files import write_text
 from recipes.cross_xquad.items import Decision, Item
 from recipes.cross_xquad.review.agreement import report_agreement
@@ -124,10 +124,15 @@ def _read_json(path: Path, known: Mapping[str, Item]) -> list[ReviewEntry]:
         ) from error
     except (RecursionError, ValueError) as error:  # nesting, or a number, that no file of decisions has
         raise CrossinError(f"{path}: not a file of decisions ({type(error).__name__}); remove it") from error
-    if isinstance(raw, list):
-        return read_export(path, raw, known)
-    if isinstance(raw, dict) and raw.get("format") == FORMAT:
-        return read_page(path, raw)
+    try:
+        if isinstance(raw, list):
+            return read_export(path, raw, known)
+        if isinstance(raw, dict) and raw.get("format") == FORMAT:
+            return read_page(path, raw)
+    except CrossinError:
+        raise
+    except DAMAGE as error:
+        raise located(path, error) from error
     raise CrossinError(f"{path}: neither the review page's decisions nor Label Studio's JSON export; remove it")
 
 

@@ -38,7 +38,9 @@ def test_a_key_changes_with_whatever_changes_the_answer() -> None:
 
 def test_retry_after_is_a_number_or_a_date() -> None:
     assert retry_after("3") == 3.0
-    assert retry_after("-3") == 0.0
+    for no_pause in ("0", "-3", "inf", "nan", email.utils.formatdate(0, usegmt=True)):
+        assert retry_after(no_pause) is None  # the usual backoff
+    assert retry_after("1e9") == 3600.0
     assert math.isclose(retry_after(email.utils.formatdate(time.time() + 30, usegmt=True)) or 0, 30, abs_tol=1.5)
     assert retry_after(None) is None
     assert retry_after("soon") is None
