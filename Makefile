@@ -36,7 +36,7 @@ demo: $(VENV)/.base  ## a small real model on the packaged smoke test, and its s
 	$(BIN)/crossin score $$(ls -t runs/demo/*/samples_crossin_mini_*.jsonl | head -n 1)
 
 test: $(VENV)/.dev  ## all tests but the slow ones (under ten minutes)
-	$(SLOW_ENV) $(BIN)/python -m pytest -m "not slow" --benchmark-skip
+	$(SLOW_ENV) $(BIN)/python -m pytest -m "not slow" --benchmark-skip -n auto --dist loadfile
 
 test-slow: $(VENV)/.vllm  ## real vLLM, training, grids (under an hour)
 	$(SLOW_ENV) $(BIN)/python -m pytest -m slow --benchmark-skip

@@ -38,7 +38,7 @@ def test_the_harness_resolves_the_name():
 
     register()
     assert get_model("crossin-hf") is CrossinHF
-    assert set(MODELS) == {"crossin-hf", "crossin-vllm"}
+    assert set(MODELS) == {"crossin-hf", "crossin-vllm", "crossin-api"}
 
 
 @pytest.mark.parametrize("name", ["google/gemma-2-2b", "gpt2"])

@@ -223,7 +223,7 @@ def test_what_the_page_shows() -> None:
 def test_bad_settings_are_refused() -> None:
     data = plain(10)
     for settings_ in ({"level": 0.0}, {"level": 1.0}, {"n_permutations": 10}, {"limit": 0}):
-        with pytest.raises(CrossinError, match="permutations are 99 or more"):
+        with pytest.raises(CrossinError, match="permutations 99 or more"):
             analyse(data, **settings_)
 
 

@@ -125,7 +125,7 @@ def half_a_surrogate_pair(language: str, raw: dict[str, Any]) -> None:
     [
         (other_ids, "no question id is in all of en, zh, vi, es"),
         (duplicate_ids, r"question-zh\.json, id q.*duplicate id"),
-        (half_a_surrogate_pair, "id 'q0-person', language vi: not valid Unicode"),
+        (half_a_surrogate_pair, r"test-context-vi.*half of a surrogate pair"),
     ],
 )
 def test_bad_mlqa_files(tmp_path: Path, change: Any, words: str) -> None:
@@ -134,7 +134,7 @@ def test_bad_mlqa_files(tmp_path: Path, change: Any, words: str) -> None:
 
 
 def test_a_language_without_its_file(tmp_path: Path) -> None:
-    with pytest.raises(CrossinError, match=r"no xquad\.es\.json"):
+    with pytest.raises(CrossinError, match=r"xquad\.es\.json not found"):
         load_source(options(write_world(tmp_path, ("en", "zh", "vi"))))
     mine = mlqa(tmp_path)
     (tmp_path / PATTERN.replace("{lang}", "es")).unlink()
@@ -147,9 +147,9 @@ def test_a_language_without_its_file(tmp_path: Path) -> None:
     [
         (
             lambda data: data[1]["paragraphs"].pop(0),
-            r"xquad\.vi\.json, article 1 .*: 1 passages .*en\.json has 2",
+            r"xquad\.vi\.json, article 1 .*: 1 passages, but 2 in .*en\.json",
         ),
-        (lambda data: data.reverse(), r"id q2-person where .* has id q0-person"),
+        (lambda data: data.reverse(), r"id q2-person, but id q0-person in"),
     ],
 )
 def test_misaligned_files(tmp_path: Path, change: Any, words: str) -> None:

@@ -136,7 +136,7 @@ def changed(k: int, code: str, **fields: Any) -> list[dict[str, Any]]:
         (changed(1, "zh", instruction=...), "line 2 .*zh: no field 'instruction'"),
         (changed(1, "zh", output=None), "zh: no field 'output'"),
         (changed(0, "es", output=["a"]), "es: output is not text"),
-        (changed(0, "es", output="\ud800"), "es: output is not valid Unicode"),
+        (changed(0, "es", output="\ud800"), "line 1: half of a surrogate pair"),
         (changed(3, "es", input=""), "an input in some languages and none in others .only en, zh, vi"),
         ([{"id": "x", "en": ITEMS[0]["en"]}], "no language 'zh'"),
         ([ITEMS[0], ITEMS[0]], "line 2: duplicate id 's0'"),

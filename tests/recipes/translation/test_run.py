@@ -453,7 +453,7 @@ def test_a_dry_run_counts_and_touches_nothing(source: Path, output: Path, capsys
         ('{"instruction": "a b"}', r"line 2: en: no field 'output'"),
         ('{"instruction": "a b", "output": 3}', r"line 2: en: output is not text"),
         ('{"id": "row-000", "instruction": "a b", "output": "c"}', r"line 2: duplicate id 'row-000'"),
-        ('{"instruction": "a b", "output": "\\ud800"}', r"line 2: en: output is not valid Unicode"),
+        ('{"instruction": "a b", "output": "\\ud800"}', r"line 2: half of a surrogate pair"),
         ('{"instruction": ', r"line 2: not JSON"),
     ],
 )
