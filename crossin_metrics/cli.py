@@ -52,6 +52,7 @@ class _Parser(argparse.ArgumentParser):
     """Reports a mistake in one line, with the closest option or command."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise the mistake as a CrossinError of one line."""
         raise CrossinError(f"{message} (see {self.prog} --help)")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:

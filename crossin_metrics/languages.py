@@ -214,7 +214,7 @@ def log_language(name: str, *, strict: bool = False) -> str:
 
     Args:
         name: a code or an English or native name.
-        strict: refuse three-letter codes that are not in the table, since a typo cannot be told from a language.
+        strict: refuse three-letter codes that are not in the table, since a typo looks like a language.
 
     Raises:
         CrossinError: not a language code.

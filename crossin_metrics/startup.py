@@ -21,6 +21,7 @@ class _Finder:
     """Sees every import, acts on that of :data:`INDEX`, and is gone then."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Let others find every module; wrap the loader of the harness's task index."""
         if name != INDEX:
             return None
         try:

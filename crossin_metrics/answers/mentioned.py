@@ -30,6 +30,7 @@ _ONE_WORD = re.compile(r"\s[^\W\d_]{3,20}[.!。]?\Z")
 
 
 def first_line(text: str, options: Options, words: str) -> int | None:
+    """The option whose text begins the output, set off from what follows; SEVERAL where others are named too."""
     index, end = option_at(text, 0, options)
     line = text.split("\n", 1)[0]
     if index is None or index < 0:

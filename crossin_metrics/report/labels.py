@@ -4,7 +4,7 @@ A labels file is a table, CSV or YAML (a list of mappings), with the column `run
 
     run             the model's name in the report or in its results file, or a shell pattern (`*x2x_5000*`) that the
                     name or the path of a result file matches; the first matching row counts
-    name            how the model is shown; the same for all seeds of an arm (arms that share all else are told apart
+    name            how the model is shown; the same for all seeds of an arm (arms that share all else are distinguished
                     by it)
     base            the model it was tuned from (`Gemma-2B`), by which rows of a table are put together
     system          what was done to it (`Alpaca`, `CrossIn x2x`): the row's name in a table

@@ -77,6 +77,7 @@ def logprob_notes(key: RunKey, rows: list[list[AnswerRow]]) -> list[str]:
 
 
 def option_orders(rows: list[list[AnswerRow]]) -> NDArray[np.int64] | None:
+    """`[n_questions, n_languages, n_choices]`: the option at each position, -1 past the last; None where unknown."""
     lacking = [cell for row in rows for cell in row if cell.order is None]
     if len(lacking) == sum(map(len, rows)):
         return None
@@ -95,6 +96,7 @@ def option_orders(rows: list[list[AnswerRow]]) -> NDArray[np.int64] | None:
 
 
 def log_probabilities(rows: list[list[AnswerRow]]) -> NDArray[np.float64] | None:
+    """`[n_questions, n_languages, n_choices]` in option order, -inf past the last; None where a row has none."""
     if any(cell.logprobs is None for row in rows for cell in row):
         return None
     widest = max(len(cell.logprobs or ()) for row in rows for cell in row)

@@ -31,6 +31,7 @@ class _Draft:
     rounds: int = 0
 
     def input(self, language: str, version: Version) -> CheckInput:
+        """What the checks of one version see, with the English version beside it."""
         english = version if language == PIVOT else self.versions[PIVOT]
         return CheckInput(self.question, language, english, version, self.item.gold)
 

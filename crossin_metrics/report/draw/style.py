@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Canvas
 
 INK = "#1b1f24"
 ON_PALE = "#1b1f25"  # text on a pale cell, which stays dark in the page's dark mode
-# Okabe and Ito's colours, told apart by colour-blind readers; readable on white and on near-black.
+# Okabe and Ito's colours, distinct to colour-blind readers; readable on white and on near-black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: searchable, and in the page's font
