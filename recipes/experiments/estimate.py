@@ -1,28 +1,31 @@
-"""Estimates the cost of an experiment before it runs: FLOPs, device hours, memory and disk of each arm.
+"""Estimates the cost of an experiment before it runs: tokens, device hours, memory and disk of each arm.
 
-FLOPs per token follow from the architecture; tokens are counted if the mix's sources are on this machine, and assumed
-otherwise; hours follow from the device's peak rate and the share of it in use (`--mfu`). Memory is the estimate that
-training itself makes. Finished runs show the rate they reached.
+Hours are tokens x FLOPs per token / (peak rate x share of it in use, `--mfu`). FLOPs follow from the architecture:
+two per weight and token and pass; attention scores and the adapter add 2-5% at 500 tokens and are left out. Tokens are
+counted if the mix's sources and the tokenizer are on this machine, and assumed otherwise. Finished runs of the
+experiment show the share that they reached.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json
+from crossin_metrics.sets.catalogue import expand_tasks
 from crossin_metrics.text_tables import align
 from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.plan import Plan, mix_options, model_of, parse_merged, run_folder, train_options
-from recipes.experiments.tokens import family_of, mix_tokens, pad_batches, rows_of
-
-if TYPE_CHECKING:
-    from recipes.tuning.model import AdapterPlan
 
 GIB = 2**30
 
@@ -49,8 +52,19 @@ ARCHITECTURES: dict[str, tuple[str, tuple[int, ...]]] = {
     "demo:gemma-3-270m": ("gemma3_text", (262144, 640, 2048, 18, 4, 1, 256)),
 }
 
-# Assumed: tokens generated per answer of a `_gen` task (it stops at 128), share of the peak rate in generation, seconds
-# to load a model, bytes per second in merging; measured: bytes per row of a sample log.
+# Tokens per character of the English original, measured on the packaged parallel seed (other languages: the mean).
+TOKENS_PER_CHARACTER = {
+    "mistral": {"en": 0.25, "zh": 0.39, "vi": 0.65, "es": 0.38, "id": 0.43, "ms": 0.44, "fil": 0.46},
+    "gemma": {"en": 0.23, "zh": 0.24, "vi": 0.29, "es": 0.27, "id": 0.24, "ms": 0.25, "fil": 0.36},
+    "llama3": {"en": 0.23, "zh": 0.29, "vi": 0.30, "es": 0.32, "id": 0.31, "ms": 0.33, "fil": 0.40},
+}
+# Rows, and mean English characters of prompt and completion; how Open-Platypus (31 MB of text) and Alpaca (360
+# characters per item) divide into the two is assumed.
+BASE_SET, SEED_SET = (24_926, 500.0, 700.0), (52_002, 85.0, 275.0)
+# Mean characters of an English question with its choices (measured: Cross-XQuAD 950, Cross-LogiQA 700, Cross-MMLU 280).
+QUESTION, QUESTION_WITH_PASSAGE = 280.0, 850.0
+# Assumed: tokens generated per answer of a `_gen` task, share of the peak rate in generation, seconds to load a model,
+# bytes per second in merging; measured: bytes per row of a sample log.
 GENERATED, GENERATION_SHARE, START, MERGE_RATE, LOG_BYTES = 64.0, 0.05, 120.0, 0.25e9, 7600.0
 
 
@@ -63,37 +77,24 @@ class Device(NamedTuple):
     used: float
 
 
-class Flops(NamedTuple):
-    """FLOPs of a row of T tokens, K of them with logits: token x T + square x T^2 + head x K."""
-
-    token: float
-    square: float
-    head: float
-
-    def of(self, tokens: float, squares: float, heads: float) -> float:
-        """FLOPs of many rows, from the sums of T, T^2 and K."""
-        return self.token * tokens + self.square * squares + self.head * heads
-
-
 @dataclass(frozen=True)
 class ArmCost:
-    """The estimate for one run of an arm: `hours` of train, merge and eval on the device, `memory` in GiB per process,
-    bytes on disk after (`kept`) and during (`peak`) training, and `how` the tokens were found.
+    """One run of an arm: `tokens` as padded, `hours` of train, merge and eval, `memory` in GiB per process, bytes on
+    disk that stay (`kept`) and that training holds beside them (`checkpoints`), and `how` the tokens were found.
     """
 
     arm: str
     runs: int
     model: str
-    rows: int
-    tokens: float
-    padded: float
-    steps: int
-    flops: float
     hours: dict[str, float]
-    memory: float
     kept: float
-    peak: float
-    how: str
+    rows: int = 0
+    tokens: float = 0.0
+    steps: int = 0
+    flops: float = 0.0
+    memory: float = 0.0
+    checkpoints: float = 0.0
+    how: str = ""
 
 
 def device_of(name: str, used: float) -> Device:
@@ -144,35 +145,21 @@ def model_config(name: str) -> Any:
     return load_config(model_path(name), ModelOptions(model_name_or_path=name))
 
 
-def inference_flops(config: Any) -> Flops:
-    """One forward pass: 2 FLOPs per weight and token, attention over full squares, norms not counted."""
+def forward_flops(config: Any) -> tuple[float, float]:
+    """FLOPs of one forward pass per token in the layers, and per row of logits in the output head."""
     text = config.get_text_config()
     hidden, inner, heads = text.hidden_size, text.intermediate_size, text.num_attention_heads
     width = (getattr(text, "head_dim", None) or hidden // heads) * heads
     key_value = width * (getattr(text, "num_key_value_heads", None) or heads) // heads
     weights = hidden * (2 * width + 2 * key_value + 3 * inner)
-    layers = text.num_hidden_layers
-    return Flops(2.0 * layers * weights, 4.0 * layers * width, 2.0 * hidden * text.vocab_size)
-
-
-def training_flops(config: Any, plan: AdapterPlan, *, checkpointing: bool, recompute_head: bool) -> Flops:
-    """Forward and backward: gradients pass all weights and are computed for trained ones.
-
-    With `checkpointing` the layers, with `recompute_head` the output head (TRL's fused one, on GPUs) run forward twice.
-    """
-    once = inference_flops(config)
-    return Flops(
-        once.token * (2 + checkpointing) + 2.0 * plan.n_lora * (3 + checkpointing),
-        once.square * (3 + checkpointing),
-        once.head * (2 + bool(plan.n_saved) + recompute_head),
-    )
+    return 2.0 * text.num_hidden_layers * weights, 2.0 * hidden * text.vocab_size
 
 
 def estimate(options: ExperimentOptions) -> list[ArmCost]:
     """The cost of each arm; writes nothing outside a temporary folder.
 
     Raises:
-        CrossinError: an arm's options are invalid, a local source cannot be read, or a task's size is unknown.
+        CrossinError: an arm's options are invalid, a local source cannot be read, or a task is unknown.
     """
     device = device_of(options.gpu, options.mfu)
     out = []
@@ -185,58 +172,43 @@ def estimate(options: ExperimentOptions) -> list[ArmCost]:
     return out
 
 
-def totals(options: ExperimentOptions, costs: list[ArmCost]) -> dict[str, float]:
-    """Sums over all runs: device hours by kind, bytes on disk at the end and at the peak; `memory` is the largest."""
-    out = {kind: sum(cost.runs * cost.hours[kind] for cost in costs) for kind in ("train", "merge", "eval")}
-    out["hours"] = sum(out.values())
-    out["memory"] = max((cost.memory for cost in costs), default=0.0)
-    out["disk"] = sum(cost.runs * cost.kept for cost in costs)
-    extra = sorted((cost.peak - cost.kept for cost in costs for _ in range(cost.runs)), reverse=True)
-    out["peak"] = out["disk"] + sum(extra[: options.jobs])
-    return out
-
-
 def report(options: ExperimentOptions, plan: Plan) -> str:
     """The plan and its cost as text."""
     device = device_of(options.gpu, options.mfu)
     costs = estimate(options)
     runs = [run for run in plan.runs if options.wants(run.arm, run.seed)]
     stages = len(plan.data) + sum(len(run.stages) for run in runs)
-    models = ", ".join(dict.fromkeys(cost.model for cost in costs))
-    head = ["one run of", "runs", "rows", "tokens", "padded", "steps", "PFLOP", "train h", "merge h", "eval h"]
-    head += ["memory", "disk", "at peak"]
-    rows = [
-        (
-            *(cost.arm, str(cost.runs), f"{cost.rows:,}", _short(cost.tokens), _short(cost.padded), f"{cost.steps:,}"),
-            *(f"{cost.flops / 1e15:,.4g}", *(f"{cost.hours[kind]:.2f}" for kind in ("train", "merge", "eval"))),
+    kinds = ("train", "merge", "eval")
+    table = [["one run of", "runs", "rows", "tokens", "steps", *(f"{kind} h" for kind in kinds), "memory", "disk"]]
+    table += [
+        [
+            *(cost.arm, str(cost.runs), f"{cost.rows:,}", f"{cost.tokens:,.0f}", f"{cost.steps:,}"),
+            *(f"{cost.hours[kind]:.2f}" for kind in kinds),
             f"{cost.memory:.0f} GiB" if cost.memory else "-",
-            *(f"{cost.kept / 1e9:.1f} GB", f"{cost.peak / 1e9:.1f} GB"),
-        )
+            f"{cost.kept / 1e9:.1f} GB",
+        ]
         for cost in costs
     ]
-    total = totals(options, costs)
+    hours = {kind: sum(cost.runs * cost.hours[kind] for cost in costs) for kind in kinds}
+    memory = max((cost.memory for cost in costs), default=0.0)
+    disk = sum(cost.runs * cost.kept for cost in costs)
+    largest = options.jobs * max((cost.checkpoints for cost in costs), default=0.0)
     lines = [
-        f"{options.name}: {len(costs)} arms, {len(runs)} runs, {stages} stages; {models}; estimated for {device.name} "
+        f"{options.name}: {len(costs)} arms, {len(runs)} runs, {stages} stages; "
+        f"{', '.join(dict.fromkeys(cost.model for cost in costs))}; estimated for {device.name} "
         f"({device.rate / 1e12:,.4g} TFLOP/s, {device.used:.0%} in use)",
         "",
-        align([head, *rows]),
+        align(table),
         "",
-        f"total: {total['hours']:.1f} device hours ({total['train']:.1f} training, {total['merge']:.1f} merging, "
-        f"{total['eval']:.1f} evaluation), memory up to {total['memory']:.0f} of {device.memory:.0f} GiB per process, "
-        f"disk {total['disk'] / 1e9:,.0f} GB, {total['peak'] / 1e9:,.0f} GB at the peak",
+        f"total: {sum(hours.values()):.1f} device hours ({hours['train']:.1f} training, {hours['merge']:.1f} merging, "
+        f"{hours['eval']:.1f} evaluation), memory up to {memory:.0f} of {device.memory:.0f} GiB per process, "
+        f"disk {disk / 1e9:,.0f} GB, while training {(disk + largest) / 1e9:,.0f} GB",
         *_measured(options, costs, device),
         "",
         *sorted({cost.how for cost in costs if cost.how}),
-        f"assumed: {device.used:.0%} of the peak rate (--mfu), {START:.0f} s to load a model, "
-        f"{GENERATED:.0f} tokens per generated answer at {GENERATION_SHARE:.0%} of the peak rate, "
-        "no few-shot examples",
+        f"assumed: {device.used:.0%} of the peak rate (--mfu), {START:.0f} s to load a model, {GENERATED:.0f} tokens "
+        f"per generated answer at {GENERATION_SHARE:.0%} of the peak rate, no few-shot examples, no shared passages",
     ]
-    padding = sum(c.runs * c.padded for c in costs) / max(1.0, sum(c.runs * c.tokens for c in costs))
-    if padding > 1:
-        lines.append(
-            f"padding: {padding:.2f} times the tokens; with FlashAttention, train: {{padding_free: true, "
-            "attn_implementation: flash_attention_2} avoids it"
-        )
     return "\n".join(lines)
 
 
@@ -247,10 +219,10 @@ def _arm(options: ExperimentOptions, arm: str, seeds: list[int], device: Device)
 
     name = model_of(options, arm)
     config = model_config(name)
+    token, head = forward_flops(config)
     hours, logs = _evaluation(options, config, device)
     if not options.arms[arm].get("tune", True):
-        only = {"train": 0.0, "merge": 0.0, "eval": hours}
-        return ArmCost(arm, len(seeds), name, 0, 0.0, 0.0, 0, 0.0, only, 0.0, logs, logs, "")
+        return ArmCost(arm, len(seeds), name, {"train": 0.0, "merge": 0.0, "eval": hours}, logs)
     cpu = device.name == "cpu"
     merged = train_options(options, arm, seeds[0])
     tune, train, model = parse_merged((TuneOptions, TrainOptions, ModelOptions), merged)
@@ -260,71 +232,146 @@ def _arm(options: ExperimentOptions, arm: str, seeds: list[int], device: Device)
     single, tune.trainable_tokens = tune.trainable_tokens, []  # these need the tokenizer; they are few
     plan = plan_adapter(config, None, tune, model)  # type: ignore[arg-type]
     plan = replace(plan, n_tokens=3 * len(single) * config.get_text_config().hidden_size)  # "[", code, "]"
-    mix = mix_options(options, arm, seeds[0])
-    lengths, losses, how = mix_tokens(mix, name, config, tune.frame, train.max_length)
+    lengths, losses, how = mix_tokens(mix_options(options, arm, seeds[0]), name, config, tune.frame, train.max_length)
     batch = train.per_device_train_batch_size
     grouped = train.padding_free or train.packing or train.train_sampling_strategy == "group_by_length"
-    padded = lengths if grouped else pad_batches(lengths, batch)
-    count = training_flops(config, plan, checkpointing=bool(train.gradient_checkpointing), recompute_head=not cpu)
-    flops = train.num_train_epochs * count.of(padded.sum(), (padded**2).sum(), losses.sum())
+    padded = float((lengths if grouped else pad_batches(lengths, batch)).sum())
+    # Forward, and gradients through every layer; checkpointing and TRL's fused head (on GPUs) run forward twice.
+    passes = 2 + bool(train.gradient_checkpointing), 2 + bool(plan.n_saved) + (not cpu)
+    flops = train.num_train_epochs * (passes[0] * token * padded + passes[1] * head * float(losses.sum()))
     longest, labels = int(lengths.max()), int(np.sort(losses)[-batch:].sum())
-    memory = estimate_memory(config, plan, train, model, longest=longest, labels=labels).total
     adapter, weights = 4.0 * plan.stored, 2.0 * plan.n_base * options.merge
     checkpoints = ((train.save_total_limit or 1) + 1) * (adapter + 8.0 * plan.n_trained)  # with Adam's two moments
-    kept = adapter + weights + logs
     return ArmCost(
-        arm=arm,
-        runs=len(seeds),
-        model=name,
-        rows=len(lengths),
-        tokens=float(lengths.sum()),
-        padded=float(padded.sum()),
-        steps=int(np.ceil(train.num_train_epochs * len(lengths) / tune.global_batch_size)),
-        flops=float(flops),
+        arm,
+        len(seeds),
+        name,
         hours={
-            "train": float(flops) / (device.rate * device.used) / 3600,
+            "train": flops / (device.rate * device.used) / 3600,
             "merge": 3 * weights / MERGE_RATE / 3600,  # read, written, and read again to compare
             "eval": hours,
         },
-        memory=memory / GIB,
-        kept=kept + checkpoints * options.keep_checkpoints,
-        peak=kept + checkpoints,
+        kept=adapter + weights + logs + checkpoints * options.keep_checkpoints,
+        rows=len(lengths),
+        tokens=padded,
+        steps=int(np.ceil(train.num_train_epochs * len(lengths) / tune.global_batch_size)),
+        flops=flops,
+        memory=estimate_memory(config, plan, train, model, longest=longest, labels=labels).total / GIB,
+        checkpoints=checkpoints * (not options.keep_checkpoints),
         how=how,
     )
 
 
+def mix_tokens(
+    options: dict[str, Any], model: str, config: Any, frame: str, max_length: int | None
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Tokens of each row of a mix and those with loss, each [n_rows], and how they were found.
+
+    Raises:
+        CrossinError: the options are invalid, a local source cannot be read, or no row is left.
+    """
+    from recipes.mixes.build import build
+    from recipes.mixes.config import MixConfig
+    from recipes.mixes.plan import part_sizes
+    from recipes.tuning.loss_masks import IGNORED, load_rows, mask_rows
+
+    mix = MixConfig(**{**options, "overwrite": False})
+    cache = Path(os.environ.get("CROSSIN_CACHE_DIR") or "~/.cache/crossin")
+    folder = (cache / model.removeprefix("demo:") if model.startswith("demo:") else Path(model)).expanduser()
+    sources = [source.replace("{lang}", "en") for source in (mix.base_set, mix.seed_set)]
+    local = all(name.startswith("packaged:") or Path(name).expanduser().exists() for name in sources)
+    if local and (folder / "config.json").is_file():
+        with tempfile.TemporaryDirectory() as temporary, contextlib.redirect_stderr(io.StringIO()):
+            build(replace(mix, output_dir=f"{temporary}/mix"))
+            tokenizer = _tokenizer(str(folder), frame)
+            rows, _ = mask_rows(load_rows(f"{temporary}/mix"), tokenizer, frame, max_length=max_length)
+            losses = np.array([sum(label != IGNORED for label in row) for row in rows["labels"]], dtype=np.float64)
+            return np.array(rows["length"], dtype=np.float64), losses, "counted: rows and tokens of the mix"
+    english = tokens_of("en", config)
+    mean = float(np.mean([tokens_of(code, config) for code in mix.languages]))
+    n_samples, n_trans, n_base = part_sizes(mix, BASE_SET[0], SEED_SET[0])
+    counts = [n_base, n_samples, n_trans]
+    prompts = np.repeat([english * BASE_SET[1], mean * SEED_SET[1], mean * 2 * SEED_SET[1]], counts)
+    answers = np.repeat([english * BASE_SET[2], mean * SEED_SET[2], mean * SEED_SET[1]], counts)
+    if max_length:
+        answers = np.minimum(answers, np.maximum(max_length - prompts, 0))
+    if not answers.any():
+        raise CrossinError(f"no row of the mix would be left at max_length {max_length}")
+    how = (
+        "assumed: base {:,} rows of {:.0f} + {:.0f} characters (Open-Platypus), seed {:,} items of {:.0f} + {:.0f} in "
+        "English (Alpaca), all of mean length"
+    ).format(*BASE_SET, *SEED_SET)
+    return (prompts + answers)[answers > 0], answers[answers > 0], how
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(model: str, frame: str) -> Any:
+    """All arms have the same; a large vocabulary takes seconds to read."""
+    from recipes.tuning.model import load_tokenizer
+
+    return load_tokenizer(model, frame)
+
+
+def tokens_of(code: str, config: Any) -> float:
+    """Tokens per character of the English original, in a language, by the model's tokenizer family."""
+    text = config.get_text_config()
+    family = "gemma" if str(text.model_type).startswith("gemma") else "mistral"
+    row = TOKENS_PER_CHARACTER["llama3" if family == "mistral" and text.vocab_size > 100_000 else family]
+    return row.get(code, sum(row.values()) / len(row))
+
+
+def pad_batches(lengths: np.ndarray, batch: int, seed: int = 0) -> np.ndarray:
+    """Padded length of each row in batches of random order, shape [n_rows]."""
+    shuffled = np.random.default_rng(seed).permutation(lengths)
+    groups = np.concatenate([shuffled, np.zeros(-len(shuffled) % batch)]).reshape(-1, batch)
+    return np.repeat(groups.max(axis=1), batch)[: len(shuffled)]
+
+
+def rows_of(one: dict[str, Any], config: Any) -> list[tuple[float, float, bool]]:
+    """Rows, tokens per row, and whether answers are generated, for each task of an evaluation.
+
+    Raises:
+        CrossinError: a task is unknown.
+    """
+    out = []
+    metadata, limit = one.get("metadata") or {}, one.get("limit")
+    for task in expand_tasks(str(one["tasks"])):
+        codes = metadata.get("languages") or task.languages
+        characters = QUESTION_WITH_PASSAGE if task.set.passages else QUESTION
+        rows = task.set.n_questions * len(codes) / (2 if metadata.get("articles") else 1)
+        if limit is not None:
+            rows = min(rows, limit if limit >= 1 else rows * limit)
+        tokens = characters * float(np.mean([tokens_of(code, config) for code in codes]))
+        out.append((rows, tokens, task.formulation == "gen"))
+    return out
+
+
 def _evaluation(options: ExperimentOptions, config: Any, device: Device) -> tuple[float, float]:
     """Device hours and bytes of sample logs of all evaluations of one run."""
-    count = inference_flops(config)
+    token, head = forward_flops(config)
     seconds = size = 0.0
     for one in options.evaluate.values():
         seconds += START
-        for rows, tokens, generates in rows_of(one, family_of(config)):
-            seconds += count.of(rows * tokens, rows * tokens**2, rows) / (device.rate * device.used)
+        for rows, tokens, generates in rows_of(one, config):
+            seconds += rows * (token * tokens + head) / (device.rate * device.used)
             if generates:
-                seconds += rows * GENERATED * (count.token + count.head) / (device.rate * GENERATION_SHARE)
+                seconds += rows * GENERATED * (token + head) / (device.rate * GENERATION_SHARE)
             size += rows * LOG_BYTES
     return seconds / 3600, size
 
 
 def _measured(options: ExperimentOptions, costs: list[ArmCost], device: Device) -> list[str]:
-    """The FLOP/s that finished runs reached, by the same count."""
-    reached = []
+    """The speed that finished runs reached, and their share of the peak rate by the count above."""
+    speeds, rates = [], []
     for cost in costs:
         for seed in options.seeds_of(cost.arm):
             facts = read_json(run_folder(options, cost.arm, seed) / "manifest.json")
-            if facts and facts.get("seconds") and cost.tokens:
-                share = facts["tokens_seen"] / (cost.tokens * (facts.get("epochs") or 1))
-                reached.append((cost.flops * share / facts["seconds"], facts["tokens_seen"] / facts["seconds"]))
-    if not reached:
+            if facts and facts.get("seconds") and cost.steps:
+                speeds.append(facts["tokens_seen"] / facts["seconds"])
+                rates.append(cost.flops / facts["seconds"])
+    if not speeds:
         return []
-    rates, speeds = zip(*reached, strict=True)
     return [
-        f"measured on {len(reached)} finished runs: {np.mean(speeds):,.0f} tokens/s, {np.mean(rates) / 1e9:,.1f} "
-        f"GFLOP/s ({min(rates) / 1e9:,.1f} to {max(rates) / 1e9:,.1f}), {np.mean(rates) / device.rate:.1%} of "
-        f"{device.name}"
+        f"measured on {len(speeds)} finished runs: {np.mean(speeds):,.0f} tokens/s, "
+        f"{np.mean(rates) / device.rate:.1%} of {device.name}'s peak rate"
     ]
-
-
-def _short(number: float) -> str:
-    return f"{number / 1e6:.2f}M" if number >= 1e6 else f"{number / 1e3:.1f}k" if number >= 1e3 else f"{number:.0f}"
