@@ -113,11 +113,15 @@ def tex(text: str) -> str:
 def csv_cell(value: object) -> object:
     """A value as a CSV cell: text that a spreadsheet would take for a formula gets a leading apostrophe.
 
+    Numbers have ten significant digits: the last ones of a double depend on the processor's order of additions.
+
     >>> csv_cell("=1+1"), csv_cell(-0.5), csv_cell("-0.5"), csv_cell(None)
     ("'=1+1", -0.5, '-0.5', '')
     """
+    if isinstance(value, float):
+        return "" if math.isnan(value) else float(f"{value:.10g}")
     if not isinstance(value, str):
-        return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+        return "" if value is None else value
     return value if _is_number(value) else FORMULA.sub("'", value)
 
 

@@ -340,7 +340,7 @@ def _assemble(
     check_answers(rows, n_choices)
     notes += logprob_notes(key, rows)
     answers = np.array([[cell.answer for cell in row] for row in rows], dtype=np.int64)
-    settings, differing = _settings(logs)
+    settings, differing = _settings(logs) if logs else (_table_settings(key, rows), [])
     known = all(cell.rule is not None for row in rows for cell in row)
     return Run(
         key.name,
@@ -362,11 +362,24 @@ def _assemble(
     )
 
 
+def _table_settings(key: RunKey, rows: Sequence[Sequence[AnswerRow]]) -> dict[str, Any]:
+    """The signature that a table carries, if it does.
+
+    Raises:
+        CrossinError: rows of one run have different signatures.
+    """
+    first = rows[0][0]
+    for cell in (cell for row in rows for cell in row if cell.signature != first.signature):
+        raise CrossinError(
+            f"run {key.name}: two signatures, {first.signature or 'none'} ({first.place}) and "
+            f"{cell.signature or 'none'} ({cell.place}); tell runs apart by the columns model, mode, prompt and variant"
+        )
+    return {"signature": first.signature} if first.signature else {}
+
+
 def _settings(logs: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
     """Settings that all logs of a run share, and a sentence for each that differs."""
     found = [settings_of(path) for path in logs]
-    if not found:
-        return {}, []
     shared = {name: value for name, value in found[0].items() if all(other.get(name) == value for other in found)}
     differing = []
     for name in ("limit", "task_version", "chat_template", "system_instruction"):

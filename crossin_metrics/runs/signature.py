@@ -77,7 +77,7 @@ def signature_of(run: Run) -> str:
     """Return the run's signature: the logged one, or one made from what the file says.
 
     A logged one gains `answers:cf+norm` for length-normalised answers, and `questions:<n> of <all>` if the run did not
-    answer all questions of its set (`--limit`).
+    answer all questions of its set (`--limit`). One that a table carries has gained these already.
     """
     fields = signature_fields(run.settings.get("signature"))
     if not fields:
@@ -97,8 +97,11 @@ def signature_of(run: Run) -> str:
     fields["langs"] = ",".join(run.languages)  # `--languages` may have left some out
     variant = [part for part in run.variant.split("+") if part and not part.startswith(("order:", "unanswered:"))]
     if variant:
-        fields["answers"] = "+".join([fields.get("answers", UNSTATED), *variant])
+        answers = fields.get("answers", UNSTATED).split("+")
+        fields["answers"] = "+".join([*answers, *(part for part in variant if part not in answers)])
     whole = (run.settings.get("metadata") or {}).get("n_questions")
+    if cut := re.fullmatch(r"\d+ of (\d+)", fields.pop("questions", "")):
+        whole = int(cut[1])
     if isinstance(whole, int) and whole != len(run.ids):
         fields["questions"] = f"{len(run.ids)} of {whole}"
     return signature_line(fields)

@@ -1,8 +1,9 @@
 """Prediction tables: columns `id, language, answer, gold` as JSON Lines (also .gz), CSV or Parquet.
 
-Optional columns: `task, model, mode, prompt` (one file may hold many runs), `logprobs` (one number an option),
-`n_choices` or `choices` (the options), `order` (`order[position]` = option shown there) and `text` (the model's output,
-read by `crossin_metrics.answers` if there is no `answer` column). The content decides the format, not the name.
+Optional columns: `task, model, mode, prompt, variant` (one file may hold many runs), `signature` (the run's, the same
+in all its rows), `group` (passage, subject or relation), `logprobs` (one number an option), `n_choices` or `choices`
+(the options), `order` (`order[position]` = option shown there) and `text` (the model's output, read by
+`crossin_metrics.answers` if there is no `answer` column). The content decides the format, not the name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,7 +25,7 @@ from crossin_metrics.records import Record, csv_rows, json_lines, parquet_rows
 
 _COLUMNS = frozenset(
     {"id", "language", "answer", "gold", "task", "model", "mode", "prompt", "text"}
-    | {"logprobs", "n_choices", "choices", "order"}
+    | {"logprobs", "n_choices", "choices", "order", "variant", "signature", "group"}
 )
 _READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
     "jsonl": partial(json_lines, unique_keys=True),
@@ -61,6 +63,7 @@ class AnswerRow(NamedTuple):
     rule: str | None = None  # of generated text: the rule that read it ("": none did), and the length of its thought
     thought: int = 0
     group: str = ""  # passage, subject or relation
+    signature: str = ""  # the run's, of a table that carries it
 
 
 def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, AnswerRow]]:
@@ -79,7 +82,9 @@ def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, AnswerRow]]:
     languages: dict[str, str] = {}
     for place, record in records:
         try:
-            named = tuple(_text(record.get(column), column) for column in ("task", "model", "mode", "prompt"))
+            named = tuple(
+                _text(record.get(column), column) for column in ("task", "model", "mode", "prompt", "variant")
+            )
             if named not in keys:
                 keys[named] = _run_key(task, *named)
             row = _row(record, languages, place)
@@ -107,9 +112,9 @@ def _named(records: Iterable[Record]) -> Iterator[Record]:
         yield Record(where, dict(zip(known[given], record.values(), strict=True)))
 
 
-def _run_key(default_task: str, task: str, model: str, mode: str, prompt: str) -> RunKey:
+def _run_key(default_task: str, task: str, model: str, mode: str, prompt: str, variant: str) -> RunKey:
     number = _integer(prompt)
-    return RunKey(task or default_task, model, mode, prompt if number is None else f"p{number}")
+    return RunKey(task or default_task, model, mode, prompt if number is None else f"p{number}", variant)
 
 
 def _language(name: str, languages: dict[str, str]) -> str:
@@ -185,7 +190,8 @@ def _row(record: Mapping[str, Any], languages: dict[str, str], place: str) -> An
         tuple(order) if order else None,
         tuple(map(float, logprobs)) if logprobs else None,
         place,
-        group=str(record.get("group") or ""),
+        group=_text(record.get("group"), "group"),
+        signature=sys.intern(_text(record.get("signature"), "signature")),
     )
 
 

@@ -17,6 +17,10 @@ from recipes.experiments.plan import PYTHON, Plan, Run, model_of
 from recipes.experiments.records import Records, Stage
 
 LABELS, PREDICTIONS, MANIFEST, REPORT = "labels.csv", "predictions.csv.gz", "experiment.json", "report"
+PREDICTION_COLUMNS = (
+    *("task", "model", "mode", "prompt", "variant"),
+    *("id", "language", "answer", "gold", "n_choices", "group", "signature"),
+)
 _COLUMNS = (
     "run",
     "name",
@@ -153,7 +157,7 @@ def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: d
 
 
 def write_predictions(path: Path, runs: list[Run]) -> None:
-    """Write the answers of all runs as one prediction table: ids and choice indices, no texts.
+    """Write the answers of all runs as one prediction table: ids, choice indices, signatures, no texts.
 
     Raises:
         CrossinError: a sample log is missing or invalid, or the file cannot be written.
@@ -166,7 +170,7 @@ def write_predictions(path: Path, runs: list[Run]) -> None:
     ):
         file = io.TextIOWrapper(packed, encoding="utf-8", newline="")
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["task", "model", "mode", "prompt", "id", "language", "answer", "gold", "n_choices"])
+        writer.writerow(PREDICTION_COLUMNS)
         for run in runs:
             _write_run(writer, run)
         file.flush()
@@ -174,13 +178,12 @@ def write_predictions(path: Path, runs: list[Run]) -> None:
 
 def _write_run(writer: Any, run: Run) -> None:
     from crossin_metrics.runs.run import read_predictions
+    from crossin_metrics.runs.signature import signature_of
 
     for one in read_predictions([run.folder / "eval"]):
-        mode = "-".join(filter(None, (one.mode, one.variant)))
+        start, signature = [one.task, model_name(run), one.mode, one.prompt, one.variant], signature_of(one)
         for k, identifier in enumerate(one.ids):
-            n_choices = "" if one.n_choices is None else int(one.n_choices[k])
-            for m, language in enumerate(one.languages):
-                answer, gold = int(one.answers[k, m]), int(one.gold[k])
-                writer.writerow(
-                    [one.task, model_name(run), mode, one.prompt, identifier, language, answer, gold, n_choices]
-                )
+            n_choices, gold = "" if one.n_choices is None else int(one.n_choices[k]), int(one.gold[k])
+            for language, answer in zip(one.languages, one.answers[k].tolist(), strict=True):
+                facts = [identifier, language, answer, gold, n_choices, one.groups[k], signature]
+                writer.writerow([*start, *facts])

@@ -11,6 +11,7 @@ import pytest
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.log_fields import LogFields
 from crossin_metrics.runs.run import Run, read_predictions
+from crossin_metrics.runs.signature import setup_of, signature_of
 
 HEAD = "id,language,answer,gold"
 ROWS = ["0,en,3,0", "0,zh,2,0", "1,en,1,1", "1,zh,1,1"]
@@ -158,3 +159,22 @@ def test_draws_that_are_not_counted_are_named(tmp_path: Path) -> None:
         path.write_text(json.dumps(row) + "\n")
     (run,) = read_predictions(files, fields=FIELDS)
     assert run.name == "numset|m|take_first_k+first of 3 draws"
+
+
+SIGNATURE = "crossin|task:cross_x_cf|data:4abe2c199dee|langs:en,zh|answers:cf|prompt:p1|shots:2|chat:no|s:2|v:0.1.0"
+
+
+def test_a_table_carries_its_signature(tmp_path: Path) -> None:
+    whole = SIGNATURE.replace("answers:cf", "answers:cf+norm") + "|questions:2 of 9"
+    text = lines(HEAD + ",variant,group,signature", *(f'{row},norm,g{row[0]},"{whole}"' for row in ROWS))
+    run = read(tmp_path, text)
+    assert (run.variant, run.groups) == ("norm", ("g0", "g1"))
+    assert signature_of(run) == whole
+    assert setup_of(run).heading.startswith("2-shot, answers: cf+norm, prompts out of p1 to p5")
+
+
+def test_two_signatures_in_one_run_are_refused(tmp_path: Path) -> None:
+    other = SIGNATURE.replace("shots:2", "shots:0")
+    rows = [f"{row},{signature}" for row, signature in zip(ROWS, (f'"{SIGNATURE}"', f'"{other}"') * 2, strict=True)]
+    with pytest.raises(CrossinError, match=r"two signatures, .*shots:2.*line 2\) and .*shots:0.*line 3\)"):
+        read(tmp_path, lines(HEAD + ",signature", *rows))

@@ -11,7 +11,7 @@ from crossin_metrics.report.labels import COSTS
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.scores.significance import ALPHA
 from crossin_metrics.scores.training_seeds import QUESTIONS, ArmScore
-from crossin_metrics.text_tables import DASH, Row, Table, csv_text, percent
+from crossin_metrics.text_tables import DASH, Row, Table, csv_cell, csv_text, percent
 
 ONE_RUN = "†"  # marks the seeds of an arm whose interval is over questions alone
 DIFFERS = "*"  # marks a score that differs significantly from the baseline's
@@ -215,4 +215,4 @@ def _formulation(study: Study) -> str:
 
 
 def _joined(values: Sequence[object]) -> str:
-    return " ".join("" if value is None else str(value) for value in values)
+    return " ".join(str(csv_cell(value)) for value in values)

@@ -1,0 +1,48 @@
+"""The committed results of the mini study: its documented command makes them again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.cli import crossin
+
+MINI = Path("recipes/results/mini")
+
+
+def test_the_documented_command_makes_the_committed_tables_again(repo: Path, tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"```bash\ncrossin (report .*?)```", (repo / MINI / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    arguments = shlex.split(block.replace("\\\n", " "))
+    arguments[arguments.index("--out") + 1] = str(tmp_path / "report")
+    done = crossin(*arguments, "--no-plots", cwd=repo)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("arms.md", "arms.csv", "comparisons.csv", "efficiency.csv"):
+        assert (tmp_path / "report" / name).read_bytes() == (repo / MINI / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("comparison", "quoted"),
+    [
+        ("untuned − base", "14.5"),
+        ("more_english − base", "0.074"),
+        ("en2x − base", "0.098"),
+        ("x2en − base", "−14.1"),
+        ("x2x − more_english", "0.031"),
+        ("x2x − more_english", "−6.5"),
+        ("en2x − more_english", "+1.6"),
+        ("x2x_untagged − x2x", "−3.3"),
+        ("x2x_trans − x2x", "−6.9"),
+    ],
+)
+def test_the_conclusions_quote_the_primary_table(repo: Path, comparison: str, quoted: str) -> None:
+    readme, table = ((repo / MINI / name).read_text("utf-8") for name in ("README.md", "arms.md"))
+    primary = table[table.index("### AC3, differences") : table.index("### Acc, differences")]
+    (row,) = (line for line in primary.splitlines() if line.startswith(f"| {comparison} |"))
+    conclusions = readme[readme.index("## What came out") : readme.index("Secondary")]
+    assert quoted in row
+    assert quoted in conclusions
