@@ -52,11 +52,12 @@ ARCHITECTURES: dict[str, tuple[str, tuple[int, ...]]] = {
     "demo:gemma-3-270m": ("gemma3_text", (262144, 640, 2048, 18, 4, 1, 256)),
 }
 
-# Tokens per character of the English original, measured on the packaged parallel seed (other languages: the mean).
+# Tokens per character of the English original, measured on the packaged parallel seed (other languages: the mean),
+# and per character of the packaged English base set, denser in numbers.
 TOKENS_PER_CHARACTER = {
-    "mistral": {"en": 0.25, "zh": 0.39, "vi": 0.65, "es": 0.38, "id": 0.43, "ms": 0.44, "fil": 0.46},
-    "gemma": {"en": 0.23, "zh": 0.24, "vi": 0.29, "es": 0.27, "id": 0.24, "ms": 0.25, "fil": 0.36},
-    "llama3": {"en": 0.23, "zh": 0.29, "vi": 0.30, "es": 0.32, "id": 0.31, "ms": 0.33, "fil": 0.40},
+    "mistral": {"base": 0.31, "en": 0.25, "zh": 0.39, "vi": 0.65, "es": 0.38, "id": 0.43, "ms": 0.44, "fil": 0.46},
+    "gemma": {"base": 0.30, "en": 0.23, "zh": 0.24, "vi": 0.29, "es": 0.27, "id": 0.24, "ms": 0.25, "fil": 0.36},
+    "llama3": {"base": 0.29, "en": 0.23, "zh": 0.29, "vi": 0.30, "es": 0.32, "id": 0.31, "ms": 0.33, "fil": 0.40},
 }
 # Rows, and mean English characters of prompt and completion; how Open-Platypus (31 MB of text) and Alpaca (360
 # characters per item) divide into the two is assumed.
@@ -287,21 +288,27 @@ def mix_tokens(
             rows, _ = mask_rows(load_rows(f"{temporary}/mix"), tokenizer, frame, max_length=max_length)
             losses = np.array([sum(label != IGNORED for label in row) for row in rows["labels"]], dtype=np.float64)
             return np.array(rows["length"], dtype=np.float64), losses, "counted: rows and tokens of the mix"
-    english = tokens_of("en", config)
+    base = tokens_of("base", config)
     mean = float(np.mean([tokens_of(code, config) for code in mix.languages]))
     n_samples, n_trans, n_base = part_sizes(mix, BASE_SET[0], SEED_SET[0])
+    shape = np.concatenate([_exponential(n) for n in (n_base, n_samples, n_trans)])
     counts = [n_base, n_samples, n_trans]
-    prompts = np.repeat([english * BASE_SET[1], mean * SEED_SET[1], mean * 2 * SEED_SET[1]], counts)
-    answers = np.repeat([english * BASE_SET[2], mean * SEED_SET[2], mean * SEED_SET[1]], counts)
+    prompts = shape * np.repeat([base * BASE_SET[1], mean * SEED_SET[1], mean * 2 * SEED_SET[1]], counts)
+    answers = shape * np.repeat([base * BASE_SET[2], mean * SEED_SET[2], mean * SEED_SET[1]], counts)
     if max_length:
         answers = np.minimum(answers, np.maximum(max_length - prompts, 0))
     if not answers.any():
         raise CrossinError(f"no row of the mix would be left at max_length {max_length}")
     how = (
         "assumed: base {:,} rows of {:.0f} + {:.0f} characters (Open-Platypus), seed {:,} items of {:.0f} + {:.0f} in "
-        "English (Alpaca), all of mean length"
+        "English (Alpaca), exponentially distributed"
     ).format(*BASE_SET, *SEED_SET)
     return (prompts + answers)[answers > 0], answers[answers > 0], how
+
+
+def _exponential(n: int) -> np.ndarray:
+    """The n quantiles of an exponential distribution of mean 1, in order."""
+    return -np.log1p(-(np.arange(n) + 0.5) / max(n, 1))
 
 
 @lru_cache(maxsize=1)
@@ -313,7 +320,7 @@ def _tokenizer(model: str, frame: str) -> Any:
 
 
 def tokens_of(code: str, config: Any) -> float:
-    """Tokens per character of the English original, in a language, by the model's tokenizer family."""
+    """Tokens per character of the English original, in a language (or `base`), by the model's tokenizer family."""
     text = config.get_text_config()
     family = "gemma" if str(text.model_type).startswith("gemma") else "mistral"
     row = TOKENS_PER_CHARACTER["llama3" if family == "mistral" and text.vocab_size > 100_000 else family]
