@@ -29,9 +29,10 @@ class Score:
             the answers are right.
         headline: whether `crossin score` shows it without `--full`.
         harness: formulations whose harness table shows it.
-        kind: "score" (of the model), "baseline" (of trivial strategies on the same questions), "count", or "reading"
-            (how outputs were read: of generated text only, see :mod:`crossin_metrics.scores.readings`). Only the
-            first kind has a standard error in the harness table and is exported.
+        kind: "score" (of the model), "baseline" (of trivial strategies on the same questions), "count", "reading"
+            (how outputs were read: of generated text only, see :mod:`crossin_metrics.scores.readings`), or "cause"
+            (what consistency is made of, :mod:`crossin_metrics.scores.causes`). Only the first kind has a standard
+            error in the harness table and is exported.
         short: title for narrow columns, where it differs.
     """
 
@@ -44,7 +45,7 @@ class Score:
     only_if_right: bool = False
     headline: bool = True
     harness: tuple[str, ...] = ALL_FORMULATIONS
-    kind: Literal["score", "baseline", "count", "reading"] = "score"
+    kind: Literal["score", "baseline", "count", "reading", "cause"] = "score"
     short: str = ""
 
     @property
@@ -61,6 +62,10 @@ def _count(key: str, title: str, description: str, harness: tuple[str, ...], bet
     return Score(
         key, title, description, 0.0, float("inf"), better, headline=False, harness=harness, kind="count"
     )  # fmt: skip
+
+
+def _cause(key: str, title: str, description: str, low: float = 0.0, high: float = 1.0) -> Score:
+    return Score(key, title, description, low, high, None, headline=False, harness=(), kind="cause")
 
 
 # In the order in which tables show them. `s` is 3, the papers' default; with two languages 2.
@@ -167,6 +172,33 @@ SCORES: dict[str, Score] = {
             harness=("gen",),
             kind="reading",
         ),
+        _cause(
+            "excess_consistency",
+            "Excess consistency",
+            "consistency beyond what ability in each language and difficulty of each question give; 0: none",
+            low=-1.0,
+        ),
+        _cause("wrong_agreement", "Agreement among errors", "share with one answer among pairs of wrong answers"),
+        _cause("baseline_wrong_agreement", "Agreement among errors by chance", "1 / (K - 1) over the same pairs"),
+        _cause(
+            "asked_again", "Asked again", "share with the same answer in the same language, asked with another prompt"
+        ),
+        _cause(
+            "asked_across", "Asked across", "share with the same answer in another language, asked with another prompt"
+        ),
+        _cause(
+            "language_ratio",
+            "Across to within",
+            "asked_across over the geometric mean of asked_again; 1: languages differ no more than repeats",
+            high=float("inf"),
+        ),
+        _cause(
+            "language_ratio_kappa",
+            "Across to within, beyond chance",
+            "the same ratio of agreement beyond chance; 0: languages share nothing but letter habits",
+            low=-float("inf"),
+            high=float("inf"),
+        ),
         _count("n_incomplete", "Incomplete", "questions left out because a language is missing", (), False),
     )
 }
@@ -176,6 +208,12 @@ HEADLINE = tuple(key for key, score in SCORES.items() if score.headline)
 
 # Families: pattern of the key -> what replaces title and description of the score it belongs to.
 _FAMILIES: tuple[tuple[str, str, str], ...] = (
+    (
+        r"(excess_consistency|asked_across|language_ratio_kappa|language_ratio)_((?!kappa)[^_]+)_([^_]+)",
+        "{title}, {0} and {1}",
+        "{description}, of {0} and {1}",
+    ),
+    (r"(asked_again)_(.+)", "{title}, {0}", "{description}, in {0}"),
     (r"(acc)_(.+)", "{title}, {0}", "share of questions answered right in {0}"),
     (r"(n_unanswered|n_cut|thought)_(.+)", "{title}, {0}", "{description}, in {0}"),
     (r"(transfer)_(.+)", "{title}, {0}", "share right in {0} among the questions right in English"),
@@ -188,7 +226,7 @@ def describe(key: str) -> Score:
     """Return the facts of any score key, those of families included.
 
     Families are `acc_<l>`, `transfer_<l>`, `consistency_<s>`, `ac3_<s>`, `consistent_correct_<s>` and
-    `consistency_<a>_<b>` (codes in alphabetical order).
+    `consistency_<a>_<b>` (codes in alphabetical order); causes have families of languages and pairs likewise.
 
     Raises:
         CrossinError: no score has this key.

@@ -207,7 +207,7 @@ def score_intervals(replicates: Replicates, level: float = DEFAULT_LEVEL) -> dic
             level,
         )
         for key, values in replicates.values.items()
-        if describe(key).kind == "score"
+        if describe(key).kind in ("score", "cause")
     }
 
 
