@@ -120,7 +120,7 @@ def chat_template(name: str) -> str:
     """The frame as a Jinja chat template, so that a tokenizer carries it to evaluation and serving.
 
     Rendering a user message followed by an assistant message gives exactly `frame(prompt, completion)` joined, then the
-    end-of-sequence token; with `add_generation_prompt` the first string alone.
+    end-of-sequence token; with `add_generation_prompt` the first string alone. A system message precedes the prompt.
     """
     around, before = FRAMES[name]
     head, tail = around.split("{prompt}")
@@ -128,8 +128,10 @@ def chat_template(name: str) -> str:
         "{%- for message in messages -%}"
         "{%- if message['role'] == 'user' -%}"
         f"{{{{- {head!r} + message['content'] + {tail!r} -}}}}"
-        "{%- else -%}"
+        "{%- elif message['role'] == 'assistant' -%}"
         f"{{{{- {before!r} + message['content'] + eos_token -}}}}"
+        "{%- else -%}"
+        "{{- message['content'] + '\\n\\n' -}}"
         "{%- endif -%}"
         "{%- endfor -%}"
     )

@@ -1,4 +1,4 @@
-"""Tokenizes mix rows and masks their prompts: `[BOS] frame(prompt) frame(completion) EOS`.
+"""Tokenizes mix rows as the chat template renders them, `[BOS] frame(prompt) frame(completion) EOS`, and masks prompts.
 
 `labels` are -100 up to the completion, so the loss covers the completion and EOS, which teaches the model to stop.
 """
@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.common.wording import frame
+from recipes.tuning import frames
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
 IGNORED = -100
 """Label of a token without loss (torch.nn.functional.cross_entropy's ignore_index)."""
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Increase it with every change of what `_mask` returns: earlier results are cached under it."""
 
 COLUMNS = ("prompt", "completion", "part")
-END_OF_TURN = ("<|im_end|>", "<end_of_turn>", "<turn|>", "<|eot_id|>", "<|end|>")
 
 
 @dataclass
@@ -42,11 +42,16 @@ class PartCount:
 
 @dataclass
 class MixReport:
-    """Counts per part; `merged_boundaries` counts rows whose prompt ends inside a token of the completion."""
+    """Counts per part.
+
+    `merged_boundaries` counts rows whose prompt ends inside a token of the completion, `unknown` rows whose completion
+    has characters that the tokenizer does not know.
+    """
 
     max_length: int | None
     parts: dict[str, PartCount] = field(default_factory=dict)
     merged_boundaries: int = 0
+    unknown: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For the manifest."""
@@ -64,6 +69,8 @@ class MixReport:
                 f"{self.merged_boundaries:,} rows: one token spans the end of the prompt and the start of the "
                 "completion; the loss includes it"
             )
+        if self.unknown:
+            out.append(f"{self.unknown:,} rows: the completion has characters that the tokenizer does not know")
         return out
 
 
@@ -124,17 +131,26 @@ def mask_rows(
     Raises:
         CrossinError: no row is left, or the tokenizer cannot render the frame.
     """
-    stop = end_tokens(tokenizer)
+    frames.set_frame(tokenizer, frame_name)
+
+    def mask(row: dict[str, Any], number: int) -> dict[str, Any]:
+        try:
+            return _mask(row["prompt"], row["completion"], tokenizer)
+        except CrossinError as error:
+            raise CrossinError(f"mix, row {number + 1}: {error}") from error
+
     masked = rows.map(
-        lambda row: _mask(row["prompt"], row["completion"], tokenizer, frame_name, stop),
+        mask,
+        with_indices=True,
         remove_columns=[column for column in rows.column_names if column != "part"],
         num_proc=num_proc,
-        new_fingerprint=_fingerprint(rows, tokenizer, frame_name, stop),
+        new_fingerprint=_fingerprint(rows, tokenizer),
         desc="tokenizing the mix",
     )
     report = MixReport(max_length)
     limit = max_length or 2**62
     kept = []
+    report.unknown = sum(masked["unknown"])
     for number, (part, length, start, merged) in enumerate(
         zip(masked["part"], masked["length"], masked["start"], masked["merged"], strict=True)
     ):
@@ -152,7 +168,7 @@ def mask_rows(
         kept.append(number)
     if not kept:
         raise CrossinError(f"all {len(rows):,} rows of the mix exceed max_length {max_length}: increase it")
-    masked = masked.select(kept).remove_columns(["part", "start", "merged"])
+    masked = masked.select(kept).remove_columns(["part", "start", "merged", "unknown"])
     if any(count.truncated for count in report.parts.values()):
         masked = masked.map(
             lambda row: {
@@ -181,13 +197,7 @@ def pad_to_multiple(rows: Dataset, multiple: int, pad: int) -> Dataset:
     return concatenate_datasets([rows, Dataset.from_list([filler] * missing, features=rows.features)])
 
 
-def end_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """Ids that end an answer: EOS, and those end-of-turn tokens of common chat templates that the vocabulary has."""
-    special = set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab())
-    return {tokenizer.eos_token_id, *(tokenizer.convert_tokens_to_ids(turn) for turn in END_OF_TURN if turn in special)}
-
-
-def _fingerprint(rows: Dataset, tokenizer: PreTrainedTokenizerBase, frame_name: str, stop: set[int]) -> str | None:
+def _fingerprint(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> str | None:
     """Key of the `datasets` cache: everything the masks depend on. None leaves it to the library.
 
     The library would pickle the tokenizer, which takes seconds for a vocabulary of 262k tokens.
@@ -196,55 +206,44 @@ def _fingerprint(rows: Dataset, tokenizer: PreTrainedTokenizerBase, frame_name: 
     if backend is None:
         return None
     words = (tokenizer.name_or_path, tokenizer.chat_template, tokenizer.bos_token_id, tokenizer.eos_token_id)
-    about = (CACHE_VERSION, rows._fingerprint, frame_name, sorted(stop), *words)
+    about = (CACHE_VERSION, rows._fingerprint, *words)
     return hashlib.sha256((repr(about) + backend.to_str()).encode()).hexdigest()[:32]
 
 
-def _mask(
-    prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase, frame_name: str, stop: set[int]
-) -> dict[str, Any]:
-    if frame_name == "chat":
-        head, whole = _chat(prompt, completion, tokenizer, stop)
-    else:
-        first, second = frame(prompt, completion, frame_name)
-        head = _without_eos(tokenizer(first)["input_ids"], tokenizer)
-        whole = _without_eos(tokenizer(first + second)["input_ids"], tokenizer)
-    start = next((at for at, (a, b) in enumerate(zip(head, whole, strict=False)) if a != b), min(len(head), len(whole)))
-    if frame_name != "chat" or whole[-1] not in stop:
-        whole = [*whole, tokenizer.eos_token_id]
-    bos = tokenizer.bos_token_id
+def _mask(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """A row's ids and labels.
+
+    Raises:
+        CrossinError: the chat template, or the tokenizer, loses text of the row.
+    """
+    head_text, text = frames.render(tokenizer, prompt, completion)
+    head, whole = frames.encode(tokenizer, head_text), frames.encode(tokenizer, text)
+    eos, bos = tokenizer.eos_token_id, tokenizer.bos_token_id
+    while whole[-1] != eos and not str(tokenizer.decode(whole[-1:])).strip():  # a line break after the turn
+        whole.pop()
+    if whole[-1] != eos:
+        whole.append(eos)
     if bos is not None and whole[:2] == [bos, bos]:
-        raise CrossinError(f"tokenizer {tokenizer.name_or_path}: text in frame {frame_name} begins with two BOS tokens")
+        raise CrossinError(f"tokenizer {tokenizer.name_or_path}: the chat template begins with two BOS tokens")
+    start = next((at for at, (a, b) in enumerate(zip(head, whole, strict=False)) if a != b), min(len(head), len(whole)))
+    trained = whole[start:]
+    unknown = tokenizer.unk_token_id is not None and tokenizer.unk_token_id in trained
+    spelled = tokenizer.decode(trained, clean_up_tokenization_spaces=False)
+    if not unknown and _letters(completion) not in _letters(str(spelled)):
+        raise CrossinError(
+            f"tokenizer {tokenizer.name_or_path}: the tokens with loss spell {str(spelled)[:60]!r}, not the completion "
+            f"{completion[:60]!r}"
+        )
     return {
         "input_ids": whole,
-        "labels": [IGNORED] * start + whole[start:],
+        "labels": [IGNORED] * start + trained,
         "length": len(whole),
         "start": start,
         "merged": start < len(head),
+        "unknown": unknown,
     }
 
 
-def _chat(
-    prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase, stop: set[int]
-) -> tuple[list[int], list[int]]:
-    """Ids of the prompt alone and of both, by the tokenizer's own chat template, cut after the end of the answer."""
-    if not tokenizer.chat_template:
-        raise CrossinError(
-            f"tokenizer {tokenizer.name_or_path} has no chat template: use frame: headers (or plain, space)"
-        )
-    messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
-    head = str(tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, tokenize=False))
-    whole = str(tokenizer.apply_chat_template(messages, tokenize=False))
-    # As the harness does: add the tokenizer's BOS unless the template has written it.
-    special = not (tokenizer.bos_token and whole.startswith(tokenizer.bos_token))
-    ids = _without_eos(tokenizer(whole, add_special_tokens=special)["input_ids"], tokenizer)
-    while ids and ids[-1] not in stop:  # many templates put a line break after the turn
-        if str(tokenizer.decode(ids[-1:])).strip():
-            break
-        ids.pop()
-    return _without_eos(tokenizer(head, add_special_tokens=special)["input_ids"], tokenizer), ids
-
-
-def _without_eos(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Some tokenizers append EOS to every text; it is added once, after the completion."""
-    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
+def _letters(text: str) -> str:
+    """A text without what tokenizers may change: white space, case and compatibility forms."""
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -11,6 +11,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_folder, write_json
 from recipes.common.provenance import REPO
 from recipes.tuning.cards import model_card
+from recipes.tuning.frames import prompt_ids, set_stop
 
 if TYPE_CHECKING:
     import torch
@@ -111,6 +112,7 @@ def merge(
         )
     merged = merged.to(own)
     merged.config.use_cache = True
+    set_stop(merged.generation_config, tokenizer)
     with atomic_folder(target) as staging:
         merged.save_pretrained(staging, safe_serialization=True)
         tokenizer.save_pretrained(staging)
@@ -185,16 +187,8 @@ def sample_logits(model: Any, tokenizer: Any) -> list[torch.Tensor]:
 
 
 def sample_ids(tokenizer: Any) -> list[list[int]]:
-    """Token ids of the sample prompts in the tokenizer's frame, with one BOS if the tokenizer adds it."""
-    out = []
-    for prompt in SAMPLE_PROMPTS:
-        text, special = prompt, True
-        if tokenizer.chat_template:
-            messages = [{"role": "user", "content": prompt}]
-            text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-            special = not (tokenizer.bos_token and text.startswith(tokenizer.bos_token))
-        out.append(list(tokenizer(text, add_special_tokens=special)["input_ids"]))
-    return out
+    """Token ids of the sample prompts in the tokenizer's frame."""
+    return [prompt_ids(tokenizer, prompt) for prompt in SAMPLE_PROMPTS]
 
 
 def agreement(before: list[torch.Tensor], after: list[torch.Tensor]) -> Agreement:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.common.wording import chat_template
+from recipes.tuning.frames import set_frame
 from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def load_tokenizer(path: str, frame_name: str, *, revision: str = "main", trust_
     """The model's tokenizer, with a pad token that is not EOS and a chat template that renders the run's frame.
 
     Raises:
-        CrossinError: the folder has no tokenizer, or the tokenizer has no EOS token or nothing to pad with.
+        CrossinError: the folder has no tokenizer; it has no EOS token or nothing to pad with; `set_frame` refuses.
     """
     from transformers import AutoTokenizer
 
@@ -80,15 +80,9 @@ def load_tokenizer(path: str, frame_name: str, *, revision: str = "main", trust_
         raise CrossinError(f"cannot load the tokenizer of {path}: {_first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise CrossinError(f"tokenizer of {path} has no eos_token: set one in its tokenizer_config.json")
+    set_frame(tokenizer, frame_name)
     set_pad_token(tokenizer)
     tokenizer.padding_side = "right"
-    if frame_name == "chat":
-        if not tokenizer.chat_template:
-            raise CrossinError(
-                f"tokenizer of {path} has no chat template: use frame: headers (or plain, space) instead of chat"
-            )
-    else:
-        tokenizer.chat_template = chat_template(frame_name)
     return tokenizer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from trl import SFTTrainer
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import swap_in
 from recipes.tuning.checkpoints import seal
+from recipes.tuning.frames import set_stop
 from recipes.tuning.row_attention import by_rows
 
 HEAD_BYTES = 4 * 2**30
@@ -172,3 +174,6 @@ def save_adapter(trainer: SFTTrainer, folder: Path) -> None:
         trainer.accelerator.wait_for_everyone()
         if trainer.args.should_save:
             (staging / "training_args.bin").unlink(missing_ok=True)  # a pickle, with this machine's paths
+            stop = copy.deepcopy(trainer.accelerator.unwrap_model(trainer.model).generation_config)
+            set_stop(stop, trainer.processing_class)
+            stop.save_pretrained(staging)  # for `vllm serve --generation-config`; merging makes one of its own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,16 @@ MIX_ROWS = [
 ]
 
 
-def byte_tokenizer(folder: Path, *, bos: bool = True, eos: bool = False, pad: str | None = "<pad>") -> Any:
-    """Every byte is a token, four special ones first. `bos`, `eos`: what it puts around a text by itself."""
+def byte_tokenizer(
+    folder: Path,
+    *,
+    bos: bool = True,
+    eos: bool = False,
+    pad: str | None = "<pad>",
+    added: Sequence[str] = (),
+    chat_template: str | None = None,
+) -> Any:
+    """Every byte is a token, four special ones first, `added` last. `bos`, `eos`: what it puts around a text itself."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -40,12 +49,21 @@ def byte_tokenizer(folder: Path, *, bos: bool = True, eos: bool = False, pad: st
     out = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<eos>", unk_token="<unk>", pad_token=pad
     )
+    out.add_tokens(list(added), special_tokens=True)
+    out.chat_template = chat_template
     out.save_pretrained(folder)
     return out
 
 
 def tiny_model(
-    folder: Path, kind: str = "gemma3_text", *, tied: bool = True, seed: int = 0, width: int = 32, **tokenizer: Any
+    folder: Path,
+    kind: str = "gemma3_text",
+    *,
+    tied: bool = True,
+    seed: int = 0,
+    width: int = 32,
+    vocabulary: int = 260,
+    **tokenizer: Any,
 ) -> Path:
     """Write a random two-layer model with its tokenizer; kind: gemma2, gemma3_text, llama or mistral."""
     import torch
@@ -56,7 +74,7 @@ def tiny_model(
     extra: dict[str, Any] = {"head_dim": 8} if kind.startswith("gemma") else {}
     config = AutoConfig.for_model(
         kind,
-        vocab_size=260,
+        vocab_size=vocabulary,
         hidden_size=width,
         intermediate_size=64,
         num_hidden_layers=2,

@@ -10,7 +10,7 @@ import pytest
 from datasets import Dataset
 
 from crossin_metrics.errors import CrossinError
-from recipes.common.wording import FRAMES, chat_template
+from recipes.common.wording import FRAMES
 from recipes.tuning.loss_masks import IGNORED, load_rows, mask_rows
 from recipes.tuning.model import load_tokenizer, set_pad_token
 from tests.helpers.tiny_models import MIX_ROWS, byte_tokenizer, tiny_model, write_mix
@@ -60,18 +60,19 @@ def test_the_models_own_chat_template_ends_with_the_turn(tmp_path: Path) -> None
 
 
 def test_no_chat_template_is_said(tmp_path: Path) -> None:
-    with pytest.raises(CrossinError, match="no chat template"):
+    with pytest.raises(CrossinError, match="has no chat template: use frame: headers"):
         labelled(byte_tokenizer(tmp_path), rows("a", "b"), "chat")
 
 
-@pytest.mark.parametrize("frame", [*sorted(FRAMES), "chat"])
+@pytest.mark.parametrize("frame", [*sorted(FRAMES), "chat", "chat without BOS"])
 def test_evaluation_shows_what_training_showed(tmp_path: Path, frame: str) -> None:
     """The saved tokenizer, through the harness's own model class, gives the prompt's tokens of training."""
     from lm_eval.models.huggingface import HFLM
 
     folder = tiny_model(tmp_path / "model", "llama")
-    tokenizer = byte_tokenizer(folder)
-    tokenizer.chat_template = CHAT if frame == "chat" else chat_template(frame)
+    byte_tokenizer(folder, chat_template=CHAT.replace("{{ bos_token }}", "") if "without" in frame else CHAT)
+    frame = frame.split()[0]
+    tokenizer = load_tokenizer(str(folder), frame)
     tokenizer.save_pretrained(folder)
     harness = HFLM(pretrained=str(folder), device="cpu", batch_size=1)
     for part, _, _, prompt, completion in MIX_ROWS:
@@ -81,9 +82,52 @@ def test_evaluation_shows_what_training_showed(tmp_path: Path, frame: str) -> No
         assert row["input_ids"][:start] == shown
         both = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
         text = tokenizer.apply_chat_template(both, tokenize=False)
-        assert text.removesuffix("\n") == tokenizer.decode(row["input_ids"]).removeprefix(
-            "" if frame == "chat" else "<bos>"
-        )
+        assert text.removesuffix("\n") == tokenizer.decode(row["input_ids"])
+        served = tokenizer.apply_chat_template(both[:1], add_generation_prompt=True, return_dict=False)  # vLLM's, too
+        assert row["input_ids"][:start] == served
+
+
+PARTS = "{% for m in messages %}{% for part in m['content'] %}{{ part['text'] }}{% endfor %}<eos>{% endfor %}"
+TURNS = "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}<turn>\n{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (PARTS, "the chat template does not show the prompt '.*' as it is"),
+        (TURNS.replace("m['content']", "m['content'].split('|')[0]"), r"row 1: .* does not show the completion 'A \|"),
+        (TURNS.replace("<turn>", "</turn>"), "ends an answer with '</turn>', which is not a token of its own"),
+        (TURNS + "{{ eos_token }}{{ undefined.x }}", "chat template fails: 'undefined' is undefined"),
+        ("{{ bos_token }}" * 2 + TURNS, "begins with two BOS tokens"),
+        ("{{ eos_token }}" + TURNS, "writes eos_token elsewhere"),
+    ],
+)
+def test_a_template_that_cannot_be_taught_is_refused(tmp_path: Path, template: str, message: str) -> None:
+    tokenizer = byte_tokenizer(tmp_path, added=["<turn>"], chat_template=template)
+    with pytest.raises(CrossinError, match=message):
+        labelled(tokenizer, rows("Hi?", "A | long one"), "chat")
+
+
+def test_the_end_of_a_turn_becomes_eos(tmp_path: Path) -> None:
+    """A base model's EOS ends documents; a chat template's end of turn is another token, which was taught."""
+    byte_tokenizer(tmp_path, added=["<turn>"], chat_template=TURNS)
+    tokenizer = load_tokenizer(str(tmp_path), "chat")
+    (row,) = labelled(tokenizer, rows("Hi?", "Ho."), "chat")
+    assert tokenizer.decode(row["input_ids"]) == "<bos>[user]Hi?<turn>\n[assistant]Ho.<turn>"
+    assert row["labels"][-1] == tokenizer.eos_token_id == tokenizer.convert_tokens_to_ids("<turn>")
+
+
+def test_a_template_shows_the_same_date_every_day(tmp_path: Path) -> None:
+    dated = "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% endif %}" + TURNS
+    tokenizer = byte_tokenizer(tmp_path, added=["<turn>"], chat_template=dated)
+    (row,) = labelled(tokenizer, rows("Hi?", "Ho."), "chat")
+    assert tokenizer.decode(row["input_ids"]).startswith("<bos>26 Jul 2024[user]Hi?")
+
+
+def test_characters_without_a_token_are_counted(tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer(tmp_path)
+    _, report = mask_rows(rows("Hi?", "<unk> and more"), tokenizer, "headers", max_length=None)
+    assert "1 rows: the completion has characters that the tokenizer does not know" in report.lines()
 
 
 def test_truncation_and_dropping_are_counted_per_part(tmp_path: Path) -> None:

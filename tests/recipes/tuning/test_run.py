@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from crossin_metrics.errors import CrossinError
 from recipes.sft_crossin import main
-from tests.helpers.tiny_models import arguments, read_log
+from tests.helpers.tiny_models import arguments, read_log, tiny_model, write_mix
 
 
 def test_the_loss_falls_and_the_folder_is_complete(tied_run: Path) -> None:
@@ -132,3 +132,31 @@ def test_resuming_equals_running_through(tmp_path: Path, tied_run: Path, model: 
         assert torch.allclose(ours[name], value, atol=1e-6), name
     facts = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     assert [(s["from_step"], s["to_step"]) for s in facts["sessions"]] == [(0, 6), (4, 6)]
+
+
+def test_what_ends_an_answer_is_saved_with_adapter_and_merged_model(tmp_path: Path) -> None:
+    """Frame chat on a base model: its own EOS ends documents, the template's end of turn is what was taught."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    turns = "{{ bos_token }}{% for m in messages %}{{ m['content'] }}<turn>{% endfor %}"
+    model = tiny_model(tmp_path / "model", added=["<turn>"], chat_template=turns, vocabulary=261)
+    mix = write_mix(tmp_path / "mix.jsonl", [("base", "en", "en", "Hi?", "Ho.")], copies=1)
+    run = tmp_path / "run"
+    options = arguments(run, model, mix, frame="chat", num_train_epochs=40, merge=True, logging_steps=40)
+    assert main(options) == 0
+    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    assert base.generation_config.eos_token_id == 1
+    for folder in (run / "adapter", run / "merged"):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        assert tokenizer.eos_token == "<turn>"
+        stop = GenerationConfig.from_pretrained(folder)
+        assert stop.eos_token_id == [260, 1]
+        network = AutoModelForCausalLM.from_pretrained(folder) if folder.name == "merged" else base
+        if folder.name == "adapter":
+            network = PeftModel.from_pretrained(base, folder)
+        ids = tokenizer.apply_chat_template(
+            [{"role": "user", "content": "Hi?"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        written = network.generate(**ids, generation_config=stop, max_new_tokens=20, do_sample=False)
+        assert tokenizer.decode(written[0, ids["input_ids"].shape[1] :]) == "Ho.<turn>"
