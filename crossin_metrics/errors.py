@@ -72,6 +72,6 @@ def exit_code(prog: str, command: Callable[[], int]) -> int:
 
 
 def _drop_output() -> None:
-    """Send what is still to be written nowhere, so that the interpreter does not fail on it at its end."""
+    """Discard unwritten output, so that the interpreter's exit does not fail on it."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -145,7 +145,7 @@ def read_json(path: Path, *, unique_keys: bool = False) -> Any:
 
 
 def parse_json(text: str, where: str, *, unique_keys: bool = False) -> Any:
-    """The value of a JSON text that stands at `where`; errors as :func:`read_json`."""
+    """Parse a JSON text; errors name `where`, as in :func:`read_json`."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)

@@ -39,7 +39,7 @@ _LATEX = {
 FORMULA = re.compile(r"^(?=[^\S\n]*[\u200b\ufeff]*[=+\-@＝＋－＠]|\t)", re.MULTILINE)
 
 
-# An underscore inside a word, as in cross_mmlu, is no markup in any Markdown in use.
+# An underscore inside a word, as in cross_mmlu, is not markup in any common Markdown.
 _MARKDOWN = re.compile(r"[\\`*\[\]|#!~]|(?<![^\W_])_|_(?![^\W_])")
 
 

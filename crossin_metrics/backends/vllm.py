@@ -85,7 +85,7 @@ class CrossinVLLM(VLLM):
 
     def _loglikelihood_tokens(self, requests: list[Request], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Score continuations: (sum of log-probabilities, all tokens are the argmax) per request; see `VLLM`."""
-        limit = self.max_length - 1  # vLLM wants room for one generated token, and the stock model cuts at this length
+        limit = self.max_length - 1  # vLLM needs room for one generated token, and the stock model cuts at this length
         quick = [
             n
             for n, (key, context, option) in enumerate(requests)
@@ -144,7 +144,7 @@ class CrossinVLLM(VLLM):
             for start in range(0, len(ids), MAX_IDS):
                 jobs.append((prefix, (), _params(1, ids[start : start + MAX_IDS])))
         for context, option in forced:
-            # vLLM wants an id; one of the option's would hide the rank of the generated token.
+            # vLLM needs an id; one of the option's would hide the rank of the generated token.
             other = next(token for token in range(len(option) + 1) if token not in option)
             jobs.append((context, option, _params(len(option), [other], {FORCED_KEY: list(option)})))
         jobs.sort(key=lambda job: job[:2])

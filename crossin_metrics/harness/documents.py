@@ -69,7 +69,7 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
 
 
 def filled_in(item: Item, shown: Sequence[str]) -> tuple[str, list[str], str]:
-    """Fill the blank of a question: the text before it, option and rest of the sentence, and what stands between.
+    """Fill the blank of a question: the text before it, option and rest of the sentence, and the separator.
 
     So the whole end of the sentence is scored, as in arXiv 2310.10378 (the blank is often in the middle); no prompt.
     """

@@ -17,7 +17,7 @@ from crossin_metrics.harness.options import TaskOptions
 logger = logging.getLogger("lm_eval.crossin")
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # An answer of a plain model is a letter or a sentence; a base model goes on with the next question.
+    # An answer of a plain model is a letter or a sentence; a base model continues with the next question.
     "plain": {
         "do_sample": False,
         "temperature": 0.0,

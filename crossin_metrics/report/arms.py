@@ -101,7 +101,7 @@ def make_studies(
     """Collect the entries of each group by arm, score the arms and test the declared pairs.
 
     Args:
-        groups: scored; labels: with seeds, or every entry is an arm of its own.
+        groups: scored; labels: with seeds, or every entry is its own arm.
         baseline: the arm that every other is tested against; compare: further pairs, `A=B`. Named as shown, or by
             name, system or arm in the labels file.
 

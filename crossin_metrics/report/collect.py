@@ -119,7 +119,7 @@ def _files(paths: Iterable[str | Path]) -> list[tuple[Path, bool]]:
 
 
 def _no_result(path: Path, top: Path) -> bool:
-    """Whether a file is part of an earlier report, or stands beside the eval/ of an experiment (its mix, its log)."""
+    """Whether a file is part of an earlier report, or lies beside the eval/ of an experiment (its mix, its log)."""
     for folder in path.parents:
         if folder != top and top not in folder.parents:
             break

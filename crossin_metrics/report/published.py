@@ -25,7 +25,7 @@ def read_published(given: str) -> list[Entry]:
     """Read `FILE` or `BENCHMARK=FILE`: a CSV table (shares, or percent where a value is above 1), or SeaEval's scores.
 
     SeaEval's scores are a JSON object `model|mode|prompt` -> overall_acc, language_acc, consistency_3, AC3_3 ...; its
-    benchmark is told by the file's name (`cross_xquad_official.json`) unless given. Prompts are averaged.
+    benchmark is taken from the file's name (`cross_xquad_official.json`) unless given. Prompts are averaged.
 
     Raises:
         CrossinError: the file is missing, broken, lacks a column, or holds no number in [0, 1] or percent.
@@ -106,7 +106,7 @@ def _number(value: Any, where: str) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0.0 <= number <= 100.0:
-        raise CrossinError(f"{where}: {one_line(repr(value), 80)} is no score in [0, 1] or percent")
+        raise CrossinError(f"{where}: {one_line(repr(value), 80)} must be a score in [0, 1] or percent")
     return number
 
 

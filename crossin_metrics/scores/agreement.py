@@ -28,7 +28,7 @@ def count_values(values: IntArray, n_values: int) -> IntArray:
     """Count, in each question, the languages with each value.
 
     Args:
-        values: `[L, n]`, in -1..n_values - 1; -1 is counted nowhere.
+        values: `[L, n]`, in -1..n_values - 1; -1 is not counted.
         n_values: number of values, K.
 
     Returns:

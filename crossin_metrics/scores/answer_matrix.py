@@ -74,7 +74,7 @@ def answer_matrix(
     """Check the arguments of :func:`crossin_metrics.scores.score` (which documents them) and pack them.
 
     Raises:
-        CrossinError: empty input, wrong shapes, numbers that are no indices (NaN, fractions, out of range), gold
+        CrossinError: empty input, wrong shapes, invalid indices (NaN, fractions, out of range), gold
             options that differ between the languages of a question, duplicate languages, orders that are no
             permutation. The message names the array, and the first offending question row (0-based) and language.
     """
@@ -197,7 +197,7 @@ def _n_choices(
     elif logprobs is not None:
         finite = np.asarray(np.isfinite(logprobs).any(axis=1))
         counts = logprobs.shape[2] - finite[:, ::-1].argmax(axis=1)
-    else:  # the highest index seen anywhere; two at least, since one option is no choice
+    else:  # the highest index seen; at least two options
         counts = np.broadcast_to(np.maximum(2, max(answers.max(), gold.max()) + 1), (n,))
     counts = np.asarray(counts)
     if counts.min() < 2:

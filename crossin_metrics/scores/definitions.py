@@ -85,7 +85,7 @@ def _ratio(numerator: Any, denominator: Any, otherwise: float) -> FloatArray:
 
 
 def _mean_defined(values: FloatArray) -> FloatArray:
-    """Return the mean over the last axis of what is no NaN; NaN where nothing is."""
+    """Return the mean over the last axis without NaN; NaN where all are."""
     known = ~np.isnan(values)
     return _ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1).astype(np.float64), np.nan)
 
@@ -190,7 +190,7 @@ def _kappa_p(mean: dict[str, FloatArray], layout: Layout) -> FloatArray:
 
 
 def _constant_ac3(mean: dict[str, FloatArray], layout: Layout) -> FloatArray:
-    """AC3 of the best constant letter. A letter that a question does not offer is no answer there."""
+    """AC3 of the best constant letter. A letter that a question does not offer counts as no answer."""
     if not layout.orders_known:
         return np.full(mean["gold"].shape[:-1], np.nan)
     agree = mean["offered"] if layout.one_order else mean["constant_agree"]

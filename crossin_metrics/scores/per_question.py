@@ -158,7 +158,7 @@ def statistics_block(questions: AnswerMatrix, layout: Layout, start: int, stop: 
         shares_of_subset = shares[subset - 2][places.astype(np.intp)]
         into["constant_agree"][:] = shares_of_subset.sum(axis=1).T
         same = np.einsum("noj,nok->jkn", places, places)
-        same[np.arange(most), np.arange(most)] -= places.sum(axis=1).T  # a language is no pair with itself
+        same[np.arange(most), np.arange(most)] -= places.sum(axis=1).T  # without pairs of a language with itself
         same = same.reshape(most * most, -1) / (n_languages * (n_languages - 1))
         into["same_option"][:] = (of_count[:, None] * same).reshape(-1, gold.shape[0])
     if questions.logprobs is not None:

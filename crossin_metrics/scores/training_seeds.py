@@ -266,7 +266,7 @@ def compare_family(
 
     Returns:
         For each pair what :func:`compare_arms` returns, with `p_holm` and `p_questions_holm`; p-values that are NaN
-        are no part of the family.
+        are not part of the family.
     """
     made = [compare_arms(arms[a], arms[b], level=level) for a, b in pairs]
     for key in dict.fromkeys(key for one in made for key in one):

@@ -15,7 +15,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_path
 from crossin_metrics.languages import LANGUAGES, language_codes
 
-BLANK = "____"  # stands for the answer in the questions of sets with `cloze` in the catalogue
+BLANK = "____"  # marks the place of the answer in the questions of sets with `cloze` in the catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class ParallelMCQ:
         ids: n question ids, unique.
         items: language -> n items, in the order of `ids`.
         gold: n indices of the right option (from 0), the same in every language.
-        groups: n keys of passage, subject or relation; a question that shares none has a key of its own.
+        groups: n keys of passage, subject or relation; a question that shares none has its own key.
         source: where it came from: `hub:<repository>/<config>@<commit>`, `file:<file name>` or `packaged:<name>`.
 
     Raises:

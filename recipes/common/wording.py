@@ -98,7 +98,7 @@ FRAMES: dict[str, tuple[str, str]] = {
     "headers": ("### Instruction:\n{prompt}\n\n### Response:\n", ""),
     "space": ("{prompt}", " "),  # the harness's default target_delimiter: for prompts that end in "Answer:"
 }
-"""Frames for models without a chat template of their own."""
+"""Frames for models without a chat template."""
 
 
 def frame(prompt: str, completion: str = "", name: str = "headers") -> tuple[str, str]:

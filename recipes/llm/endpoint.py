@@ -37,7 +37,7 @@ T = TypeVar("T")
 class EndpointOptions:
     """How to reach a server."""
 
-    model: str = option("Model id: as the server names it, a hub id, or a folder; {lang} stands for the target.")
+    model: str = option("Model id: as the server names it, a hub id, or a folder; {lang} is replaced by the target.")
     base_url: str = option("endpoint: address of the server.", "http://127.0.0.1:8000/v1")
     api: Literal["chat", "completions"] = option("endpoint: which interface; completions for base models.", "chat")
     api_key_env: str = option("endpoint: environment variable that holds the access token.", "OPENAI_API_KEY")

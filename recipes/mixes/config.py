@@ -97,8 +97,8 @@ class MixConfig:
         "the same order, or a path or hub id with {lang} in it.",
         "packaged:seed_mini",
     )
-    seed_config: str | None = option("Hub configuration of the seed set; {lang} stands for the language.", None)
-    seed_split: str = option("Hub split of the seed set; {lang} stands for the language.", "train")
+    seed_config: str | None = option("Hub configuration of the seed set; {lang} is replaced by the language.", None)
+    seed_split: str = option("Hub split of the seed set; {lang} is replaced by the language.", "train")
     seed_revision: str | None = option("Hub commit or tag of the seed set.", None)
     seed_fields: list[str] = option("Field mapping with {lang}, e.g. output=output_{lang}. Default: {lang}.output.", [])
     seed_licence: str | None = option("Licence of the seed set, for the card, where it is not known.", None)

@@ -48,7 +48,7 @@ class Plan:
         return len(self.part)
 
     def take(self, rows: np.ndarray | slice) -> Plan:
-        """These rows, in this order, as a plan of their own."""
+        """These rows, in this order, as a plan."""
         arrays = (self.part, self.item, self.in_lang, self.out_lang, self.partner, self.drop, self.key)
         return Plan(self.languages, *(array[rows] for array in arrays))
 

@@ -31,7 +31,7 @@ def read_source(source: SourceSpec, limit: int | None = None) -> Source:
 
     Raises:
         CrossinError: unreadable, a field is missing or not text (file and line are named), duplicate id, no rows, no
-            licence. Empty texts are no error: such rows are set aside with their reason.
+            licence. Empty texts are not errors: such rows are set aside with their reason.
     """
     rows: list[Row] = []
     licences: set[str] = set()

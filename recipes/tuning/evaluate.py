@@ -1,4 +1,4 @@
-"""Evaluates a tuned model with the harness, in a process of its own.
+"""Evaluates a tuned model with the harness, in its own process.
 
     python -m recipes.tuning.evaluate --model hf --model_args pretrained=DIR --tasks crossin --output_path OUT ...
 

@@ -110,7 +110,7 @@ def _baseline_rows(group: Group) -> list[dict[str, Any]]:
 
 
 def _rows(group: Group, folded: Group) -> list[dict[str, Any]]:
-    """A group's rows of the leaderboard, best first; an arm's row stands before those of its training seeds."""
+    """A group's rows of the leaderboard, best first; an arm's row comes before those of its training seeds."""
     seeds: dict[tuple[Any, ...], list[Entry]] = {}
     kept = {id(entry) for entry in folded.entries}
     for entry in group.entries:

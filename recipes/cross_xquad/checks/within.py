@@ -24,7 +24,7 @@ LENGTH_SLACK = 15
 # are copied from the passage, so the whole option must be there.
 LOOSE_SHARE = 0.6
 SCRIPT_LEAST = 0.5
-LOST_LETTERS = 4  # an untranslated copy is recognised by a lower-case English word of at least so many letters
+LOST_LETTERS = 4  # an untranslated copy is recognised by a lower-case English word of at least this many letters
 
 
 class Checker:
