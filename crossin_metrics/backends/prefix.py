@@ -111,7 +111,7 @@ def pack_from(
         start: first group not yet done.
         budget: new tokens a pack may hold; a single larger group still gets its own pack.
         max_rows: scored rows a pack may hold; likewise.
-        before: the pack that ran just before and ends with `groups[start - 1]`, its keys and values still available; or None.
+        before: the pack that ran just before and ends with `groups[start - 1]`, its keys and values kept; or None.
         min_shared: a shorter common path with `before` is not carried over.
 
     Returns:

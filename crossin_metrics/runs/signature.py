@@ -149,7 +149,7 @@ def run_fields(run: Run) -> dict[str, str]:
 def differences(a: Run, b: Run) -> dict[str, tuple[str, str]]:
     """Return the fields in which two runs differ so that their scores do not compare: field -> (a's, b's value).
 
-    A field that one run lacks is not a difference, unless it is a part of the run's name (mode, variant), a field that a
+    A field that one run lacks is not a difference, unless it is part of the run's name (mode, variant), a field that a
     signature holds only if it is not the default (order, unanswered, generation), or a setting that the harness writes
     only if it is used (chat_template, system_instruction).
     """
