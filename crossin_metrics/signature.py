@@ -2,10 +2,9 @@
 
     crossin|task:cross_mmlu|data:a16d7f1f992a|langs:en,es,vi,zh|answers:letter|prompt:p1|shots:0|chat:no|s:3|v:0.1.0
 
-`data` is the set's hash, `answers` the formulation, `s` the subset size of consistency, `v` the version of this
-package. `order` (permuted options), `unanswered`, `generation` (token
-budget, sampling, thinking), `mode`, and `questions` (a part of the set) appear where they differ
-from the default.
+`data` is the set's hash, `answers` the formulation (`cf-mean`: options ranked by the mean over tokens), `s` the subset
+size of consistency, `v` the version of this package. `order` (permuted options), `unanswered`, `generation` (token
+budget, sampling, thinking), `mode`, and `questions` (a part of the set) appear where they differ from the default.
 """
 
 from __future__ import annotations

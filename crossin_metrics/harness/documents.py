@@ -47,7 +47,7 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
             query = prompt.render(item.context, item.question, shown, options.formulation)
             choices, space = shown if options.formulation == "cf" else letters, prompt.space
             if cloze:
-                query, choices, space = filled_in(item, shown)
+                query, choices, space = filled_in(item, shown, whole=options.likelihood == "mean")
             documents.append(
                 {
                     "id": key,
@@ -68,12 +68,15 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
     return documents, data
 
 
-def filled_in(item: Item, shown: Sequence[str]) -> tuple[str, list[str], str]:
+def filled_in(item: Item, shown: Sequence[str], whole: bool = False) -> tuple[str, list[str], str]:
     """Fill the blank of a question: the text before it, option and rest of the sentence, and the separator.
 
-    So the whole end of the sentence is scored, as in arXiv 2310.10378 (the blank is often in the middle); no prompt.
+    So the whole end of the sentence is scored (the blank is often in the middle), without a prompt; with `whole`, its
+    beginning too, as in arXiv 2310.10378: a mean over tokens depends on how many there are.
     """
     before, _, after = item.question.partition(BLANK)
+    if whole:
+        return item.context or "", [before + option + after for option in shown], "\n\n" if item.context else ""
     query = "\n\n".join(filter(None, (item.context, before.rstrip())))
     return query, [option + after for option in shown], before[len(before.rstrip()) :]
 

@@ -11,10 +11,11 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.prompts import DEFAULT_PROMPT, Prompt, prompt_id, resolve_prompt
 from crossin_metrics.languages import language_codes
-from crossin_metrics.sets.catalogue import FORMULATIONS
+from crossin_metrics.sets.catalogue import FORMULATIONS, SETS
 
 PERMUTATIONS = ("none", "question", "row")
 UNANSWERED = ("none", "random")
+LIKELIHOODS = ("sum", "mean")
 GENERATION_PRESETS = ("plain", "thinking")
 
 
@@ -36,6 +37,8 @@ class TaskOptions:
         permute_seed: seed of these orders.
         sample: ask only so many questions, drawn from each group in proportion; the same for every model. None: all.
         sample_seed: of that draw.
+        likelihood: what a `cf` task ranks options by: the `sum` of their log-probabilities, or the `mean` over tokens
+            (of the whole sentence, where a blank is filled in); default: the set's.
         unanswered: how a row without an answer counts: as no answer (`none`), or as a seeded pick among all options
             (`random`); the reference scorer breaks ties of its text match between the tied options only.
         bootstrap: bootstrap replicates over questions, for standard errors; 0: none.
@@ -63,6 +66,7 @@ class TaskOptions:
     permute_seed: int = 0
     sample: int | None = None
     sample_seed: int = 0
+    likelihood: str = ""
     unanswered: str = "none"
     bootstrap: int = 1000
     score_seed: int = 0
@@ -105,16 +109,21 @@ class TaskOptions:
         values["thought_marks"] = _marks(task, values.get("thought_marks") or ())
         thinks = values.get("enable_thinking") or values.get("think_end_token") is not None
         values["preset"] = values.get("preset") or ("thinking" if thinks else "plain")
+        entry = SETS.get(str(values.get("set"))) if values.get("formulation") == "cf" else None
+        values["likelihood"] = values.get("likelihood") or (entry.likelihood if entry else "sum")
         options = cls(task=task, **values)
         for key, allowed in (
             ("formulation", FORMULATIONS),
             ("permute", PERMUTATIONS),
             ("unanswered", UNANSWERED),
+            ("likelihood", LIKELIHOODS),
             ("preset", GENERATION_PRESETS),
         ):
             value = getattr(options, key)
             if value not in allowed:
                 raise CrossinError(f"{task}: metadata {key} must be one of {', '.join(allowed)}, not {value!r}")
+        if options.likelihood != "sum" and options.formulation != "cf":
+            raise CrossinError(f"{task}: metadata likelihood is for the _cf tasks: a letter is one token")
         if options.unanswered != "none" and options.formulation != "gen":
             raise CrossinError(f"{task}: metadata unanswered is for _gen tasks only: likelihoods always give an answer")
         if options.repeats < 1 or (options.repeats > 1 and options.formulation != "gen"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -45,15 +45,28 @@ def read_row(
 
 
 @lru_cache(maxsize=4)
-def token_counter(tokenizer: str) -> CountTokens | None:
-    """Return a counter of tokens from a tokenizer's folder or hub name; None where it cannot be loaded."""
+def load_tokenizer(name: str) -> Any:
+    """Return the tokenizer of a folder or hub name; None where it cannot be loaded."""
     from transformers import AutoTokenizer
 
     try:
-        loaded = AutoTokenizer.from_pretrained(tokenizer)
+        return AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, ImportError):
         return None
-    return lambda text: len(loaded.encode(text, add_special_tokens=False))
+
+
+def token_counter(tokenizer: str) -> CountTokens | None:
+    """Return a counter of tokens from a tokenizer's folder or hub name; None where it cannot be loaded."""
+    loaded = load_tokenizer(tokenizer)
+    return None if loaded is None else lambda text: len(loaded.encode(text, add_special_tokens=False))
+
+
+def continuation_tokens(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> list[int]:
+    """Count the tokens of each continuation after its context, at least 1: those that a causal model is scored on."""
+    contexts = list(dict.fromkeys(context for context, _ in pairs))
+    lengths = dict(zip(contexts, map(len, tokenizer(contexts)["input_ids"]), strict=True))
+    whole = tokenizer([context + continuation for context, continuation in pairs])["input_ids"]
+    return [max(1, len(ids) - lengths[context]) for ids, (context, _) in zip(whole, pairs, strict=True)]
 
 
 def languages_of(text: str, options: TaskOptions, reading: Reading) -> dict[str, str | None]:

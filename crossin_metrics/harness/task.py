@@ -24,7 +24,14 @@ from crossin_metrics.harness.aggregate import Row, RowResult, aggregate, headlin
 from crossin_metrics.harness.documents import build_documents, ordered_by_hash
 from crossin_metrics.harness.generation import PRESETS, generation_kwargs, generation_signature, instruct_model
 from crossin_metrics.harness.options import TaskOptions
-from crossin_metrics.harness.outputs import Budget, languages_of, read_row, token_counter
+from crossin_metrics.harness.outputs import (
+    Budget,
+    continuation_tokens,
+    languages_of,
+    load_tokenizer,
+    read_row,
+    token_counter,
+)
 from crossin_metrics.harness.prompts import signed_prompt
 from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.signature import signature_line
@@ -91,6 +98,7 @@ class ParallelMCQTask(ConfigurableTask):
             self.options.formulation, self.languages, thinks=thinks, repeats=self.options.repeats
         )
         self._opened: dict[tuple[str, str], str] = {}
+        self._lengths: dict[tuple[str, str], list[int]] = {}
         self._higher_is_better = {name: describe(key).higher_is_better for name, (_, key) in self._metrics.items()}
         self._aggregation_list = self._aggregations()
 
@@ -133,6 +141,24 @@ class ParallelMCQTask(ConfigurableTask):
                 (one.doc["id"], one.doc["language"]): opening_mark(one.args[0], self.options.thought_marks)
                 for one in self.instances
             }
+        if self.options.likelihood == "mean":
+            self._count_tokens()
+
+    def _count_tokens(self) -> None:
+        """Count the tokens of every option, with the model's tokenizer."""
+        metadata = self.config.metadata
+        name = metadata.get("tokenizer") or metadata.get("pretrained")
+        tokenizer = load_tokenizer(str(name)) if name else None
+        if tokenizer is None:
+            raise CrossinError(
+                f"{self.config.task} ranks options by the mean over tokens and needs the model's tokenizer"
+                f"{f', which {name} is not' if name else ''}: give tokenizer=FOLDER in --model_args or --metadata, or "
+                """--metadata '{"likelihood": "sum"}'"""
+            )
+        counts = continuation_tokens(tokenizer, [one.args for one in self.instances])
+        self._lengths = {}
+        for one, count in zip(self.instances, counts, strict=True):
+            self._lengths.setdefault((one.doc["id"], one.doc["language"]), []).append(count)
 
     def _prepare_generation(self, chat: bool, model: Any) -> None:
         """Settle how the model generates, tell the model, and refuse a chat API without the chat template."""
@@ -159,7 +185,7 @@ class ParallelMCQTask(ConfigurableTask):
             "task": self.config.task,
             "data": self.data_hash,
             "langs": ",".join(sorted(self.languages)),
-            "answers": options.formulation,
+            "answers": options.formulation + ("" if options.likelihood == "sum" else f"-{options.likelihood}"),
             "prompt": signed_prompt(options.prompt_id, self.languages),
             "shots": self.config.num_fewshot or 0,
             "chat": "yes" if chat else "no",
@@ -212,7 +238,10 @@ class ParallelMCQTask(ConfigurableTask):
             answers = {"": answer}
         else:
             shown = [float(logprob) for logprob, _ in results]
-            logprobs[""] = _by_option(shown, order)
+            sums = logprobs[""] = _by_option(shown, order)
+            if self.options.likelihood == "mean":
+                counts = _by_option(self._lengths[doc["id"], doc["language"]], order)
+                logprobs[""] = log["logprobs"] = [ll / n for ll, n in zip(sums, counts, strict=True)]
             answers = {"": _pick(logprobs[""])}
             if self.options.formulation == "cf":
                 # As in the harness's acc_norm: log-probability per character, without the space before the option.

@@ -50,6 +50,7 @@ class SetEntry:
             `data_files(entry, folder) -> paths`.
         options: names of the builder's further options.
         cloze: whether every question is a sentence with one blank, which `_cf` tasks fill in.
+        likelihood: what `_cf` tasks rank options by: the `sum` of their log-probabilities or the `mean` over tokens.
     """
 
     name: str
@@ -64,6 +65,7 @@ class SetEntry:
     builder: str | None = None
     options: tuple[str, ...] = ()
     cloze: bool = False
+    likelihood: str = "sum"
 
 
 def _seaeval(name: str) -> tuple[tuple[str, str | None], ...]:
@@ -82,6 +84,7 @@ def _bmlama(name: str, title: str, n_questions: int, languages: tuple[str, ...],
         tasks={"": asked},
         builder="crossin_metrics.sets.bmlama",
         cloze=True,
+        likelihood="mean",  # as its authors rank
     )
 
 

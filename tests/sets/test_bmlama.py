@@ -58,7 +58,7 @@ def test_mini_is_the_same_500_facts_in_any_language(shared: Path) -> None:
 
 def test_a_blank_is_filled_in_with_the_rest_of_the_sentence(tmp_path: Path) -> None:
     folder = write(tmp_path)
-    metadata = {"set": "bmlama17", "data_dir": str(folder), "languages": ["en", "zh"]}
+    metadata = {"set": "bmlama17", "data_dir": str(folder), "languages": ["en", "zh"], "likelihood": "sum"}
     rows, data = build_documents(TaskOptions.from_metadata("bmlama17_cf", metadata | {"formulation": "cf"}))
     order = list(rows[2]["order"])
     assert data.groups == ("[X] is in ____.", "The capital of ____ is [X].")
@@ -69,6 +69,11 @@ def test_a_blank_is_filled_in_with_the_rest_of_the_sentence(tmp_path: Path) -> N
     assert (rows[3]["query"], rows[3]["space"]) == ("", "")  # the sentence begins with the blank
     assert rows[3]["choices"][rows[3]["target"]] == "挪威的首都是奧斯陸。"
     assert rows[3]["order"] == order
+    by_mean = TaskOptions.from_metadata("bmlama17_cf", metadata | {"formulation": "cf", "likelihood": ""})
+    assert by_mean.likelihood == "mean"  # the set's default: as its authors rank, over the whole sentence
+    whole, _ = build_documents(by_mean)
+    assert (whole[2]["query"], whole[2]["space"]) == ("", "")
+    assert set(whole[2]["choices"]) == {f"The capital of {name} is Oslo." for name in ("Peru", "Mali", "Norway")}
     rows, _ = build_documents(TaskOptions.from_metadata("bmlama17", metadata))
     assert rows[2]["query"].startswith("Question: The capital of ____ is Oslo.\nA. ")
     assert rows[2]["choices"] == ["A", "B", "C"]
