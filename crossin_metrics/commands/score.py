@@ -15,8 +15,10 @@ from crossin_metrics.commands.arguments import add_reading_arguments, count, nam
 from crossin_metrics.text_tables import align, number
 
 if TYPE_CHECKING:
+    from crossin_metrics.commands.score_causes import AskedAgain
     from crossin_metrics.runs.run import Run
 
+_CAUSES = ("excess_consistency", "wrong_agreement")
 _WIDEST_MATRIX = 16  # languages whose pair matrix still fits a terminal
 
 _EPILOG = """\
@@ -34,9 +36,12 @@ examples:
   crossin score predictions.csv --languages en,zh,vi --json > scores.json
   crossin score out/my_model/samples_belebele_*.jsonl
   crossin score out/                                      (one row a model and task)
+  crossin score out/ --suspects                           (questions that most models fail in one language only)
   crossin score samples_copa_*.jsonl --id-field doc.idx --language-from '^copa_([a-z]{2})$'
 
-Questions that some language lacks are left out, with a warning. Exit code: 0 done, 2 a mistake in the input.
+Runs that differ in prompt or order of options only are the same rows asked again: they show how steady the model is
+within a language. Questions that some language lacks are left out, with a
+warning. Exit code: 0 done, 2 a mistake in the input.
 """
 
 
@@ -56,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by",
         choices=("group",),
         help="one row for each group of questions (subject, relation, passage), those where languages part most first",
+    )
+    parser.add_argument(
+        "--suspects",
+        action="store_true",
+        help="list the questions that most of several models fail in one language only: often a translation's defect",
     )
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="write the output to FILE as well, whole or not at all"
@@ -84,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, score and print; returns the exit code."""
+    from crossin_metrics.commands.score_causes import AskedAgain, suspect_text
     from crossin_metrics.runs.log_fields import LogFields
     from crossin_metrics.runs.run import read_predictions
     from crossin_metrics.scores.ties import tie_note
@@ -114,9 +125,14 @@ def run(args: argparse.Namespace) -> int:
             warn(f"run {scored.name}: only {scored.languages[0]}, so there is no consistency")
         if args.bootstrap and len(scored.ids) < FEW:
             warn(f"run {scored.name}: {len(scored.ids)} questions are few: standard errors and intervals are rough")
+    if args.suspects:
+        return _print(suspect_text(runs, as_json=args.json), args.out)
     if args.by is not None:
         runs = [replace(part, name=f"{one.name}|{group}") for one in runs for group, part in one.by_group().items()]
     results = [_scores(scored, args.bootstrap, args.seed, pairs=args.full) for scored in runs]
+    again = AskedAgain([] if args.by is not None else runs, args.bootstrap, args.seed)
+    if args.by is None and (args.json or args.full or len(runs) == 1):
+        results = [_with_causes(scored, result, again, args) for scored, result in zip(runs, results, strict=True)]
     if args.json:
         flat = [_flat(*result) for result in results]
         named = dict(zip((scored.name for scored in runs), flat, strict=True))
@@ -129,10 +145,16 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         text = _many_runs(runs, results)
-    if args.out is not None:
+    if again.groups and not args.json:
+        text = f"{text}\n\n{again.text(full=args.full)}"
+    return _print(text, args.out)
+
+
+def _print(text: str, out: Path | None) -> int:
+    if out is not None:
         from crossin_metrics.files import write_text
 
-        write_text(args.out, text + "\n")
+        write_text(out, text + "\n")
     print(text)
     return 0
 
@@ -163,6 +185,23 @@ def _scores(run: Run, n_resamples: int, seed: int, *, pairs: bool) -> Scored:
     scores["n_incomplete"] = float(run.n_incomplete)
     scores |= run.readings()
     return Scored(scores, errors, intervals)
+
+
+def _with_causes(run: Run, result: Scored, again: AskedAgain, args: argparse.Namespace) -> Scored:
+    """The scores, with what consistency is made of."""
+    from crossin_metrics.scores.causes.excess import beyond_accuracy
+    from crossin_metrics.scores.uncertainty import score_intervals, standard_errors
+
+    scores, errors, intervals = dict(result.scores), dict(result.errors), dict(result.intervals)
+    for found in (beyond_accuracy(run.questions(), n_resamples=args.bootstrap or 2, seed=args.seed), again.floor(run)):
+        if found is None:
+            continue
+        scores |= found.estimate
+        if args.bootstrap:
+            known = [key for key in found.estimate if not key.startswith("baseline")]
+            errors |= {key: standard_errors(found)[key] for key in known}
+            intervals |= {key: score_intervals(found)[key] for key in known}
+    return Scored(scores | again.disagreements(run), errors, intervals)
 
 
 def _flat(
@@ -205,9 +244,10 @@ def _one_run(
     codes = run.languages
     signature = run.settings.get("signature")
     blocks = ["\n".join([run.name, *([f"signature {signature}"] if signature else []), _counts(run, scores)])]
-    keys = [key for key in HEADLINE if key in scores]
+    keys = [key for key in (*HEADLINE, *_CAUSES) if key in scores]
     if full:
-        keys += [key for key in scores if key not in HEADLINE and describe(key).kind != "count"]
+        shown_below = {*keys, *(key for key in scores if key.startswith("disagree"))}
+        keys += [key for key in scores if key not in shown_below and describe(key).kind != "count"]
     table = [["score", "value", *(["SE", "95% interval"] if errors else [])]]
     for key in keys:
         cells = [number(errors.get(key)), _interval(scores[key], errors.get(key, math.nan), intervals.get(key))]
@@ -222,6 +262,10 @@ def _one_run(
         blocks.append("consistency of language pairs\n" + align(_pair_matrix(codes, scores)))
     elif len(codes) > _WIDEST_MATRIX:
         blocks.append(_extreme_pairs(codes, scores))
+    if "disagree" in scores:
+        from crossin_metrics.commands.score_causes import reason_table
+
+        blocks.append(reason_table(codes, scores, full=full))
     return "\n\n".join(blocks)
 
 

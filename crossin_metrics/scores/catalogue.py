@@ -199,6 +199,9 @@ SCORES: dict[str, Score] = {
             low=-float("inf"),
             high=float("inf"),
         ),
+        _cause(
+            "disagree", "Disagreement", "share of questions with different answers in two languages, mean over pairs"
+        ),
         _count("n_incomplete", "Incomplete", "questions left out because a language is missing", (), False),
     )
 }
@@ -209,10 +212,16 @@ HEADLINE = tuple(key for key, score in SCORES.items() if score.headline)
 # Families: pattern of the key -> what replaces title and description of the score it belongs to.
 _FAMILIES: tuple[tuple[str, str, str], ...] = (
     (
-        r"(excess_consistency|asked_across|language_ratio_kappa|language_ratio)_((?!kappa)[^_]+)_([^_]+)",
+        r"(excess_consistency|asked_across|language_ratio_kappa|language_ratio)_((?!kappa_).+)_(.+)",
         "{title}, {0} and {1}",
         "{description}, of {0} and {1}",
     ),
+    (
+        r"(disagree)_([a-z]+)_(.+)_(.+)",
+        "{title} by {0}, {1} and {2}",
+        "share of questions with different answers in {1} and {2} for this reason: {0}",
+    ),
+    (r"(disagree)_([a-z]+)", "{title} by {0}", "{description}, for this reason: {0}"),
     (r"(asked_again)_(.+)", "{title}, {0}", "{description}, in {0}"),
     (r"(acc)_(.+)", "{title}, {0}", "share of questions answered right in {0}"),
     (r"(n_unanswered|n_cut|thought)_(.+)", "{title}, {0}", "{description}, in {0}"),

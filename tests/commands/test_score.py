@@ -120,7 +120,11 @@ def test_tables_for_people(tmp_path: Path) -> None:
     assert lines["zh"] == [f"{found[f'consistency_{a}_zh']:.3f}" for a in ("en", "sw", "vi")]
     assert "20 questions in 4 languages (en, sw, vi, zh); 0 of 80 rows unanswered" in shown
     full = {line.split()[0] for line in crossin(path, "--full").stdout.splitlines() if line.strip()}
-    assert {key for key in found if not key.startswith("n_") and not key.endswith(("_stderr", "_low", "_high"))} <= full
+    assert {
+        key
+        for key in found
+        if not key.startswith(("n_", "disagree")) and not key.endswith(("_stderr", "_low", "_high"))
+    } <= full
     two = write(tmp_path / "two.jsonl", [row | {"model": model} for model in ("m1", "m2") for row in TABLE])
     head, *rows = crossin(two, "--bootstrap", 0).stdout.splitlines()
     columns = "run acc consistency ac3 fleiss_kappa ac3:constant ac3:random langs n unanswered"

@@ -46,6 +46,21 @@ def test_members_of_a_family_take_range_and_direction_from_their_score() -> None
     assert math.isinf(describe("n_questions").high)
 
 
+@pytest.mark.parametrize(
+    ("key", "title"),
+    [
+        ("excess_consistency_ace_arab_en", "Excess consistency, ace_arab and en"),
+        ("language_ratio_kappa_en_zh", "Across to within, beyond chance, en and zh"),
+        ("language_ratio_en_zh", "Across to within, en and zh"),
+        ("asked_again_en", "Asked again, en"),
+        ("disagree_tie", "Disagreement by tie"),
+        ("disagree_tie_en_zh", "Disagreement by tie, en and zh"),
+    ],
+)
+def test_causes_have_families_too(key: str, title: str) -> None:
+    assert describe(key).title == title
+
+
 def test_the_readme_of_the_tasks_lists_the_metrics_of_the_harness_table() -> None:
     rows = ["| metric | what it is |", "|---|---|"]
     for key, facts in SCORES.items():

@@ -3,7 +3,7 @@
     unanswered   an answer is missing in one of them
     letter       the letter decides, not the option: both gave the run's favourite letter, which stood for different
                  options; or one, asked again with another order, gave the same letter and so another option
-    near tie     in one of them the other's answer is nearly as probable (by less than `NEAR`); needs likelihoods
+    tie          in one of them the other's answer is nearly as probable (by less than `NEAR`); needs likelihoods
     prompt       asked again with another prompt, one of them gives the other's answer; needs repeats
     ignorance    one of them is unsure: its answer has a probability below 1/2, or changes when it is asked again.
                  Without likelihoods and repeats: one is right and the other is wrong
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from crossin_metrics.scores.agreement import option_probabilities
 from crossin_metrics.scores.answer_matrix import FloatArray, IntArray
 
-REASONS = ("unanswered", "letter", "near tie", "prompt", "ignorance", "belief", "unclear")
+REASONS = ("unanswered", "letter", "tie", "prompt", "ignorance", "belief", "unclear")
 AGREE = -1
 NEAR = 0.1  # difference of probabilities between two options that counts as a tie
 SURE = 0.5  # probability of the answer from which a language counts as sure

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -54,7 +56,7 @@ def test_near_ties_are_seen_in_the_likelihoods() -> None:
     rng = np.random.default_rng(2)
     one = rng.integers(0, 4, N)
     answers = np.stack([one, other_than(rng, one)], axis=1)
-    assert shares(Asked(answers), one, K, logprobs=likelihoods(answers, 0.4, answers[:, ::-1]))["near tie"] == 1.0
+    assert shares(Asked(answers), one, K, logprobs=likelihoods(answers, 0.4, answers[:, ::-1]))["tie"] == 1.0
 
 
 def test_a_prompt_that_brings_the_other_answer_is_the_reason() -> None:
@@ -72,11 +74,12 @@ def test_one_bad_language_is_ignorance(evidence: str) -> None:
     guesses = rng.integers(0, 4, (3, N))
     answers = np.stack([gold, gold, guesses[0]], axis=1)
     sure = likelihoods(answers[:, :2], 0.9)
-    given = {
+    given: dict[str, Any] = {
         "likelihoods": {"logprobs": np.concatenate([sure, likelihoods(answers[:, 2:], 0.4)], axis=1)},
         "repeats": {"again": [Asked(np.stack([gold, gold, other], axis=1)) for other in guesses[1:]]},
         "none": {},
-    }[evidence]
+    }
+    given = given[evidence]
     reasons = disagreements(Asked(answers), gold, K, **given)
     assert (reasons[0] == AGREE).all()  # en and es
     found = shares(Asked(answers), gold, K, **given)
@@ -91,7 +94,10 @@ def test_sure_and_steady_languages_believe_different_things(evidence: str) -> No
     rng = np.random.default_rng(5)
     gold = rng.integers(0, 4, N)
     answers = np.stack([gold, other_than(rng, gold)], axis=1)
-    given = {"likelihoods": {"logprobs": likelihoods(answers, 0.9)}, "repeats": {"again": [Asked(answers)] * 2}}
+    given: dict[str, Any] = {
+        "likelihoods": {"logprobs": likelihoods(answers, 0.9)},
+        "repeats": {"again": [Asked(answers)] * 2},
+    }
     assert shares(Asked(answers), gold, K, **given[evidence])["belief"] == 1.0
 
 
