@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from crossin_metrics import __version__
 from crossin_metrics.errors import CrossinError, exit_code
+from crossin_metrics.text_tables import show
 
 # name -> (module, one-line help). The module has add_arguments(parser) and run(args) -> exit code.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -125,7 +126,7 @@ def _run(arguments: list[str]) -> int:
     if args.command == _TASKS_PATH:
         from crossin_metrics.startup import tasks_path
 
-        print(tasks_path())
+        show(tasks_path())
         return 0
     return int(importlib.import_module(COMMANDS[args.command][0]).run(args) or 0)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, say
 from crossin_metrics.files import atomic_folder
 
 # name -> (package that carries the GGUF, its licence)
@@ -32,10 +31,9 @@ def demo_model(name: str = "gemma-3-270m", cache_dir: str | Path | None = None) 
     if (folder / "config.json").is_file():
         return folder.resolve()
     package, licence = MODELS[name]
-    print(
+    say(
         f"crossin: making {name} from the package {package} ({licence}) in {folder}: needs about 1 GB; "
-        "--cache_dir or CROSSIN_CACHE_DIR chooses another folder",
-        file=sys.stderr,
+        "--cache_dir or CROSSIN_CACHE_DIR chooses another folder"
     )
     with atomic_folder(folder) as new:
         _convert(_gguf_file(name, new.parent), new)

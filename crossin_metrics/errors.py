@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from crossin_metrics.secrets import masked
+
 # What damaged contents raise in the code that reads them; readers turn it into a CrossinError with the place.
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, EOFError)
 _LONGEST = 480  # characters of a message
@@ -30,13 +32,19 @@ def located(where: object, error: BaseException) -> CrossinError:
 
 
 def one_line(message: object, longest: int = _LONGEST) -> str:
-    """The message on one line without control characters, its middle left out where it is longer than `longest`."""
+    """The message on one line, without control characters and secrets; a longer one than `longest` loses its middle."""
     text = str(message)
     if len(text) > 4 * longest:
         text = text[: 2 * longest] + text[-2 * longest :]
+    text = masked(text)
     text = " ".join("".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text).split())
     half = longest // 2
     return text if len(text) <= longest else f"{text[: longest - half]} ... {text[5 - half :]}"
+
+
+def say(message: object) -> None:
+    """Print a message on standard error, as :func:`one_line` makes it."""
+    print(one_line(message), file=sys.stderr, flush=True)
 
 
 def exit_code(prog: str, command: Callable[[], int]) -> int:
@@ -53,13 +61,13 @@ def exit_code(prog: str, command: Callable[[], int]) -> int:
         sys.stdout.flush()
         return code
     except CrossinError as error:
-        print(f"{prog}: {one_line(error)}", file=sys.stderr)
+        say(f"{prog}: {error}")
         return 2
     except BrokenPipeError:
         _drop_output()
         return 0
     except KeyboardInterrupt:
-        print(f"{prog}: stopped", file=sys.stderr)
+        say(f"{prog}: stopped")
         return 130
     except OSError as error:
         if error.errno is None:
@@ -67,7 +75,7 @@ def exit_code(prog: str, command: Callable[[], int]) -> int:
         what = "cannot write the output" if error.filename is None else str(error.filename)
         if error.filename is None:
             _drop_output()
-        print(f"{prog}: {one_line(f'{what}: {error.strerror}')}", file=sys.stderr)
+        say(f"{prog}: {what}: {error.strerror}")
         return 2
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.records import Record
+from crossin_metrics.secrets import masked
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _REFUSED = (401, 403, 404)  # no such repository or revision, or no access: the next place is asked
@@ -91,7 +92,7 @@ def _cached_commit(table: Any) -> str:
 
 
 def _reason(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in masked(str(error)).splitlines() if line.strip()]
     return f"{type(error).__name__} {lines[0][:160] if lines else ''}".rstrip()
 
 
@@ -198,5 +199,5 @@ def push(
 
 
 def _push_error(error: Exception, repository: str, token: str) -> CrossinError:
-    lines = [line.strip() for line in str(error).replace(token, "***").splitlines() if line.strip()]
+    lines = [line.strip() for line in masked(str(error), [token]).splitlines() if line.strip()]
     return CrossinError(f"cannot push to {repository}: {(' '.join(lines[:2]) or type(error).__name__)[:400]}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crossin_metrics.errors import DAMAGE, CrossinError, one_line
+from crossin_metrics.text_tables import csv_value
 
 # Formats of `read_records`. Most preferred first: where a folder holds a set twice, this one is read.
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".json", ".json.gz")
@@ -70,7 +71,7 @@ def csv_columns(line: str) -> tuple[list[str], str]:
 
 
 def csv_rows(path: Path) -> Iterator[Record]:
-    """The rows of a CSV file by column name; every value is a string.
+    """The rows of a CSV file by column name; every value is a string, without the apostrophe of `text_tables.csv_cell`.
 
     The separator is a comma, ";" or tab. Blank rows are skipped, and so is a first column without a name that numbers
     the rows from 0 (pandas' index).
@@ -107,7 +108,7 @@ def csv_rows(path: Path) -> Iterator[Record]:
                     f"{where}: too {'many' if None in row else 'few'} values for the "
                     f"{len(reader.fieldnames or [])} columns; is the line cut off, or a comma not quoted?"
                 )
-            yield Record(where, row)
+            yield Record(where, {name: csv_value(cell) for name, cell in row.items()})
     except csv.Error as error:
         raise CrossinError(f"{path}, line {reader.line_num}: broken CSV ({error})") from None
 

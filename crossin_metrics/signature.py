@@ -15,12 +15,12 @@ UNSTATED = "unstated"  # value of a field that a file without a signature does n
 
 
 def signature_line(fields: Mapping[str, object]) -> str:
-    """Return the line with these fields, in their order.
+    """Return the line with these fields, in their order; line ends and bars in a value become blanks and slashes.
 
     >>> signature_line({"task": "cross_mmlu", "shots": 0})
     'crossin|task:cross_mmlu|shots:0'
     """
-    return "|".join(["crossin", *(f"{name}:{value}" for name, value in fields.items())])
+    return "|".join(["crossin", *(f"{name}:{_field(value)}" for name, value in fields.items())])
 
 
 def signature_fields(line: str | None) -> dict[str, str]:
@@ -31,3 +31,9 @@ def signature_fields(line: str | None) -> dict[str, str]:
     """
     head, *parts = (line or "").split("|")
     return dict(part.partition(":")[::2] for part in parts) if head == "crossin" else {}
+
+
+def _field(value: object) -> str:
+    """The value on one line: a line end would leave the code span around it, a bar would start another field."""
+    shown = (c if c.isprintable() else " " for c in str(value).replace("|", "/"))
+    return " ".join("".join(shown).split())

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TextIO
 
 DASH = "–"  # an undefined value
 NOT_SIGNIFICANT = "≈"  # marks a score that is not significantly different from the best of its column
@@ -34,9 +35,14 @@ _LATEX = {
     "±": "$\\pm$",
     "†": "$^\\dagger$",
 }
+# Unicode's overrides and embeddings of writing direction: they make a line read as what it is not.
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 # The characters that start a formula in a spreadsheet, in CJK spreadsheets also in full width, after any blanks (OWASP,
 # "CSV Injection"). In each line of a cell, as some readers split cells at line ends.
-FORMULA = re.compile(r"^(?=[^\S\n]*[\u200b\ufeff]*[=+\-@＝＋－＠]|\t)", re.MULTILINE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_RISKY = r"(?='*(?:[^\S\n]*[\u200b\ufeff]*[=+\-@＝＋－＠]|\t))"
+FORMULA = re.compile("^" + _RISKY, re.MULTILINE)
+_ESCAPED = re.compile("^'" + _RISKY, re.MULTILINE)
 
 
 # An underscore inside a word, as in cross_mmlu, is not markup in any common Markdown.
@@ -81,6 +87,20 @@ class Table:
     blocks: bool = False
 
 
+def terminal(text: str) -> str:
+    """The text for a terminal: its lines, without control sequences and marks that turn the direction of writing.
+
+    >>> terminal("a\\x1b[31m\\nb")
+    'a[31m\\nb'
+    """
+    return "\n".join(map(_printable, text.split("\n")))
+
+
+def show(text: str, file: TextIO | None = None) -> None:
+    """Print a text on standard output, or on `file`, as :func:`terminal` makes it."""
+    print(terminal(text), file=file, flush=True)
+
+
 def plain(text: str) -> str:
     """The text on one line, without control characters; invisible format characters are kept.
 
@@ -91,8 +111,11 @@ def plain(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text with blanks for line ends and tabs, and without other control characters."""
-    return "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) != "Cc")
+    """The text with blanks for line ends and tabs, and without other control characters and direction marks."""
+    if text.isprintable():
+        return text
+    kept = (c for c in text if c.isspace() or not (unicodedata.category(c) == "Cc" or c in _TURNING))
+    return "".join(" " if c.isspace() else c for c in kept)
 
 
 def md(text: str) -> str:
@@ -101,8 +124,8 @@ def md(text: str) -> str:
 
 
 def md_code(text: str) -> str:
-    """Text as inline code in Markdown."""
-    return f"`{plain(text).replace('`', '')}`"
+    """Text as inline code in Markdown, outside of tables; without backticks, and never empty: that opens a span."""
+    return f"`{plain(text.replace('`', '')) or ' '}`"
 
 
 def tex(text: str) -> str:
@@ -122,7 +145,17 @@ def csv_cell(value: object) -> object:
         return "" if math.isnan(value) else float(f"{value:.10g}")
     if not isinstance(value, str):
         return "" if value is None else value
-    return value if _is_number(value) else FORMULA.sub("'", value)
+    text = _CONTROL.sub("", re.sub("\r\n?", "\n", value))  # the csv module does not quote a lone \r
+    return text if _is_number(text) else FORMULA.sub("'", text)
+
+
+def csv_value(cell: str) -> str:
+    """The text of a cell that :func:`csv_cell` wrote.
+
+    >>> csv_value("'=1+1"), csv_value("'quoted'"), csv_value("-0.5")
+    ('=1+1', "'quoted'", '-0.5')
+    """
+    return _ESCAPED.sub("", cell) if cell.startswith("'") or "\n'" in cell else cell
 
 
 def _is_number(text: str) -> bool:

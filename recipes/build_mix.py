@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from crossin_metrics.errors import say
+
 if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
@@ -24,10 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     (config,) = parse(MixConfig, argv, prog="build_mix", description="Build a CrossIn instruction mix.")
     facts = build(config)
     parts = ", ".join(f"{part} {n:,}" for part, n in facts["parts"].items())
-    print(
-        f"{config.output_dir}: {facts['n_rows']:,} rows ({parts}), content {facts['content_sha256'][:16]}",
-        file=sys.stderr,
-    )
+    say(f"{config.output_dir}: {facts['n_rows']:,} rows ({parts}), content {facts['content_sha256'][:16]}")
     return 0
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 if __package__ in (None, ""):  # run as a script: `recipes` is found in the checkout, not in this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, say
 from recipes.common.options import check_types, parse, run
 
 
@@ -61,15 +61,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         vllm=options.vllm,
     )
     exact, stored = facts["after_merging"], facts["after_loading_back"]
-    print(
+    say(
         f"{target}: {facts['parameters']:,} parameters, {facts['dtype']}, {'tied' if facts['tied'] else 'untied'}; "
         f"relative logit difference after merging {exact['logit_difference']:.1e}; reloaded: "
-        f"KL {stored['kl']:.1e} nats, same most likely token at {stored['top1']:.0%}",
-        file=sys.stderr,
+        f"KL {stored['kl']:.1e} nats, same most likely token at {stored['top1']:.0%}"
     )
     if options.try_vllm:
         same, n = compare_vllm(target)
-        print(f"{target}: loads in vLLM; same most likely next token on {same} of {n} prompts", file=sys.stderr)
+        say(f"{target}: loads in vLLM; same most likely next token on {same} of {n} prompts")
         if same < n:
             raise CrossinError(f"vLLM and transformers disagree on {n - same} of {n} prompts; {target} was kept")
     return 0

@@ -17,9 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossin_metrics.text_tables import show
+
 if __package__ in (None, ""):  # run as a script: `recipes` is found in the checkout, not in this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from crossin_metrics import errors
 from crossin_metrics.errors import CrossinError
 from recipes.common.options import parse, run
 from recipes.experiments.config import ExperimentOptions
@@ -41,12 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     plan = make_plan(options)
     records = Records(options.folder)
     if options.status:
-        print(overview.text(plan, records, {}, options.jobs, thorough=True))
+        show(overview.text(plan, records, {}, options.jobs, thorough=True))
         return 0
     if options.dry_run:
         from recipes.experiments.estimate import report
 
-        print(report(options, plan))
+        show(report(options, plan))
         return 0
     with experiment_lock(options.folder):
         check_options(options)
@@ -83,7 +86,7 @@ def conclude(options: ExperimentOptions, plan: Plan, records: Records, outcome: 
     from recipes.experiments import overview
     from recipes.experiments.finish import REPORT, finish
 
-    print(overview.text(plan, records, outcome.failed, options.jobs), file=sys.stderr)
+    show(overview.text(plan, records, outcome.failed, options.jobs), sys.stderr)
     for stage, message in outcome.failed.items():
         say(f"failed: {stage}: {message}")
     if outcome.stopped:
@@ -98,7 +101,7 @@ def conclude(options: ExperimentOptions, plan: Plan, records: Records, outcome: 
 
 def say(message: str) -> None:
     """Print a line with the time on standard error."""
-    print(f"{time.strftime('%H:%M:%S')} run_experiment: {message}", file=sys.stderr, flush=True)
+    errors.say(f"{time.strftime('%H:%M:%S')} run_experiment: {message}")
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if __package__ in (None, ""):  # run as a script: `recipes` is found in the checkout, not in this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from crossin_metrics import errors
 from crossin_metrics.errors import CrossinError
 from recipes.common.options import run
 from recipes.common.provenance import REPO
@@ -201,7 +202,7 @@ def say(message: str) -> None:
     from accelerate import PartialState
 
     if PartialState().is_main_process:
-        print(f"sft_crossin: {message}", file=sys.stderr, flush=True)
+        errors.say(f"sft_crossin: {message}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossin_metrics.errors import say
+from crossin_metrics.text_tables import show
+
 if __package__ in (None, ""):  # run as a script: the checkout's root, not this folder, is where imports start
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
@@ -79,7 +82,7 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
             kinds=gate_options.kinds if o.source_language == "en" else [],  # their rules are for English
         )
         if o.dry_run:
-            print(estimate(translation))
+            show(estimate(translation))
             return 0
         try:
             verdicts = translation.run(_progress)
@@ -104,7 +107,7 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
 
 
 def _say(message: str) -> None:
-    print(f"{PROG}: {message}", file=sys.stderr)
+    say(f"{PROG}: {message}")
 
 
 @contextlib.contextmanager

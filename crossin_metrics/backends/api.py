@@ -31,6 +31,7 @@ from tqdm import tqdm
 
 from crossin_metrics.answers.generated import Generated
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.secrets import is_secret_name, masked, secret_place
 
 logger = logging.getLogger("lm_eval.crossin")
 
@@ -72,7 +73,7 @@ class CrossinAPI(LM):
     ) -> None:
         super().__init__()
         unknown = set(others) - {"batch_size", "max_batch_size", "device", "pretrained", "tokenizer"}  # lm_eval's own
-        if any(word in name.lower() for name in unknown for word in ("key", "token", "auth", "header", "secret")):
+        if any(is_secret_name(name) for name in unknown):
             raise CrossinError("crossin-api takes no secret in --model_args, which are logged: set OPENAI_API_KEY")
         if unknown:
             raise CrossinError(f"crossin-api: unknown model argument {sorted(unknown)[0]!r}")
@@ -80,8 +81,8 @@ class CrossinAPI(LM):
         base_url = str(base_url).rstrip("/").removesuffix("/chat/completions").removesuffix("/completions")
         if not base_url.startswith(("http://", "https://")) or not self.model:
             raise CrossinError("crossin-api needs --model_args base_url=http://HOST:PORT/v1,model=NAME")
-        if "@" in base_url.split("/")[2]:
-            raise CrossinError("crossin-api: base_url holds a password, and is logged: set OPENAI_API_KEY instead")
+        if "@" in base_url or "?" in base_url or secret_place(base_url):
+            raise CrossinError("crossin-api: base_url holds a secret, and is logged: set OPENAI_API_KEY instead")
         self.base_url, self._top = base_url, int(top_logprobs)
         self._concurrent, self._tries, self._timeout = max(1, int(num_concurrent)), int(max_retries), float(timeout)
         self._seed, self._budget_field = int(seed), str(max_tokens_field)
@@ -232,8 +233,7 @@ def _message(reply: requests.Response) -> str:
     error = _json(reply).get("error")
     said = error.get("message") if isinstance(error, dict) else error
     said = " ".join(str(said or reply.reason or "").split())
-    key = os.environ.get("OPENAI_API_KEY")
-    return (said.replace(key, "***") if key else said)[:200]
+    return masked(said)[:200]
 
 
 def _after(header: str | None, default: float) -> float:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from crossin_metrics.errors import CrossinError, one_line
+from crossin_metrics.errors import CrossinError, one_line, say
 
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,11 +81,11 @@ def require_matplotlib() -> None:
 
 def warn(text: str) -> None:
     """Print a warning on standard error."""
-    print(f"crossin: warning: {one_line(text)}", file=sys.stderr)
+    say(f"crossin: warning: {text}")
 
 
 def progress() -> Callable[[str], None] | None:
     """A line on standard error that overwrites itself; None if standard error is not a terminal."""
     if not sys.stderr.isatty():
         return None
-    return lambda text: print(f"\r\x1b[K{text}", end="\r", file=sys.stderr, flush=True)
+    return lambda text: print(f"\r\x1b[K{one_line(text)}", end="\r", file=sys.stderr, flush=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossin_metrics.commands.arguments import at_least, count, progress, require_matplotlib
+from crossin_metrics.errors import say
+from crossin_metrics.text_tables import show
 
 if TYPE_CHECKING:
     from crossin_metrics.sets.parallel_set import ParallelMCQ
@@ -90,13 +91,13 @@ def run(args: argparse.Namespace) -> int:
     as_json = json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
     if args.output_dir is not None:
         _write(args.output_dir, report, as_json, plots=not args.no_plots)
-        print(f"crossin: written to {args.output_dir}", file=sys.stderr)
+        say(f"crossin: written to {args.output_dir}")
     if args.json:
-        print(as_json)
+        show(as_json)
     else:
         from crossin_metrics.shortcuts.render import text
 
-        print(text(report))
+        show(text(report))
     return 0
 
 

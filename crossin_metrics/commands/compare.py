@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.commands.arguments import add_reading_arguments, at_least, count, names, warn
+from crossin_metrics.text_tables import show
 
 if TYPE_CHECKING:
     from crossin_metrics.runs.comparison import Joined, Match
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         comparisons = [_record(*one) for one in zip(matches, joined, tested, strict=True)]
         settings = {"alpha": args.alpha, "n_resamples": args.resamples, "seed": args.seed}
-        print(
+        show(
             json.dumps(
                 {**settings, "comparisons": comparisons, "notes": notes}, indent=1, ensure_ascii=False, allow_nan=False
             )
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from crossin_metrics.commands.compare_tables import comparison_text
 
-    print(comparison_text(matches, joined, tested, alpha=args.alpha, n_resamples=args.resamples, seed=args.seed))
+    show(comparison_text(matches, joined, tested, alpha=args.alpha, n_resamples=args.resamples, seed=args.seed))
     return 0
 
 

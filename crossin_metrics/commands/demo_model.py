@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from crossin_metrics.demo_model import MODELS, demo_model
+from crossin_metrics.text_tables import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,5 +28,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the checkpoint folder alone on standard output."""
-    print(demo_model(args.name, args.cache_dir))
+    show(str(demo_model(args.name, args.cache_dir)))
     return 0

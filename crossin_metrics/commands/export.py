@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossin_metrics.commands.arguments import count, names, resamples, warn
+from crossin_metrics.errors import say
+from crossin_metrics.text_tables import show
 
 if TYPE_CHECKING:
     from crossin_metrics.exports.records import Record
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     files, extra = _files(args, records)
     for path, text in {**files, **extra}.items():
         write_text(args.out / path, text)
-        print(args.out / path)
+        show(str(args.out / path))
     if args.push:
         from crossin_metrics.hub import push
 
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
             repository, repo_type, title = _EEE_REPOSITORY, "dataset", f"[Submission] {title}"
         content = {path: text.encode("utf-8") for path, text in files.items()}
         address = push(content, repository, repo_type=repo_type, title=title, description=_PUSHED)
-        print(f"pull request: {address}", file=sys.stderr)
+        say(f"pull request: {address}")
     return 0
 
 

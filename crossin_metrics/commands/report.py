@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from crossin_metrics.commands.arguments import at_least, count, names, progress, require_matplotlib
+from crossin_metrics.errors import say
+from crossin_metrics.text_tables import show
 
 _EPILOG = """\
 RESULTS may be folders of `lm_eval --output_path D --log_samples`, sample logs, or prediction tables (JSON Lines, .gz,
@@ -106,9 +107,9 @@ def run(args: argparse.Namespace) -> int:
     )
     report = build_report(args.results, options, progress=progress())
     for path, text in report.problems:
-        print(f"crossin: {path}: {text}", file=sys.stderr)
+        say(f"crossin: {path}: {text}")
     for note in report.notes:
-        print(f"crossin: {note}", file=sys.stderr)
+        say(f"crossin: {note}")
     write_report(args.out, report.files)
-    print(args.out / "index.html")
+    show(str(args.out / "index.html"))
     return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crossin_metrics.commands.arguments import add_reading_arguments, count, names, progress, resamples, warn
-from crossin_metrics.text_tables import align, number
+from crossin_metrics.text_tables import align, number, show, terminal
 
 if TYPE_CHECKING:
     from crossin_metrics.commands.score_causes import AskedAgain
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()  # reports a bad expression before long files are read
-    show = progress()
+    bar = progress()
     runs = read_predictions(
         args.files,
         names(args.languages, "--languages"),
@@ -112,10 +112,10 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         read_again=args.read_again,
         warn=warn,
-        progress=show,
+        progress=bar,
     )
-    if show is not None:
-        show("")  # the table starts on a clean line
+    if bar is not None:
+        bar("")  # the table starts on a clean line
     for scored in runs:
         for note in scored.notes:
             warn(note)
@@ -154,8 +154,8 @@ def _print(text: str, out: Path | None) -> int:
     if out is not None:
         from crossin_metrics.files import write_text
 
-        write_text(out, text + "\n")
-    print(text)
+        write_text(out, terminal(text) + "\n")
+    show(text)
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from crossin_metrics.errors import DAMAGE, CrossinError
 from crossin_metrics.exports.records import Record
 from crossin_metrics.scores.catalogue import SCORES
-from crossin_metrics.text_tables import markdown_table
+from crossin_metrics.text_tables import markdown_table, md_code
 
 BEGIN = "<!-- crossin:begin -->"
 END = "<!-- crossin:end -->"
@@ -55,7 +55,7 @@ def section(records: Sequence[Record]) -> str:
         rows.append([*cells, record.n_questions, ", ".join(record.runs[0].languages)])
     errors = "± is the bootstrap standard error over questions. " if any(record.errors for record in records) else ""
     lines = [BEGIN, "## Cross-lingual consistency", "", *markdown_table(head, rows), "", errors + _meanings(keys), ""]
-    lines += [f"- `{record.signature}`{_prompts(record)}" for record in records]
+    lines += [f"- {md_code(record.signature)}{_prompts(record)}" for record in records]
     return "\n".join([*lines, END])
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.secrets import secret_place
 
 # Parts of the harness that read the user's arguments. An error raised there becomes one line; others keep their
 # traceback.
@@ -21,10 +22,16 @@ def main(arguments: Sequence[str]) -> int:
     """Run the harness on `arguments` (those of `lm_eval`).
 
     Raises:
-        CrossinError: an argument the harness refuses, such as an unknown task, or a model that cannot be loaded.
+        CrossinError: an argument with a secret or one that the harness refuses, such as an unknown task, or a model
+            that cannot be loaded.
     """
     from crossin_metrics import startup
 
+    if place := secret_place(list(arguments), "an argument"):
+        raise CrossinError(
+            f"{place} holds a secret, which the harness writes into its results and other users see in the list of "
+            "processes: leave it out and set HF_TOKEN (the hub) or OPENAI_API_KEY (a server)"
+        )
     startup.install()  # the .pth file has done so, unless the package is used without being installed
     from lm_eval.__main__ import cli_evaluate
 

@@ -19,7 +19,7 @@ from lm_eval.api.task import ConfigurableTask
 from crossin_metrics import __version__
 from crossin_metrics.answers.outputs import majority, opening_mark
 from crossin_metrics.answers.reading import random_answer
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, say
 from crossin_metrics.harness.aggregate import Row, RowResult, aggregate, headline_metrics, standard_error
 from crossin_metrics.harness.documents import build_documents, ordered_by_hash
 from crossin_metrics.harness.generation import PRESETS, generation_kwargs, generation_signature, instruct_model
@@ -322,7 +322,7 @@ def _show_errors_in_one_line() -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
         if isinstance(error, CrossinError):
-            print(f"crossin: {error}", file=sys.stderr)
+            say(f"crossin: {error}")
         else:
             previous(kind, error, trace)
 

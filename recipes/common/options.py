@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from crossin_metrics.errors import DAMAGE, CrossinError, exit_code
 from crossin_metrics.languages import language_code
 from crossin_metrics.records import read_yaml
+from crossin_metrics.secrets import secret_place
 from recipes.common.provenance import REPO
 
 
@@ -44,7 +45,7 @@ def parse(
         One instance per dataclass, in the order given.
 
     Raises:
-        CrossinError: unknown, repeated or missing option, unreadable file, or a value of the wrong type.
+        CrossinError: unknown, repeated or missing option, unreadable file, a value of the wrong type, or a secret.
         SystemExit: after `--help`, with code 0.
     """
     try:
@@ -81,7 +82,9 @@ def parse(
         flag = next((item for item in remaining if item.startswith("-")), remaining[0]).split("=")[0]
         known = [name for action in parser._actions for name in action.option_strings]
         raise CrossinError(f"unknown option {flag!r}{_closest(flag, known)} (see {prog} --help)")
-    return tuple(instance for instance in instances if dataclasses.is_dataclass(instance))
+    found = tuple(instance for instance in instances if dataclasses.is_dataclass(instance))
+    _refuse_secrets(found)
+    return found
 
 
 def check_types(instance: Any) -> None:
@@ -129,6 +132,17 @@ def language_codes(names: Iterable[str]) -> list[str]:
 def run(main: Callable[[], int], prog: str) -> NoReturn:
     """Run a recipe's `main` as a command: a user's mistake is one line on standard error and exit code 2."""
     sys.exit(exit_code(prog, main))
+
+
+def _refuse_secrets(instances: Iterable[Any]) -> None:
+    """Options are stored beside the results, and appear in the command lines of other processes."""
+    for instance in instances:
+        values = {field.name: getattr(instance, field.name, None) for field in dataclasses.fields(instance)}
+        if place := secret_place(values):
+            raise CrossinError(
+                f"{place} holds a secret, which would be written beside the results: leave it out and set an "
+                "environment variable instead (HF_TOKEN for the hub, the one that api_key_env names for a server)"
+            )
 
 
 def _check_yaml(path: Path, known: set[str]) -> None:

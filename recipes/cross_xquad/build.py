@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, say
 from crossin_metrics.files import canonical, file_sha256, write_text
 from recipes.common.stages import StageRecord, sha256_of
 from recipes.cross_xquad.calls import Caller
@@ -309,4 +308,4 @@ def _folder_sha256(folder: Path) -> str:
 
 def to_stderr(prog: str) -> Callable[[str], None]:
     """A `say` that prints to standard error."""
-    return lambda line: print(f"{prog}: {line}", file=sys.stderr)
+    return lambda line: say(f"{prog}: {line}")

@@ -11,6 +11,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_path, read_json, write_json, write_text
+from crossin_metrics.text_tables import csv_cell, csv_text
 from recipes.common.provenance import REPO
 from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.plan import PYTHON, Plan, Run, model_of
@@ -73,17 +74,15 @@ def finish(options: ExperimentOptions, plan: Plan, records: Records, failed: dic
 
 def labels(options: ExperimentOptions, plan: Plan) -> str:
     """The table of runs that `crossin report --labels` reads, including missing ones."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    rows: list[list[Any]] = [list(_COLUMNS)]
     for run in plan.runs:
         value = options.arms[run.arm]
         label: dict[str, Any] = {"name": run.arm, "system": run.arm, **options.label, **value.get("label", {})}
         row = {key: _yes_or_no(label.get(key, "")) for key in _COLUMNS}
         tuned = value.get("tune", True)  # an untuned model has no seed
         row |= {"run": f"*{model_name(run)}*", "seed": run.seed if tuned else "", **costs(run)}
-        writer.writerow(row)
-    return out.getvalue()
+        rows.append([row.get(column, "") for column in _COLUMNS])
+    return csv_text(rows)
 
 
 def _yes_or_no(value: Any) -> Any:
@@ -186,4 +185,4 @@ def _write_run(writer: Any, run: Run) -> None:
             n_choices, gold = "" if one.n_choices is None else int(one.n_choices[k]), int(one.gold[k])
             for language, answer in zip(one.languages, one.answers[k].tolist(), strict=True):
                 facts = [identifier, language, answer, gold, n_choices, one.groups[k], signature]
-                writer.writerow([*start, *facts])
+                writer.writerow(map(csv_cell, [*start, *facts]))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json, write_json
+from crossin_metrics.text_tables import show
 from recipes.common.provenance import REPO
 from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.local import LocalExecutor, Outcome, last_log_line
@@ -277,7 +278,7 @@ def note_path(records: Records, run: Run) -> Path:
 
 
 def _say_in_job(message: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {message}", flush=True)
+    show(f"{time.strftime('%H:%M:%S')} {message}")
 
 
 def _is_alive(pid: int) -> bool:

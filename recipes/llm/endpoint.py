@@ -13,14 +13,15 @@ import importlib.util
 import json
 import math
 import os
-import sys
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, say
+from crossin_metrics.secrets import masked, secret_place
 from recipes.common.options import check_minimum, check_types, option
 from recipes.llm.replies import Reply, Usage
 
@@ -29,6 +30,8 @@ LONG_PAUSE_SECONDS = 30.0  # worth a line to the user
 MAX_RETRY_AFTER = 3600.0  # seconds; who asks for more is asked again after an hour
 FAILURES_IN_A_ROW = 20  # with no success between: the set-up is wrong, not these requests
 RETRIED = (408, 409, 425, 429)  # and every 5xx
+
+_SECRET_GOES = "put it into the environment variable that api_key_env names, and leave it out here"
 
 T = TypeVar("T")
 
@@ -58,11 +61,19 @@ class EndpointOptions:
         self.extra()
         check_minimum(self, 1, "concurrency", "max_tries")
         check_minimum(self, 0, "requests_per_minute", "tokens_per_minute", "backoff_seconds", "patience_seconds")
+        # No message repeats what may be a secret.
         address = urlsplit(self.base_url)
+        if "@" in self.base_url or address.query or address.fragment or secret_place(self.base_url):
+            raise CrossinError(f"base_url holds a secret, which would be stored: {_SECRET_GOES}")
         if address.scheme not in ("http", "https") or not address.hostname:
             raise CrossinError(f"base_url: {self.base_url!r} must be an address such as http://127.0.0.1:8000/v1")
-        if address.username or address.password or address.query:
-            raise CrossinError("base_url holds a secret: put it into the environment variable named by api_key_env")
+        if place := secret_place(self.extra(), "extra_body"):
+            raise CrossinError(f"{place} holds a secret, which would be stored and sent to others: {_SECRET_GOES}")
+        if not _is_variable(self.api_key_env):
+            raise CrossinError(
+                "api_key_env: must be the name of an environment variable in capitals, such as OPENAI_API_KEY, not the "
+                "token itself: export the token under such a name"
+            )
 
     def extra(self) -> dict[str, Any]:
         """`extra_body` as an object."""
@@ -95,6 +106,14 @@ class EndpointOptions:
                 "json_schema": {"name": name, "strict": True, "schema": schema},
             }
         return {name: value for name, value in (body | self.extra()).items() if value is not None}
+
+
+def _is_variable(name: str) -> bool:
+    """Whether this is a variable's name, rather than a token that was put in its place."""
+    if name in os.environ:
+        return True
+    looks_random = len(name) >= 16 and sum(c.isdigit() for c in name) >= 3
+    return bool(re.fullmatch(r"[A-Z][A-Z0-9_]*", name)) and not looks_random and secret_place(name) is None
 
 
 class _Retry(Exception):
@@ -153,9 +172,12 @@ class OpenAIClient:
         """
         asyncio.run(self._send(iter(requests), accept))
 
+    @property
+    def _token(self) -> str:
+        return os.environ.get(self.options.api_key_env, "")
+
     def _headers(self) -> dict[str, str]:
-        token = os.environ.get(self.options.api_key_env, "")
-        return {"Authorization": f"Bearer {token}"} if token else {}
+        return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
     async def _served_models(self) -> list[str] | None:
         import aiohttp
@@ -289,7 +311,7 @@ class OpenAIClient:
         if failure.after is not None:
             self._hold_until = max(self._hold_until, time.monotonic() + failure.after)
             if failure.after >= LONG_PAUSE_SECONDS:
-                print(f"\nthe server asks for a pause of {failure.after:.0f} s ({failure})", file=sys.stderr)
+                say(f"the server asks for a pause of {failure.after:.0f} s ({failure})")
 
     async def _post(self, session: Any, body: Mapping[str, Any]) -> Reply:
         import aiohttp
@@ -306,7 +328,7 @@ class OpenAIClient:
             raise _Retry(str(error) or type(error).__name__, gone=gone) from None
         self._heard = time.monotonic()
         self._check_token(status)
-        excerpt = " ".join(text.split())[:200]
+        excerpt = masked(" ".join(text[:10_000].split()), [self._token])[:200]
         if status == 404:
             raise CrossinError(f"{self.url} answered 404 for {path}: {excerpt}")
         if status in RETRIED or status >= 500:

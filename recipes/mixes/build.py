@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, say
 from crossin_metrics.files import atomic_folder, check_replaceable, file_sha256, read_json, write_json
 from recipes.mixes.config import MixConfig
 from recipes.mixes.methods import PIVOT
@@ -37,7 +36,7 @@ def build(config: MixConfig) -> dict[str, Any]:
         sources = {role: store.info for role, store in (("base", base), ("seed", seed)) if store is not None}
         wanted = fingerprint(config, sources)
         if old is not None and old["fingerprint"] == wanted and _sha256(target / FILES[0]) == old["parquet_sha256"]:
-            print(f"{target} is up to date: {old['n_rows']:,} rows", file=sys.stderr)
+            say(f"{target} is up to date: {old['n_rows']:,} rows")
             return old
         if old is not None and not config.overwrite:
             what = "a damaged mix" if old["fingerprint"] == wanted else "a mix of other options or sources"

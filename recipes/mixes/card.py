@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from crossin_metrics.text_tables import markdown_table
+from crossin_metrics.text_tables import markdown_table, md
 from recipes.mixes.config import MixConfig
 from recipes.mixes.plan import PARTS, Plan
 from recipes.mixes.sources import SourceInfo
@@ -17,6 +17,7 @@ from recipes.mixes.sources import SourceInfo
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_ORIGIN = ("role", "set", "revision", "languages", "licence", "sha256 of ids and texts", "rows", "dropped")
 LENGTHS = ("mean", "median", "p95", "max", "sum")
 
 FORMAT = 1
@@ -147,12 +148,14 @@ def card(config: MixConfig, facts: dict[str, Any]) -> str:
         (*(row[name] for name in ("part", "side", "unit")), *(f"{row[name]:,}" for name in LENGTHS))
         for row in facts["lengths"]
     )
-    origin = (
-        f"| {role} | {info['name']} | {info['revision'] or '-'} | {' '.join(info['languages'])} "
-        f"| {info['n_rows']:,} | {sum(info['dropped'].values()):,} | {info['licence']} | `{info['sha256']}` |"
-        for role, info in sources.items()
-    )
-    dropped = [f"- {role}: {reason}: {n:,}" for role, i in sources.items() for reason, n in i["dropped"].items()]
+    origin = []
+    for role, info in sources.items():
+        counts = f"{info['n_rows']:,}", f"{sum(info['dropped'].values()):,}"
+        names = role, info["name"], info["revision"] or "-", " ".join(info["languages"]), info["licence"]
+        origin.append((*names, info["sha256"], *counts))
+    dropped = [
+        f"- {md(f'{role}: {reason}: {n:,}')}" for role, info in sources.items() for reason, n in info["dropped"].items()
+    ]
     return "\n".join(
         [
             "---",
@@ -178,9 +181,7 @@ def card(config: MixConfig, facts: dict[str, Any]) -> str:
             "",
             "## Sources",
             "",
-            "| role | set | revision | languages | rows | dropped | licence | sha256 of ids and texts |",
-            "|---|---|---|---|---:|---:|---|---|",
-            *origin,
+            *markdown_table(_ORIGIN, origin, 6),
             *(["", "Rows dropped, by reason:", "", *dropped] if dropped else []),
             "",
             "## Hashes",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, say
 from crossin_metrics.files import write_jsonl
 from crossin_metrics.languages import language_code
 from recipes.common.options import check_types, parse, run
@@ -106,10 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for row in seed_rows(data, base, ["en"], config.prompt)
     )
     n_base = write_jsonl(folder / "base.jsonl", english)
-    print(
+    say(
         f"{folder}: {n_seed} parallel rows of {len(seed)} articles in {' '.join(config.languages)}, "
-        f"{n_base} English rows of {len(base)} other articles",
-        file=sys.stderr,
+        f"{n_base} English rows of {len(base)} other articles"
     )
     return 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.files import read_json
-from crossin_metrics.text_tables import markdown_table
+from crossin_metrics.text_tables import markdown_table, md
 from recipes.tuning.run_folder import MANIFEST
 
 
@@ -16,7 +16,7 @@ def adapter_card(facts: dict[str, Any]) -> str:
     trained = facts["parameters"]
     lines = [
         *_header("peft", base, "adapter"),
-        f"# LoRA adapter of {base}, tuned on a CrossIn mix",
+        f"# LoRA adapter of {md(base)}, tuned on a CrossIn mix",
         "",
         "Method: Lin et al., CrossIn, arXiv 2404.11932. Loss on completions only; the tokenizer's chat template is the",
         "frame of training.",
@@ -38,10 +38,10 @@ def model_card(adapter: Path, facts: dict[str, Any]) -> str:
     mix = run.get("mix", {}).get("parts", {})
     lines = [
         *_header("transformers", facts["base"], "finetune"),
-        f"# {facts['base']} tuned on a CrossIn mix",
+        f"# {md(facts['base'])} tuned on a CrossIn mix",
         "",
-        f"The adapter merged into {facts['base']}, as {facts['dtype']}, {facts['parameters']:,} parameters, embedding "
-        f"and output head {'tied' if facts['tied'] else 'not tied'}.",
+        f"The adapter merged into {md(facts['base'])}, as {facts['dtype']}, {facts['parameters']:,} parameters, "
+        f"embedding and output head {'tied' if facts['tied'] else 'not tied'}.",
         "Method: Lin et al., CrossIn, arXiv 2404.11932.",
         "",
         "The tokenizer's chat template is the frame of training.",
@@ -62,18 +62,18 @@ def model_card(adapter: Path, facts: dict[str, Any]) -> str:
 
 
 def _header(library: str, base: str, relation: str) -> list[str]:
-    return [
-        "---",
-        f"library_name: {library}",
-        "pipeline_tag: text-generation",
-        f"base_model: {base}",
-        f"base_model_relation: {relation}",
-        "tags: [crossin, cross-lingual, lora, sft]",
-        "license: other",
-        "license_name: that-of-the-base-model-and-data",
-        "---",
-        "",
-    ]
+    import yaml
+
+    content = {
+        "library_name": library,
+        "pipeline_tag": "text-generation",
+        "base_model": base,
+        "base_model_relation": relation,
+        "tags": ["crossin", "cross-lingual", "lora", "sft"],
+        "license": "other",
+        "license_name": "that-of-the-base-model-and-data",
+    }
+    return ["---", yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000) + "---", ""]
 
 
 def _mix_table(parts: dict[str, Any]) -> list[str]:

@@ -84,6 +84,7 @@ class ScriptedServer:
     reply: Callable[[Seen, str], str | None] = lambda seen, behaviour: None
     choice: Callable[[Seen, str], dict[str, Any] | None] = lambda seen, behaviour: None
     delay: float = 0.0
+    refusal: str = "scripted"  # what errors say
     model: str = "scripted"
     seen: list[Seen] = field(default_factory=list)
     replied: dict[str, str] = field(default_factory=dict)  # body -> content of the reply
@@ -176,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
             after = behaviour.partition(":")[2]
             return self._send(429, '{"error": "too many"}', {"Retry-After": after} if after else None)
         if behaviour in ("400", "401", "500", "503"):
-            return self._send(int(behaviour), '{"error": {"message": "scripted"}}')
+            return self._send(int(behaviour), json.dumps({"error": {"message": self.state.refusal}}))
         if behaviour in ("not_json", "no_choices"):
             return self._send(200, {"not_json": "<html>gateway</html>", "no_choices": '{"choices": []}'}[behaviour])
         if behaviour in ("reset", "half"):

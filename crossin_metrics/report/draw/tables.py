@@ -146,7 +146,7 @@ def heading(group: Group) -> str:
 
 def markdown(title: str, legend: str, sections: Sequence[Section], missing: Sequence[str] = ()) -> str:
     """All tables with their legend, what is missing, and the signatures of their rows."""
-    parts = [f"# {title}", "", *([md(legend), ""] if legend else [])]
+    parts = [f"# {md(title)}", "", *([md(legend), ""] if legend else [])]
     if missing:
         parts += ["Missing:", "", *(f"- {md(one)}" for one in missing), ""]
     for section in sections:

@@ -24,6 +24,7 @@ from crossin_metrics.hub import check_repository, hub_token, push, push_payload
 from crossin_metrics.sets.loading import load_file
 from crossin_metrics.sets.parallel_set import Item as Row
 from crossin_metrics.sets.parallel_set import ParallelMCQ, write_parallel
+from crossin_metrics.text_tables import show
 from recipes.cross_xquad.items import Item, accepted
 from recipes.cross_xquad.release.card import LETTERS, card, eval_yaml
 
@@ -84,7 +85,7 @@ def release(
         title = f"Cross-XQuAD: {len(kept)} questions in {len(data.languages)} languages ({data.hash})"
         out["payload"] = push_payload(files, push_to_hub, repo_type="dataset", title=title)
         if dry_run:
-            print(json.dumps(out["payload"], ensure_ascii=False, indent=1))
+            show(json.dumps(out["payload"], ensure_ascii=False, indent=1))
         else:
             out["pull_request"] = push(files, push_to_hub, repo_type="dataset", title=title)
     return out

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.text_tables import FORMULA
+from crossin_metrics.text_tables import FORMULA, csv_value
 from recipes.cross_xquad.items import Finding, Item
 from recipes.cross_xquad.review.decisions import ReviewEntry, decided_before, initials, verdict
 
@@ -176,5 +176,4 @@ def _entry(
 
 def _typed(cell: str) -> str:
     """A cell without the apostrophe that keeps a spreadsheet from evaluating it."""
-    text = cell.strip()
-    return text[1:] if text.startswith("'") and FORMULA.match(text[1:]) else text
+    return csv_value(cell.strip())
