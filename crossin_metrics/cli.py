@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "crossin_metrics.commands.artefacts",
         "shortcut baselines of a set: what needs no understanding",
     ),
+    "completion": (
+        "crossin_metrics.commands.completion",
+        'completion for bash and zsh: eval "$(crossin completion)"',
+    ),
     "demo-model": ("crossin_metrics.commands.demo_model", "print the folder of a small real model, made on first use"),
 }
 

@@ -1,52 +1,43 @@
-"""What `crossin_startup.pth` runs at every start of Python: makes `lm_eval --tasks cross_xquad` find our tasks.
+"""Makes `lm_eval --tasks cross_xquad` find our tasks; `crossin_startup.pth` calls it when the harness is imported.
 
 lm-evaluation-harness 0.4.13 has no plug-ins for tasks (its open pull request 4015 would read the entry-point group
-`lm_eval.tasks`). Nothing is written into the harness: when it imports its task index, the index gets one more folder.
-No other import is touched, and an error in here leaves the harness as it is. Not needed once the group is read.
+`lm_eval.tasks`). Nothing is written into the harness: when its task index is imported, the index gets one more folder.
+The .pth file, which every start of Python runs, holds only the finder that waits for this import (0.1 ms); an error in
+here leaves the harness as it is. Not needed once the group is read.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-
-TYPE_CHECKING = False  # as typing's, whose import takes longer than all of this
-if TYPE_CHECKING:
-    from typing import Any
+from typing import Any
 
 INDEX = "lm_eval.tasks._index"
+extra_folders: list[str] = []  # more folders of task files, for this process
+_known: list[str] = []  # names in the harness's index, once it is read
+_ours: set[str] = set()  # those from our folder
 
 
-class _Finder:
-    """Sees every import, acts on that of :data:`INDEX`, and is gone then."""
+def index_spec(name: str) -> Any:
+    """The spec of the harness's task index, whose loader calls :func:`add_tasks` once the module is loaded."""
+    from importlib.util import find_spec
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Let others find every module; wrap the loader of the harness's task index."""
-        if name != INDEX:
-            return None
-        try:
-            from importlib.util import find_spec
+    spec: Any = find_spec(name)
+    load = spec.loader.exec_module
 
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
-            spec: Any = find_spec(name)
-            load = spec.loader.exec_module
+    def exec_module(module: Any) -> None:
+        load(module)
+        add_tasks(module)
 
-            def exec_module(module: Any) -> None:
-                load(module)
-                add_tasks(module)
-
-            spec.loader.exec_module = exec_module
-            return spec
-        except Exception:
-            return None  # the other finders answer
+    spec.loader.exec_module = exec_module
+    return spec
 
 
-def install() -> None:
-    """Make the harness find our tasks in this process, whether or not it is imported already."""
-    if INDEX in sys.modules:
-        add_tasks(sys.modules[INDEX])
-    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]
+def register_tasks() -> None:
+    """Make the harness find our tasks in this process, where the .pth file has not run (not installed)."""
+    from importlib import import_module
+
+    add_tasks(import_module(INDEX))
 
 
 def tasks_path() -> str:
@@ -65,10 +56,52 @@ def add_tasks(index: Any) -> None:
     def with_ours(paths: Any, *args: Any, **kwargs: Any) -> Any:
         from pathlib import Path
 
-        folders, own, ours = [Path(path) for path in paths], Path(index.__file__).parent, tasks_path()
-        if own in folders and all(os.path.realpath(path) != ours for path in folders):
-            folders.insert(folders.index(own) + 1, Path(ours))
-        return build(folders, *args, **kwargs)
+        folders, own = [Path(path) for path in paths], Path(index.__file__).parent
+        there = {os.path.realpath(path) for path in folders}
+        if own in folders:
+            ours = [Path(path) for path in (tasks_path(), *extra_folders) if path not in there]
+            position = folders.index(own) + 1
+            folders[position:position] = ours
+        found = build(folders, *args, **kwargs)
+        _known[:] = found
+        _ours.update(name for name, entry in found.items() if str(entry.yaml_path).startswith(tasks_path()))
+        show_errors_in_one_line()
+        return found
 
     with_ours.crossin = True  # type: ignore[attr-defined]
     index.TaskIndex.build = staticmethod(with_ours)
+
+
+def unknown_task(error: BaseException, *, ours: bool = False) -> str | None:
+    """One line for the harness's "Tasks not found: a, b", with the closest known task; None for any other error.
+
+    With `ours`, also None unless the closest task is one of ours: other people's mistakes are theirs to report.
+    """
+    import difflib
+
+    start, _, missing = str(error).partition("Tasks not found: ")
+    if start or not missing or not isinstance(error, ValueError):
+        return None
+    close = difflib.get_close_matches(missing.split(",")[0].strip(), _known, n=1)
+    if ours and not _ours.intersection(close):
+        return None
+    return f"unknown task {missing}" + (f"; did you mean {close[0]!r}?" if close else " (see lm_eval ls tasks)")
+
+
+def show_errors_in_one_line() -> None:
+    """Let an uncaught CrossinError, and a misspelt task of ours, end `lm_eval` with one line instead of a traceback."""
+    if getattr(sys.excepthook, "of_crossin", False):
+        return
+    previous = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        from crossin_metrics.errors import CrossinError, say
+
+        said = str(error) if isinstance(error, CrossinError) else unknown_task(error, ours=True)
+        if said is None:
+            previous(kind, error, trace)
+        else:
+            say(f"crossin: {said}")
+
+    hook.of_crossin = True  # type: ignore[attr-defined]
+    sys.excepthook = hook

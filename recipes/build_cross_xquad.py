@@ -26,8 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; returns 0 when the requested stages are done."""
     from recipes.cross_xquad.config import CheckOptions, ModelOptions, SetOptions
 
+    usual = "output_dir stages source languages passages questions_per_passage dry_run model base_url engine judge"
     chosen, model, checks = parse(
-        [SetOptions, ModelOptions, CheckOptions], argv, prog=PROG, description=str(__doc__).split("\n")[0]
+        [SetOptions, ModelOptions, CheckOptions],
+        argv,
+        prog=PROG,
+        description=str(__doc__).split("\n")[0],
+        usual=usual.split(),
     )
     from recipes.cross_xquad.build import run_build, to_stderr
 

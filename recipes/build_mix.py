@@ -23,7 +23,10 @@ from recipes.mixes.config import MixConfig
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the options and build the mix; returns the exit code."""
-    (config,) = parse(MixConfig, argv, prog="build_mix", description="Build a CrossIn instruction mix.")
+    usual = "output_dir base_set seed_set variant n_samples languages trans n_trans tag noise n_base tokenizer seed"
+    (config,) = parse(
+        MixConfig, argv, prog="build_mix", description="Build a CrossIn instruction mix.", usual=usual.split()
+    )
     facts = build(config)
     parts = ", ".join(f"{part} {n:,}" for part, n in facts["parts"].items())
     say(f"{config.output_dir}: {facts['n_rows']:,} rows ({parts}), content {facts['content_sha256'][:16]}")

@@ -46,7 +46,11 @@ class MergeOptions:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the options and merge; returns the exit code."""
     (options,) = parse(
-        MergeOptions, argv, prog="merge_adapter", description="Merge a LoRA adapter into its base model, and check it."
+        MergeOptions,
+        argv,
+        prog="merge_adapter",
+        description="Merge a LoRA adapter into its base model, and check it.",
+        usual=("adapter", "output_dir", "base", "dtype", "vllm", "try_vllm"),
     )
     from recipes.tuning.merge import compare_vllm, merge
     from recipes.tuning.model import model_path

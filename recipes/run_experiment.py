@@ -35,7 +35,14 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the options, run what is not done, report; returns 1 if anything failed or is missing, else 0."""
-    (options,) = parse(ExperimentOptions, argv, prog="run_experiment", description="Run a grid of tuning experiments.")
+    usual = "output_dir arms seeds evaluate models baseline small only jobs executor dry_run gpu status"
+    (options,) = parse(
+        ExperimentOptions,
+        argv,
+        prog="run_experiment",
+        description="Run a grid of tuning experiments.",
+        usual=usual.split(),
+    )
     from recipes.experiments import overview
     from recipes.experiments.local import LocalExecutor, experiment_lock
     from recipes.experiments.plan import check_options, make_plan, write_configs

@@ -35,8 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; 0 if every row was answered, 1 if some requests were given up: rerun to retry them."""
     from recipes.translation.config import EngineOptions, GateOptions, SourceOptions
 
+    usual = "source output_dir languages limit dry_run model base_url api concurrency engine temperature gates"
     options = parse(
-        [SourceOptions, EngineOptions, GateOptions], argv, prog=PROG, description=str(__doc__).split("\n")[0]
+        [SourceOptions, EngineOptions, GateOptions],
+        argv,
+        prog=PROG,
+        description=str(__doc__).split("\n")[0],
+        usual=usual.split(),
     )
     return translate_seed(*options)
 

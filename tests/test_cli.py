@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas
 import pytest
 
 from crossin_metrics.cli import COMMANDS, RECIPES, main
+from crossin_metrics.runs import load
 
 
 def test_without_arguments_it_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,3 +65,43 @@ def test_scores_of_many_runs_are_sorted(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["score", str(tmp_path / "runs.csv"), "--bootstrap", "0"]) == 0
     table = capsys.readouterr().out
     assert table.index("b_good") < table.index("c_middling") < table.index("a_bad")
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "tune"])  # tune: the same code after TRL's import
+def test_the_help_of_a_recipe_fits_a_screen(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert stopped.value.code == 0
+    assert len(lines) <= 40
+    assert any("(required)" in line for line in lines)
+    with pytest.raises(SystemExit):
+        main([name, "--help-all"])
+    everything = capsys.readouterr().out
+    for flag in (line.split()[0] for line in lines if line.startswith("  --")):
+        assert flag in everything
+
+
+def test_completion_in_bash(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion"]) == 0
+    script = capsys.readouterr().out
+    for words, expected in (
+        ("crossin sc", "score"),
+        ("crossin eval --tasks cross_logiqa_sea_", "cross_logiqa_sea_cf cross_logiqa_sea_gen"),
+        ("crossin score results --read", "--read-again"),
+        ("crossin mix --conf", "--config"),
+    ):
+        ask = f'{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(words.split()) - 1}; _crossin; echo "${{COMPREPLY[@]}}"'
+        done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+        assert (done.stdout.strip(), done.stderr) == (expected, "")
+
+
+def test_runs_load_gives_one_flat_dict_a_run(tmp_path: Path) -> None:
+    rows = ["id,language,answer,gold,model"]
+    rows += [f"q{n},{code},{n % 2},0,{model}" for model in "ab" for n in range(4) for code in ("en", "zh", "vi")]
+    (tmp_path / "runs.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    table = pandas.DataFrame(load(tmp_path / "runs.csv", bootstrap=100))
+    assert list(table["model"]) == ["a", "b"]
+    assert list(table["acc"]) == [0.5, 0.5]
+    assert (table["ac3_low"] < table["ac3"]).all()
+    assert table["languages"].unique() == ["en,vi,zh"]

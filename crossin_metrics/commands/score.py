@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from crossin_metrics.commands.arguments import add_reading_arguments, count, names, progress, resamples, warn
 from crossin_metrics.text_tables import align, number, show, terminal
@@ -17,6 +17,7 @@ from crossin_metrics.text_tables import align, number, show, terminal
 if TYPE_CHECKING:
     from crossin_metrics.commands.score_causes import AskedAgain
     from crossin_metrics.runs.run import Run
+    from crossin_metrics.runs.scored import Scored
 
 _CAUSES = ("excess_consistency", "wrong_agreement")
 _WIDEST_MATRIX = 16  # languages whose pair matrix still fits a terminal
@@ -97,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
     from crossin_metrics.commands.score_causes import AskedAgain, suspect_text
     from crossin_metrics.runs.log_fields import LogFields
     from crossin_metrics.runs.run import read_predictions
+    from crossin_metrics.runs.scored import flat_scores, score_run
     from crossin_metrics.scores.ties import tie_note
     from crossin_metrics.scores.uncertainty import FEW
 
@@ -129,12 +131,12 @@ def run(args: argparse.Namespace) -> int:
         return _print(suspect_text(runs, as_json=args.json), args.out)
     if args.by is not None:
         runs = [replace(part, name=f"{one.name}|{group}") for one in runs for group, part in one.by_group().items()]
-    results = [_scores(scored, args.bootstrap, args.seed, pairs=args.full) for scored in runs]
+    results = [score_run(scored, args.bootstrap, args.seed, pairs=args.full) for scored in runs]
     again = AskedAgain([] if args.by is not None else runs, args.bootstrap, args.seed)
     if args.by is None and (args.json or args.full or len(runs) == 1):
         results = [_with_causes(scored, result, again, args) for scored, result in zip(runs, results, strict=True)]
     if args.json:
-        flat = [_flat(*result) for result in results]
+        flat = [flat_scores(*result) for result in results]
         named = dict(zip((scored.name for scored in runs), flat, strict=True))
         text = json.dumps(flat[0] if len(runs) == 1 else named, indent=1, ensure_ascii=False, allow_nan=False)
     elif args.by is not None:
@@ -159,34 +161,6 @@ def _print(text: str, out: Path | None) -> int:
     return 0
 
 
-class Scored(NamedTuple):
-    """A run's scores, their standard errors and intervals (empty without a bootstrap; of pairs only where asked)."""
-
-    scores: dict[str, float]
-    errors: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
-
-
-def _scores(run: Run, n_resamples: int, seed: int, *, pairs: bool) -> Scored:
-    from crossin_metrics.scores.definitions import score_questions
-
-    questions = run.questions()
-    scores = score_questions(questions)
-    errors: dict[str, float] = {}
-    intervals: dict[str, tuple[float, float]] = {}
-    if n_resamples:
-        from crossin_metrics.scores.uncertainty import bootstrap, score_intervals, standard_errors
-
-        names = [f"consistency_{a}_{b}" for a in run.languages for b in run.languages if a < b]
-        left_out = set() if pairs else set(names)
-        keys = [key for key in scores if not key.startswith("n_") and key not in left_out]
-        replicates = bootstrap(questions, n_resamples=n_resamples, seed=seed, keys=keys)
-        errors, intervals = standard_errors(replicates), score_intervals(replicates)
-    scores["n_incomplete"] = float(run.n_incomplete)
-    scores |= run.readings()
-    return Scored(scores, errors, intervals)
-
-
 def _with_causes(run: Run, result: Scored, again: AskedAgain, args: argparse.Namespace) -> Scored:
     """The scores, with what consistency is made of."""
     from crossin_metrics.scores.causes.excess import beyond_accuracy
@@ -201,23 +175,7 @@ def _with_causes(run: Run, result: Scored, again: AskedAgain, args: argparse.Nam
             known = [key for key in found.estimate if not key.startswith("baseline")]
             errors |= {key: standard_errors(found)[key] for key in known}
             intervals |= {key: score_intervals(found)[key] for key in known}
-    return Scored(scores | again.disagreements(run), errors, intervals)
-
-
-def _flat(
-    scores: dict[str, float], errors: dict[str, float], intervals: dict[str, tuple[float, float]]
-) -> dict[str, float | int | None]:
-    """One flat dict, counts as integers, `<score>_stderr`, `_low` and `_high` of those that have them; else null."""
-    flat: dict[str, float | int | None] = {}
-    for name, value in scores.items():
-        flat[name] = int(value) if name.startswith("n_") else value if math.isfinite(value) else None
-    for name, value in errors.items():
-        if name in scores and not name.startswith("n_"):
-            flat[f"{name}_stderr"] = value if math.isfinite(value) else None
-    for name, ends in intervals.items():
-        for end, value in zip(("low", "high"), ends, strict=True):
-            flat[f"{name}_{end}"] = value if math.isfinite(value) else None
-    return flat
+    return result._replace(scores=scores | again.disagreements(run), errors=errors, intervals=intervals)
 
 
 def _interval(value: float, error: float, ends: tuple[float, float] | None) -> str:

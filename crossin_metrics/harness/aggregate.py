@@ -98,12 +98,13 @@ def headline_metrics(
     return metrics
 
 
-def aggregate(key: str, languages: Sequence[str]) -> Callable[[Sequence[Row]], float | int]:
+def aggregate(key: str, languages: Sequence[str]) -> Callable[[Sequence[Row]], float | int | str]:
     """Return the aggregation of one score: a function of the rows, in any order."""
 
-    def function(rows: Sequence[Row]) -> float | int:
-        # A score without cases (transfer with nothing right in English) is undefined: NaN.
+    def function(rows: Sequence[Row]) -> float | int | str:
         score = _scores(tuple(rows), tuple(languages)).get(key, math.nan)
+        if math.isnan(score):  # without cases, as transfer with nothing right in English; NaN would be no valid JSON
+            return "N/A"
         return int(score) if key.startswith("n_") else score
 
     function.__name__ = key

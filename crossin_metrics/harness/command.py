@@ -1,17 +1,32 @@
 """`crossin eval`: the harness's own command, its arguments unchanged, with our models registered first.
 
 Harness 0.4.13 reads no entry points, so `lm_eval --model crossin-vllm` does not know the name there; this does.
+Added to its arguments: `--set FILE`, a parallel set of the user's, whose tasks get the file's name (`my`, `my_cf`,
+`my_gen` for my.jsonl); `--tasks` picks among them, by default the first.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import re
 import sys
+import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from crossin_metrics import startup
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.secrets import secret_place
+from crossin_metrics.sets.catalogue import FORMULATIONS
+from crossin_metrics.sets.loading import load_file
+
+# The harness's usual options, for completion; its parser knows the others.
+OPTIONS = """--set --tasks --model --model_args --batch_size --output_path --log_samples --limit --num_fewshot
+    --metadata --apply_chat_template --gen_kwargs --include_path --use_cache --device --seed""".split()  # noqa: SIM905
+TASK_CLASS = "crossin_metrics.harness.ParallelMCQTask"
 
 # Parts of the harness that read the user's arguments. An error raised there becomes one line; others keep their
 # traceback.
@@ -19,25 +34,70 @@ _ARGUMENT_READERS = ("lm_eval/config/", "lm_eval/_cli/", "lm_eval/api/registry.p
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the harness on `arguments` (those of `lm_eval`).
+    """Run the harness on `arguments` (those of `lm_eval`, and `--set`).
 
     Raises:
         CrossinError: an argument with a secret or one that the harness refuses, such as an unknown task, or a model
             that cannot be loaded.
     """
-    from crossin_metrics import startup
-
     if place := secret_place(list(arguments), "an argument"):
         raise CrossinError(
             f"{place} holds a secret, which the harness writes into its results and other users see in the list of "
             "processes: leave it out and set HF_TOKEN (the hub) or OPENAI_API_KEY (a server)"
         )
-    startup.install()  # the .pth file has done so, unless the package is used without being installed
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--set", dest="file", type=Path)
+    parser.add_argument("--tasks", "-t", nargs="+")
+    try:
+        own, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise CrossinError(f"eval: {str(error).removeprefix('argument ')}") from None
+    if own.file is None:
+        return _harness(arguments)
+    with tempfile.TemporaryDirectory(prefix="crossin_") as folder:
+        name = _write_tasks(own.file, Path(folder))
+        startup.extra_folders.append(folder)
+        try:
+            return _harness([*others, "--tasks", *(own.tasks or [name])])
+        finally:
+            startup.extra_folders.remove(folder)
+
+
+def _write_tasks(file: Path, folder: Path) -> str:
+    """Write one YAML per formulation for a set's file; returns the name of the letter task.
+
+    Raises:
+        CrossinError: the file is not a parallel set, or its name cannot be a task's.
+    """
+    data = load_file(file)  # says what is wrong before the harness is loaded
+    if not re.fullmatch(r"\w+", data.name):
+        raise CrossinError(f"{file}: its name becomes the task's: use letters, digits and '_' only, as in my_set.jsonl")
+    for formulation, end in FORMULATIONS.items():
+        metadata = {"set": data.name, "data_dir": str(file.resolve()), "formulation": formulation}
+        text = f"task: {data.name}{end}\nclass: !function {TASK_CLASS}\nmetadata: {json.dumps(metadata)}\n"
+        (folder / f"{formulation}.yaml").write_text(text, encoding="utf-8")
+    return data.name
+
+
+def _harness(arguments: Sequence[str]) -> int:
+    print("crossin: loading lm-evaluation-harness", file=sys.stderr)  # takes seconds
+    startup.register_tasks()  # the .pth file has done so, unless the package is used without being installed
     from lm_eval.__main__ import cli_evaluate
+    from lm_eval.loggers import EvaluationTracker
 
     from crossin_metrics.backends import register
 
     register()
+    save = EvaluationTracker.save_results_aggregated
+
+    def save_tidied(self: Any, results: Any, *args: Any, **kwargs: Any) -> None:
+        """The harness takes our standard errors for metrics and adds an "N/A" for each of theirs."""
+        for scores in results["results"].values():
+            for key in [key for key in scores if "_stderr_stderr," in key]:
+                del scores[key]
+        save(self, results, *args, **kwargs)
+
+    EvaluationTracker.save_results_aggregated = save_tidied  # type: ignore[method-assign]
     before = sys.argv
     sys.argv = ["crossin eval", *arguments]  # the harness parses sys.argv itself
     try:
@@ -51,6 +111,8 @@ def main(arguments: Sequence[str]) -> int:
             "this model gives no likelihoods: use the _gen task (cross_mmlu_gen for cross_mmlu), or --model crossin-api"
         ) from None
     except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
+        if unknown := startup.unknown_task(error):
+            raise CrossinError(unknown) from None
         last = Path(traceback.extract_tb(error.__traceback__)[-1].filename).as_posix()
         if not any(part in last for part in _ARGUMENT_READERS):
             raise
@@ -58,14 +120,13 @@ def main(arguments: Sequence[str]) -> int:
         raise CrossinError(" ".join(str(message).split())) from error
     finally:
         sys.argv = before
+        EvaluationTracker.save_results_aggregated = save  # type: ignore[method-assign]
     return 0
 
 
 def has_task(name: str) -> bool:
     """Whether the harness has a task, tag or group of this name; reading its index takes seconds."""
-    from crossin_metrics import startup
-
-    startup.install()
+    startup.register_tasks()
     from lm_eval.tasks import TaskManager
 
     return bool(TaskManager().match_tasks([name]))

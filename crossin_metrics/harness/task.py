@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from lm_eval.api.samplers import ContextSampler
 from lm_eval.api.task import ConfigurableTask
+from lm_eval.tasks._yaml_loader import load_yaml
 
-from crossin_metrics import __version__
+from crossin_metrics import __version__, startup
 from crossin_metrics.answers.outputs import majority, opening_mark
 from crossin_metrics.answers.reading import random_answer
-from crossin_metrics.errors import CrossinError, say
+from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.aggregate import Row, RowResult, aggregate, headline_metrics, standard_error
 from crossin_metrics.harness.documents import build_documents, ordered_by_hash
 from crossin_metrics.harness.generation import PRESETS, generation_kwargs, generation_signature, instruct_model
@@ -81,8 +82,11 @@ class ParallelMCQTask(ConfigurableTask):
     """A parallel multiple-choice task; for its options see :class:`crossin_metrics.harness.options.TaskOptions`."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        _show_errors_in_one_line()
-        config = {key: value for key, value in config.items() if key != "class"}
+        startup.show_errors_in_one_line()
+        formulation = (config.get("metadata") or {}).get("formulation", "letter")
+        template = Path(startup.tasks_path()) / ("_gen_template" if formulation == "gen" else "_likelihood_template")
+        config = load_yaml(template, resolve_func=False) | config  # so that a user's YAML needs no `include`
+        del config["class"]
         config["fewshot_config"] = {"sampler": ParallelSampler, **(config.get("fewshot_config") or {})}
         self.options = TaskOptions.from_metadata(config["task"], config.get("metadata") or {})
         if self.options.formulation == "gen":
@@ -312,19 +316,3 @@ def _pick(logprobs: Sequence[float] | None) -> int | None:
     if logprobs is None or any(value != value for value in logprobs) or not math.isfinite(max(logprobs)):
         return None
     return max(range(len(logprobs)), key=lambda option: logprobs[option])
-
-
-def _show_errors_in_one_line() -> None:
-    """Let an uncaught CrossinError end the process with one line; `lm_eval` would print a traceback."""
-    if getattr(sys.excepthook, "of_crossin", False):
-        return
-    previous = sys.excepthook
-
-    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        if isinstance(error, CrossinError):
-            say(f"crossin: {error}")
-        else:
-            previous(kind, error, trace)
-
-    hook.of_crossin = True  # type: ignore[attr-defined]
-    sys.excepthook = hook

@@ -74,7 +74,10 @@ def load_parallel(
         builder = import_module(entry.builder)
         data: ParallelMCQ = builder.build(entry, languages=codes, data_dir=folder, revision=revision, **options)
         return data
-    rows, source = hub_records(entry.hub, "test", revision)
+    try:
+        rows, source = hub_records(entry.hub, "test", revision)
+    except CrossinError as error:
+        raise CrossinError(f"{name}: no local file {name}.jsonl given, and {error}") from error
     return parse_rows(rows, codes, name=name, source=source)
 
 
@@ -151,6 +154,6 @@ def find_file(folder: Path, name: str, *, optional: bool = False) -> Path | None
     there = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir())
     shown = ", ".join(there[:20]) + (f" and {len(there) - 20} more" if len(there) > 20 else "")
     raise CrossinError(
-        f"{folder}: set {name!r} not found ({name} with ending {', '.join(SUFFIXES)}, or a folder {name}/ with one); "
-        f"found: {shown or 'nothing'}"
+        f"{folder / name}.jsonl not found (nor {', '.join(SUFFIXES[1:])}, nor a folder {name}/ with one of them); "
+        f"{folder} holds: {shown or 'nothing'}"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +32,12 @@ def option(help: str, default: Any = dataclasses.MISSING) -> Any:
 
 
 def parse(
-    dataclass_types: Sequence[Any] | type, argv: Sequence[str] | None = None, *, prog: str, description: str
+    dataclass_types: Sequence[Any] | type,
+    argv: Sequence[str] | None = None,
+    *,
+    prog: str,
+    description: str,
+    usual: Sequence[str] = (),
 ) -> tuple[Any, ...]:
     """Parse a command line, and the YAML file behind `--config`, into dataclass instances.
 
@@ -40,6 +46,7 @@ def parse(
         argv: the arguments without the program's name; None means those of this process.
         prog: the program's name, for usage lines.
         description: one sentence for `--help`.
+        usual: names of the options that `--help` shows; `--help-all` shows all.
 
     Returns:
         One instance per dataclass, in the order given.
@@ -61,8 +68,13 @@ def parse(
     parser = Parser(dataclass_types=wanted, prog=prog, description=description, allow_abbrev=False)
     # TrlParser takes --config out of the arguments itself; this line only puts it into --help.
     parser.add_argument("--config", metavar="FILE", help="YAML file of these same options; a flag wins over it")
+    parser.add_argument("--help-all", action="help", help="show every option")
+    given = list(sys.argv[1:] if argv is None else argv)
+    if usual and {"-h", "--help"}.intersection(given):
+        print(_short_help(parser, usual, prog, description))
+        sys.exit(0)
     arguments: list[str] = []
-    for argument in sys.argv[1:] if argv is None else argv:  # TrlParser does not know --config=FILE
+    for argument in given:  # TrlParser does not know --config=FILE
         name, _, file = argument.partition("=")
         arguments += ["--config", file] if name == "--config" and file else [argument]
     if "--config" in arguments:
@@ -73,7 +85,9 @@ def parse(
             raise CrossinError("--config given twice: put everything into one file, or use flags")
         if not Path(arguments[position]).exists() and (REPO / arguments[position]).exists():
             arguments[position] = str(REPO / arguments[position])  # recipes/configs/... from any folder
-        _check_yaml(Path(arguments[position]), {action.dest for action in parser._actions} - {"help", "config"})
+        _check_yaml(
+            Path(arguments[position]), {action.dest for action in parser._actions} - {"help", "help_all", "config"}
+        )
     try:
         *instances, remaining = parser.parse_args_and_config(args=arguments, return_remaining_strings=True)
     except DAMAGE as error:
@@ -85,6 +99,30 @@ def parse(
     found = tuple(instance for instance in instances if dataclasses.is_dataclass(instance))
     _refuse_secrets(found)
     return found
+
+
+def _short_help(parser: Any, usual: Sequence[str], prog: str, description: str) -> str:
+    """The usual options, two lines each at most: the first sentence of their help, and the default."""
+    actions = {action.dest: action for action in reversed(parser._actions)}  # not the --no_ forms
+    lines = [f"usage: {prog} [--config FILE] [OPTIONS]", "", description, ""]
+    for name in ("config", *usual):
+        action = actions[name]
+        text = action.help.replace("%%", "%").split(". ")[0].rstrip(".")
+        known = action.default not in (None, "", dataclasses.MISSING) and action.default != [] and not action.required
+        shown = " ".join(map(str, action.default)) if isinstance(action.default, list) else action.default
+        default = f" (default: {shown})" if known and "efault" not in text else ""
+        choices = f" ({', '.join(map(str, action.choices))})" if action.choices and action.nargs != "?" else ""
+        mark = " (required)" if action.required else ""
+        flag = f"  --{name}"
+        lines += textwrap.wrap(
+            text + choices + default + mark,
+            width=79,
+            initial_indent=flag.ljust(24) + " " if len(flag) < 24 else f"{flag} ",
+            subsequent_indent=" " * 25,
+            break_long_words=False,
+        )
+    n_more = len(actions) - len(usual) - 3  # --config, --help and --help-all are no settings
+    return "\n".join([*lines, "", f"--help-all shows {n_more} more; all can also go in the --config file."])
 
 
 def check_types(instance: Any) -> None:

@@ -42,7 +42,7 @@ def mix_method(same_language: bool | None) -> Callable[[Pairs], Pairs]:
 def describe_methods() -> str:
     """One line for `--help`."""
     lines = {name: str(method.pairs.__doc__).split("\n")[0] for name, method in METHODS.items()}
-    return " ".join(f"{name}: {line}" for name, line in lines.items())
+    return "Languages of instruction and answer. " + " ".join(f"{name}: {line}" for name, line in lines.items())
 
 
 @mix_method(same_language=True)

@@ -207,10 +207,13 @@ class ModelOptions(ModelConfig):
 
 def parse_options(argv: Sequence[str] | None = None) -> tuple[TuneOptions, TrainOptions, ModelOptions]:
     """Parse command line and YAML into the three option sets; errors as in `recipes.common.options.parse`."""
+    usual = """model_name_or_path mix output_dir learning_rate num_train_epochs max_length global_batch_size
+        per_device_train_batch_size lora_r seed bf16 merge eval_tasks eval_backend memory_limit_gb"""
     tune, train, model = parse(
         (TuneOptions, TrainOptions, ModelOptions),
         argv,
         prog="sft_crossin",
         description="Tune a LoRA adapter on an instruction mix, with TRL.",
+        usual=usual.split(),
     )
     return tune, train, model

@@ -251,7 +251,7 @@ def test_two_sub_folders_with_one_set_are_ambiguous(tmp_path: Path) -> None:
 def test_a_folder_without_the_set_lists_what_is_there(tmp_path: Path) -> None:
     write(tmp_path / "other.jsonl", rows())
     (tmp_path / "sub").mkdir()
-    with pytest.raises(CrossinError, match=r"set 'cross_mmlu' not found .*; found: other.jsonl, sub/$"):
+    with pytest.raises(CrossinError, match=r"cross_mmlu.jsonl not found .* holds: other.jsonl, sub/$"):
         load_parallel("cross_mmlu", data_dir=tmp_path)
     with pytest.raises(CrossinError, match=r"found: nothing$"):
         load_parallel("cross_mmlu", data_dir=tmp_path / "sub")

@@ -1,0 +1,51 @@
+"""`crossin completion`: a script that completes commands, options and task names in bash and zsh."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+from crossin_metrics.cli import COMMANDS, PASS_THROUGH, RECIPES
+from crossin_metrics.sets.catalogue import GROUPS, all_tasks
+
+_SCRIPT = """\
+# crossin: add to ~/.bashrc or ~/.zshrc:  eval "$(crossin completion)"
+[ -n "$ZSH_VERSION" ] && autoload -U +X bashcompinit compinit && compinit && bashcompinit
+_crossin() {{
+    local word=${{COMP_WORDS[COMP_CWORD]}} words
+    case "${{COMP_WORDS[COMP_CWORD-1]}}" in
+        crossin) words="{commands}" ;;
+        --tasks) words="{tasks}" ;;
+        *) case "${{COMP_WORDS[1]}}" in
+{options}
+            *) words="--config --output_dir --help --help-all" ;;
+        esac ;;
+    esac
+    COMPREPLY=($(compgen -W "$words" -- "$word"))
+}}
+complete -o default -F _crossin crossin
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No options: one script serves both shells."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the script; files complete where nothing of ours fits."""
+    from crossin_metrics.harness.command import OPTIONS
+
+    options = {"eval": OPTIONS}
+    for name, (module, _) in COMMANDS.items():
+        parser = argparse.ArgumentParser()
+        import_module(module).add_arguments(parser)
+        options[name] = [flag for flag in parser._option_string_actions if flag.startswith("--")]
+    print(
+        _SCRIPT.format(
+            commands=" ".join((*COMMANDS, *PASS_THROUGH, *RECIPES)),
+            tasks=" ".join((*GROUPS, *all_tasks())),
+            options="\n".join(f'            {name}) words="{" ".join(flags)}" ;;' for name, flags in options.items()),
+        ),
+        end="",
+    )
+    return 0

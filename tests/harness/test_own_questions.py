@@ -1,0 +1,119 @@
+"""A user's own questions: a file alone, a named task of five lines, and what is said of a misspelt or missing name."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from lm_eval import simple_evaluate
+from lm_eval.tasks import TaskManager
+
+from crossin_metrics.harness.command import main as evaluate
+from crossin_metrics.runs import load
+from tests.helpers.cli import crossin
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The command sets up logging for its process; here it would write to a stream of an earlier test."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def questions(repo: Path, tmp_path: Path) -> Path:
+    """The example of the tasks' README, as a file."""
+    text = (repo / "lm_eval_tasks" / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```json\n(\{.*?)```", text, flags=re.DOTALL)
+    path = tmp_path / "my_questions.jsonl"
+    path.write_text(block, encoding="utf-8")
+    return path
+
+
+def test_a_file_is_evaluated_without_any_yaml(questions: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = questions.parent / "results"
+    base = ["--set", str(questions), "--model", "dummy", "--output_path", str(out), "--log_samples"]
+    assert evaluate([*base, "--tasks", "my_questions,my_questions_cf"]) == 0
+    printed = capfd.readouterr()
+    assert "crossin: loading lm-evaluation-harness" in printed.err
+    assert {row["task"] for row in load(out, bootstrap=0)} == {"my_questions", "my_questions_cf"}
+    (results,) = out.rglob("results_*.json")
+    text = results.read_text(encoding="utf-8")
+    scores = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in the results"))["results"]
+    assert scores["my_questions"]["n_questions,none"] == 2
+    assert "_stderr_stderr" not in text
+
+
+def test_a_task_of_the_readmes_yaml(repo: Path, questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (repo / "lm_eval_tasks" / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(task: .*?)```", text, flags=re.DOTALL)
+    assert len(block.splitlines()) == 5
+    (questions.parent / "my_tasks").mkdir()
+    (questions.parent / "my_tasks" / "my_questions.yaml").write_text(block, encoding="utf-8")
+    monkeypatch.chdir(questions.parent)
+    manager = TaskManager(include_path="my_tasks", include_defaults=False)
+    results = simple_evaluate(model="dummy", tasks=["my_questions"], task_manager=manager)
+    assert results["results"]["my_questions"]["n_questions,none"] == 2
+    assert results["configs"]["my_questions"]["metadata"]["signature"].startswith("crossin|task:my_questions|")
+
+
+@pytest.mark.parametrize("formulation", ["letter", "cf", "gen"])
+def test_a_task_needs_no_more_than_class_name_and_set(questions: Path, formulation: str) -> None:
+    from crossin_metrics.harness import ParallelMCQTask
+
+    metadata = {"set": "my_questions", "data_dir": str(questions), "formulation": formulation}
+    task = ParallelMCQTask({"task": "mine", "class": ParallelMCQTask, "metadata": metadata})
+    template = "_gen_template" if formulation == "gen" else "_likelihood_template"
+    given = yaml.safe_load(
+        (Path(__file__).parents[2] / "lm_eval_tasks" / template).read_text(encoding="utf-8").replace("!function", "")
+    )
+    assert {key: getattr(task.config, key) for key in given if key != "class"} == {
+        key: value for key, value in given.items() if key != "class"
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tasks", "cross_mmul", "--model", "dummy"], "unknown task cross_mmul; did you mean 'cross_mmlu'?"),
+        (["--set", "absent.jsonl", "--model", "dummy"], "absent.jsonl"),
+        (["--set"], "--set: expected one argument"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], said: str) -> None:
+    done = crossin("eval", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_the_harness_itself_says_which_task_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    import sys
+
+    from crossin_metrics import startup
+
+    before = sys.excepthook
+    try:
+        startup.register_tasks()
+        TaskManager()
+        assert startup.unknown_task(ValueError("Tasks not found: arc_esy"), ours=True) is None  # not ours to report
+        sys.excepthook(ValueError, ValueError("Tasks not found: cross_mmul"), None)
+    finally:
+        sys.excepthook = before
+    assert capsys.readouterr().err == "crossin: unknown task cross_mmul; did you mean 'cross_mmlu'?\n"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_missing_file_is_named(tmp_path: Path, known: bool) -> None:
+    from crossin_metrics.errors import CrossinError
+    from crossin_metrics.sets.loading import load_parallel
+
+    name = "cross_mmlu" if known else "my_questions"
+    with pytest.raises(CrossinError, match=re.escape(str(tmp_path / f"{name}.jsonl"))):
+        load_parallel(name, data_dir=tmp_path)
