@@ -37,6 +37,7 @@ examples:
   crossin compare base.jsonl.gz tuned.csv --keys acc,ac3,acc_sw --json
   crossin compare runs.jsonl.gz runs.jsonl.gz --run-a '*|model_1|*' --run-b '*|model_2|*'
   crossin compare out/zero_shot out/five_shot --allow shots,mode
+  crossin compare out/quantised out/full --by-language       (does any language lose more than English?)
 
 Exit code: 0 whatever the outcome of a valid comparison, 2 a mistake in the input.
 """
@@ -65,6 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resamples", metavar="N", type=at_least(2), default=10_000, help="of either test (default: 10000)"
     )
     parser.add_argument("--seed", metavar="N", type=count, default=0, help="seed of the tests (default: 0)")
+    parser.add_argument(
+        "--by-language",
+        action="store_true",
+        help="test instead whether the change differs by language: each language against English, each pair against "
+        "all pairs, corrected together",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object alone")
     add_reading_arguments(parser)
 
@@ -97,6 +104,9 @@ def run(args: argparse.Namespace) -> int:
             warn(note)
     joined = [join_runs(match.a, match.b) for match in matches]
     pairs = [(pair.a, pair.b) for pair in joined]
+    if args.by_language:
+        print(_by_language(matches, joined, args))
+        return 0
     tested = compare_systems(pairs, keys=keys, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha)
     if args.json:
         comparisons = [_record(*one) for one in zip(matches, joined, tested, strict=True)]
@@ -111,6 +121,26 @@ def run(args: argparse.Namespace) -> int:
 
     show(comparison_text(matches, joined, tested, alpha=args.alpha, n_resamples=args.resamples, seed=args.seed))
     return 0
+
+
+def _by_language(matches: Sequence[Match], joined: Sequence[Joined], args: argparse.Namespace) -> str:
+    from crossin_metrics.commands.compare_tables import by_language_text
+    from crossin_metrics.errors import CrossinError
+    from crossin_metrics.scores.causes.unequal_change import unequal_changes
+
+    if args.keys is not None:
+        raise CrossinError("--by-language compares accuracy by language and consistency by pair: leave out --keys")
+    found = [
+        unequal_changes(pair.a, pair.b, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha) for pair in joined
+    ]
+    if not args.json:
+        return by_language_text(matches, joined, found, alpha=args.alpha, n_resamples=args.resamples, seed=args.seed)
+    comparisons = [
+        {**_about(match, pair), "changes": [asdict(one) for one in changes]}
+        for match, pair, changes in zip(matches, joined, found, strict=True)
+    ]
+    settings = {"alpha": args.alpha, "n_resamples": args.resamples, "seed": args.seed}
+    return json.dumps({**settings, "comparisons": comparisons}, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _read(
@@ -142,7 +172,7 @@ def _read(
     return chosen
 
 
-def _record(match: Match, joined: Joined, tested: dict[str, Tested]) -> dict[str, Any]:
+def _about(match: Match, joined: Joined) -> dict[str, Any]:
     from crossin_metrics.runs.signature import signature_of
 
     return {
@@ -159,6 +189,11 @@ def _record(match: Match, joined: Joined, tested: dict[str, Tested]) -> dict[str
             "incomplete_a": match.a.n_incomplete,
             "incomplete_b": match.b.n_incomplete,
         },
+    }
+
+
+def _record(match: Match, joined: Joined, tested: dict[str, Tested]) -> dict[str, Any]:
+    return _about(match, joined) | {
         "scores": {
             key: {
                 name: None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,6 +11,7 @@ from crossin_metrics.text_tables import align, number
 
 if TYPE_CHECKING:
     from crossin_metrics.runs.comparison import Joined, Match
+    from crossin_metrics.scores.causes.unequal_change import UnequalChange
     from crossin_metrics.scores.significance import Tested
 
 
@@ -40,6 +41,48 @@ def comparison_text(
         f"{alpha:g},\nHolm-corrected over {_count(len(matches), 'benchmark')} for each score"
     )
     return "\n\n".join(blocks)
+
+
+def by_language_text(
+    matches: Sequence[Match],
+    joined: Sequence[Joined],
+    found: Sequence[Sequence[UnequalChange]],
+    *,
+    alpha: float,
+    n_resamples: int,
+    seed: int,
+) -> str:
+    """Where the change from B to A differs by language: systems, a table for each benchmark, conclusions."""
+    blocks, words = [_systems(matches)], []
+    for match, pair, changes in zip(matches, joined, found, strict=True):
+        rows = [["", "A", "B", "A-B", "against", "unequal", f"{100 * (1 - alpha):g}% interval", "p"]]
+        for one in changes:
+            cells = [number(one.a), number(one.b), f"{one.change:+.4f}", one.against, f"{one.unequal:+.4f}"]
+            p = p_value(one.p_value) + ("*" if one.significant else " ")
+            rows.append([one.name, *cells, f"[{one.low:+.4f}, {one.high:+.4f}]", p])
+        blocks.append("\n".join([match.benchmark, *_facts(match, pair), align(rows)]))
+        counted = [one for one in changes if one.significant]
+        words += [_unequal_sentence(match.benchmark, one) for one in counted]
+        if not counted:
+            words.append(f"{match.benchmark}: no language or pair is shown to change more or less than the others")
+    blocks.append("\n".join(["conclusions", *words]))
+    blocks.append(
+        "languages: accuracy; pairs: consistency; unequal: A-B minus A-B of what it is against. Counted in points: a\n"
+        "language near chance has few to lose\n"
+        f"{n_resamples} random signs, seed {seed}; p-values and intervals hold for all rows of a table together (level "
+        f"{alpha:g})"
+    )
+    return "\n\n".join(blocks)
+
+
+def _unequal_sentence(benchmark: str, one: UnequalChange) -> str:
+    what = f"consistency of {one.name.replace(' ', ' and ')}" if " " in one.name else f"accuracy in {one.name}"
+    moved = "falls" if one.change < 0 else "rises" if one.change > 0 else "stays"
+    how = "worse" if one.unequal < 0 else "better"
+    return (
+        f"{benchmark}: {what} {moved} from B to A by {abs(one.change):.4f}, {abs(one.unequal):.4f} {how} than "
+        f"{one.against} (p {p_value(one.p_value)})"
+    )
 
 
 def _systems(matches: Sequence[Match]) -> str:

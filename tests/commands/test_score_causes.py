@@ -60,7 +60,8 @@ def test_prompts_of_one_model_show_its_noise_floor(tmp_path: Path) -> None:
 
 
 def test_of_many_models_each_has_one_row(tmp_path: Path) -> None:
-    runs, gold = {}, unsteady(1)[1]
+    runs: dict[tuple[str, str], np.ndarray] = {}
+    gold = unsteady(1)[1]
     for number in range(3):
         runs |= {(f"m{number}", prompt): given for prompt, given in unsteady(1, keep=0.5 + number / 5)[0].items()}
     lines = crossin(table(tmp_path / "t.jsonl", runs, gold)).stdout.splitlines()
@@ -81,7 +82,7 @@ def test_one_run_alone_says_what_it_can(tmp_path: Path) -> None:
 def test_suspect_questions_are_listed_by_id(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     gold = rng.integers(0, 4, 60)
-    runs = {}
+    runs: dict[tuple[str, str], np.ndarray] = {}
     for number in range(12):
         answers = np.where(rng.random((60, 3)) < 0.85, gold[:, None], (gold[:, None] + rng.integers(1, 4, (60, 3))) % 4)
         answers[7, 2] = (gold[7] + 1) % 4  # the defect: zh of q7

@@ -1,7 +1,8 @@
 """Does a change (quantising, tuning, pruning) move one language more than another? Difference of differences.
 
-For systems A and B on the same questions: each language's change of accuracy, A - B, against English's (without
-English: against the mean of the others), and each pair's change of consistency against the mean change of all pairs.
+For systems A and B on the same questions: each language's change of accuracy, A - B, against English's (English, or
+every language where there is no English, against the mean of the others), and each pair's change of consistency
+against the mean change of all pairs.
 
 Tests are paired over questions, and simultaneous. A question's contribution to every difference of differences gets
 one random sign (Fisher's randomisation; its mean is 0 under the null hypothesis, whatever the change itself is). The
@@ -54,7 +55,7 @@ class UnequalChange:
 def unequal_changes(
     a: AnswerMatrix, b: AnswerMatrix, *, n_resamples: int = TEST_RESAMPLES, seed: int | None = 0, alpha: float = ALPHA
 ) -> list[UnequalChange]:
-    """Test every language but English, and of three languages and more every pair.
+    """Test every language, and of three languages and more every pair.
 
     Args:
         a, b: the two systems on the same questions and languages, in the same order.
@@ -75,11 +76,11 @@ def unequal_changes(
     values, gaps, labels = [], [], []
     change = right[0] - right[1]
     for i, name in enumerate(names):
-        if name != PIVOT:
-            others = [names.index(PIVOT)] if PIVOT in names else [j for j in range(len(names)) if j != i]
-            labels.append((name, PIVOT if PIVOT in names else "other languages"))
-            values.append(right[:, i])
-            gaps.append(change[i] - change[others].mean(axis=0))
+        with_pivot = PIVOT in names and name != PIVOT
+        others = [names.index(PIVOT)] if with_pivot else [j for j in range(len(names)) if j != i]
+        labels.append((name, PIVOT if with_pivot else "other languages"))
+        values.append(right[:, i])
+        gaps.append(change[i] - change[others].mean(axis=0))
     change = pairs[0] - pairs[1]
     for i, (first, second) in enumerate(layout_of(a).pairs if len(names) > 2 else ()):
         labels.append((" ".join(sorted((names[first], names[second]))), "all pairs"))

@@ -52,7 +52,10 @@ def test_intervals_cover_all_true_differences_at_once() -> None:
 def test_the_difference_is_the_language_s_change_minus_english_s() -> None:
     a, b = two(2, [0.2, 0.4, 0.0, 1.0])
     right = [(one.answers == one.gold).mean(axis=1) for one in (a, b)]
-    for one, i in zip(unequal_changes(a, b, n_resamples=50), (1, 2, 3), strict=False):
+    english, *others = unequal_changes(a, b, n_resamples=50)[:4]
+    assert (english.name, english.against) == ("en", "other languages")
+    assert english.unequal == pytest.approx(english.change - np.mean([one.change for one in others]))
+    for i, one in enumerate(others, 1):
         assert one.change == pytest.approx(right[0][i] - right[1][i])
         assert one.unequal == pytest.approx(one.change - (right[0][0] - right[1][0]))
 
