@@ -20,6 +20,7 @@ from crossin_metrics.answers.text import (
     listed,
     lowered,
     option_at,
+    options_in,
     settle,
     skip,
 )
@@ -41,8 +42,8 @@ def first_line(text: str, options: Options, words: str) -> int | None:
     long = (end >= 20 or len(CJK.findall(text[:end])) >= 8) and _ANEW.match(text, end)
     if not (alone or sentence or long):
         return None
-    others = {options.exact.get(fold(m[0])) for m in options.pattern.finditer(text)} if options.pattern else set()
-    if listed(text, 0, index, options) or (not alone and others - {index, None}):
+    others = {named.option for named in options_in(text, options)}
+    if listed(text, 0, index, options) or (not alone and others - {index, SEVERAL}):
         return SEVERAL
     return index
 
@@ -121,30 +122,25 @@ def only_option(text: str, options: Options, words: str) -> int | None:
     Working is full of numbers, so a number counts only in a lone "... is 150."; an option that opens a sentence is
     spoken about, not chosen.
     """
-    if (
-        options.pattern is None
-        or _REFUSAL.search(lowered(text))
-        or _MENTION.search(text)
-        or _NAMED.search(lowered(text))
-    ):
+    if _REFUSAL.search(lowered(text)) or _MENTION.search(text) or _NAMED.search(lowered(text)):
         return None
-    found = [(options.exact.get(fold(m[0]), SEVERAL), m) for m in options.pattern.finditer(text)]
-    if len({index for index, _ in found}) != 1 or found[0][0] < 0:
+    found = options_in(text, options)
+    if len({named.option for named in found}) != 1 or found[0].option < 0:
         return None
-    index, option = found[0][0], options.texts[found[0][0]]
+    index, option = found[0].option, options.texts[found[0].option]
     letters = sum(c.isalpha() for c in option)
-    last = found[-1][1]
-    if len(found) == 1 and _COPULA.search(lowered(text)[: last.start()]) and _ALONE.match(text, last.end()):
-        return None if _denied(text, last.start(), last.end()) else index  # one sentence, "The number is 150."
+    last = found[-1]
+    if len(found) == 1 and _COPULA.search(lowered(text)[: last.start]) and _ALONE.match(text, last.end):
+        return None if _denied(text, last.start, last.end) else index  # one sentence, "The number is 150."
     if letters < (3 if CJK.search(option) else 4):
         return None
     if _QUESTION_OR_LIST.search(text):
         return None
     complete = [m for m in _COMPLETE.finditer(text) if m[0].strip() and not m[0].rstrip().endswith(":")]
     for sentence in (complete[0], complete[-1]) if 1 <= len(complete) <= _A_FEW else ():
-        for _, match in found:
-            inside = sentence.start() <= match.start() and match.end() <= sentence.end()
-            opens = _ARTICLE.fullmatch(text, sentence.start(), match.start())
-            if inside and not opens and not _denied(text, match.start(), match.end()):
+        for named in found:
+            inside = sentence.start() <= named.start and named.end <= sentence.end()
+            opens = _ARTICLE.fullmatch(text, sentence.start(), named.start)
+            if inside and not opens and not _denied(text, named.start, named.end):
                 return index
     return None

@@ -45,6 +45,7 @@ from crossin_metrics.answers.text import (
     lowered,
     number,
     option_at,
+    options_in,
     options_of,
     settle,
     skip,
@@ -237,8 +238,8 @@ def _first_question(text: str, options: Options) -> str:
         return text[: found.start()]
     second = _NEXT.search(lowered(text), found.end())
     text = text[: second.start()] if second else text
-    seen = {options.exact.get(fold(m[0])) for m in options.pattern.finditer(text)} if options.pattern else set()
-    return text if len(seen - {None}) >= 2 else ""
+    seen = {named.option for named in options_in(text, options)}
+    return text if len(seen - {SEVERAL}) >= 2 else ""
 
 
 # --- structured ------------------------------------------------------------------------------------------------------

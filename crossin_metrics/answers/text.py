@@ -24,8 +24,25 @@ class Options(NamedTuple):
     exact: dict[str, int]  # folded text -> index; only texts that one option has
     squeezed: dict[str, int]  # the same without spaces and punctuation, for formulas
     numbers: dict[str, int]  # the same for numbers without thousands separators
-    pattern: re.Pattern[str] | None  # any option's text, the longest first
+    wordings: tuple[Wording, ...]  # the longest first
     letters: str  # "ABCD"
+
+
+class Wording(NamedTuple):
+    """An option's text as it is looked for: its words in lower case, with any white space between them."""
+
+    words: tuple[str, ...]
+    option: int  # its index; SEVERAL: two options have this text
+    before: str  # what may not stand right before the first character and after the last: "word", "number" or ""
+    after: str
+
+
+class Found(NamedTuple):
+    """An option's text in a text; `option` is its index or SEVERAL."""
+
+    option: int
+    start: int
+    end: int
 
 
 _CHOICE_LABEL = re.compile(r"\s*[(\[]?\s*([A-J])\s*[)\].:、]\s*(?=\S)")
@@ -42,14 +59,14 @@ def options_of(choices: tuple[str, ...]) -> Options:
     if all(m is not None and m[1] == letter for m, letter in zip(labels, LETTERS, strict=False)):
         texts = [text[m.end() :] for text, m in zip(texts, labels, strict=True) if m is not None]
     folded = [fold(text) for text in texts]
-    by_length = sorted({f for f in folded if f}, key=len, reverse=True)
-    groups = [_literal(f) for f in by_length]
+    exact = _unique(folded, 1)
+    wordings = {_small(text).strip(END): exact.get(form, SEVERAL) for text, form in zip(texts, folded, strict=True)}
     return Options(
         tuple(texts),
-        _unique(folded, 1),
+        exact,
         _unique([squeeze(text) for text in texts], 3),
         _unique([number(text) for text in texts], 1),
-        re.compile("|".join(f"({g})" for g in groups), re.IGNORECASE) if groups else None,
+        tuple(_wording(text, wordings[text]) for text in sorted(wordings, key=len, reverse=True) if text),
         LETTERS[: len(choices)],
     )
 
@@ -58,13 +75,10 @@ def _unique(forms: list[str], shortest: int) -> dict[str, int]:
     return {form: i for i, form in enumerate(forms) if len(form) >= shortest and forms.count(form) == 1}
 
 
-def _literal(folded: str) -> str:
-    """A pattern for an option's text: any white space, no letter or digit of the same word or number around it."""
-    body = r"\s+".join(re.escape(word) for word in folded.split())
-    before, after = folded[0], folded[-1]
-    head = r"(?<![\w.,+-])" if before.isdigit() else r"(?<!\w)" if _spaced(before) else ""
-    tail = r"(?!\w|[.,:]\d)" if after.isdigit() else r"(?!\w)" if _spaced(after) else ""
-    return head + body + tail
+def _wording(text: str, option: int) -> Wording:
+    before = "number" if text[0].isdigit() else "word" if _spaced(text[0]) else ""
+    after = "number" if text[-1].isdigit() else "word" if _spaced(text[-1]) else ""
+    return Wording(tuple(text.split()), option, before, after)
 
 
 def _spaced(char: str) -> bool:
@@ -74,10 +88,67 @@ def _spaced(char: str) -> bool:
 
 def option_at(text: str, position: int, options: Options) -> tuple[int | None, int]:
     """The option whose text begins at `position` (None: none; SEVERAL: two options of one wording) and its end."""
-    match = options.pattern.match(text, position) if options.pattern else None
-    if match is None:
-        return None, position
-    return options.exact.get(fold(match[0]), SEVERAL), match.end()
+    small = _small(text)
+    for wording in options.wordings:
+        end = _end_of(small, position, wording)
+        if end is not None:
+            return wording.option, end
+    return None, position
+
+
+def options_in(text: str, options: Options) -> list[Found]:
+    """All options named in a text, left to right, none overlapping another; of two at one place the longer."""
+    small, found = _small(text), []
+    for rank, wording in enumerate(options.wordings):
+        start = small.find(wording.words[0])
+        while start >= 0:
+            end = _end_of(small, start, wording)
+            if end is not None:
+                found.append((start, rank, Found(wording.option, start, end)))
+            start = small.find(wording.words[0], start + 1)
+    kept: list[Found] = []
+    for start, _, one in sorted(found):
+        if not kept or start >= kept[-1].end:
+            kept.append(one)
+    return kept
+
+
+def _end_of(small: str, position: int, wording: Wording) -> int | None:
+    """Where an option's text that begins at `position` ends; None where it does not, or within a word or number."""
+    end = position
+    for number, word in enumerate(wording.words):
+        if number:
+            gap = _GAP.match(small, end)
+            if gap is None:
+                return None
+            end = gap.end()
+        if not small.startswith(word, end):
+            return None
+        end += len(word)
+    before, after = small[position - 1 : position], small[end : end + 1]
+    if wording.before and (_in_word(before) or (wording.before == "number" and before in _IN_NUMBER and before)):
+        return None
+    if wording.after and _in_word(after):
+        return None
+    return None if wording.after == "number" and _DECIMALS.match(small, end) else end
+
+
+_GAP = re.compile(r"\s+")
+_IN_NUMBER = ".,+-"
+_DECIMALS = re.compile(r"[.,:]\d")
+
+
+def _in_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
+
+
+@lru_cache(maxsize=8)
+def _small(text: str) -> str:
+    """The text without differences of case; positions stay the same."""
+    small = text.casefold()
+    if len(small) != len(text):
+        small = "".join(next((f for f in (c.casefold(), c.lower()) if len(f) == 1), c) for c in text)
+    return small
 
 
 # --- cleaning --------------------------------------------------------------------------------------------------------
