@@ -1,4 +1,4 @@
-"""Feed mutated files to every reader: `python -m tests.fuzz_readers [N] [SEED]`.
+"""Feed mutated files to every reader: `python -m tests.fuzz_readers --files 100000 --keep failing`.
 
 Prints what ended in another exception than CrossinError, in a message of over 500 characters after
 the shortening, or took over a second; exit code 1 if anything did.
@@ -6,6 +6,7 @@ the shortening, or took over a second; exit code 1 if anything did.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import random
@@ -20,7 +21,7 @@ from crossin_metrics.errors import CrossinError, one_line
 from tests.helpers.damaged import READERS, mutated
 
 
-def main(n: int = 100_000, seed: int = 0) -> int:
+def main(n: int, seed: int, keep: Path | None) -> int:
     rng, problems, refused = random.Random(seed), Counter[str](), 0
     with tempfile.TemporaryDirectory() as folder:
         for number in range(n):
@@ -43,8 +44,9 @@ def main(n: int = 100_000, seed: int = 0) -> int:
                 kind += " over 1 s"
             if kind:
                 problems[f"{name}: {kind}"] += 1
-                if problems[f"{name}: {kind}"] == 1:
-                    Path(f"/tmp/fuzz_{name}_{len(problems)}").write_bytes(path.read_bytes())
+                if keep is not None and problems[f"{name}: {kind}"] == 1:
+                    keep.mkdir(parents=True, exist_ok=True)
+                    (keep / f"{name}_{len(problems)}_{file}").write_bytes(path.read_bytes())
     print(f"{n:,} mutated files, {refused:,} refused with a message, {problems.total():,} problems")
     for problem, count in problems.most_common():
         print(f"{count:6}  {problem}")
@@ -52,4 +54,9 @@ def main(n: int = 100_000, seed: int = 0) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=100_000, help="how many")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the first file of each problem there")
+    args = parser.parse_args()
+    sys.exit(main(args.files, args.seed, args.keep))

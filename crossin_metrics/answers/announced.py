@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 import crossin_metrics.answers.cues as cues
+from crossin_metrics.answers.cleaning import CJK, LETTERS, lowered
 from crossin_metrics.answers.text import (
-    CJK,
     CLOSE,
     CONFLICT,
-    LETTERS,
     LINE_END,
     NO_ANSWER,
     NOT_AFTER,
     OPEN,
     OPTION_WORD,
     TOGETHER,
+    Label,
     Options,
     label_at,
-    lowered,
     option_at,
+    options_in,
     settle,
     skip,
 )
@@ -45,11 +46,11 @@ _NOUNS = cues.Finder(
     "chosen",
     "option",
 )
-_LINKED = re.compile(rf"(?:{LINK}(?:\s?:)?|[:=]|(?<=\s)-+(?=\s)|[→⇒])")
+_LINKED = re.compile(rf"(?:{LINK}(?:\s?:)?|[:=]|(?<=\s)-+(?=\s)|[→⇒\u0983\u0903])")
 _GAP_END = re.compile(r"[.。।\n:;؛]")
 _LONGEST_GAP = 80
 _DIRECT = cues.Finder(
-    rf"(?:{_CHOSEN}|{_OPTION})\s?的?\s?(?:{LINK}|[:=])\s?{_ADVERB}\s?(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
+    rf"(?:{_CHOSEN}|{_OPTION})\s?的?\s?(?:{LINK}|[:=])\s?{_ADVERB}\s?{_ARTICLE_AHEAD}(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
     rf"|(?:{_ANSWER}(?:\s{_CHOSEN})?|{_CHOSEN}\s{{0,2}}{_OPTION}|{_OPTION}\s{_CHOSEN})[】\])]?[^\S\n]?(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
     rf"|{cues.any_word('choose')}\s?:?"
     rf"|{cues.any_word('but')}\s?(?:\w{{1,3}}\s)?(?:{_OPTION}\s?)?{_LABEL_AHEAD}",
@@ -76,37 +77,55 @@ _CORRECTION = re.compile(
     r"(?:[.!?。\n]\s?)(?:actually|en\ realidad|sebenarnya|sa\ totoo|thực\ ra|其实|实际上)",
     re.IGNORECASE,
 )
-_NO_OPTION = re.compile(rf"[\s\"']{{0,4}}{cues.any_word('none')}")
+_NO_OPTION = re.compile(rf"[\s\"']{{0,4}}{cues.any_word('none')}(?!\sother\sthan)")
 _FILLER = re.compile(
     rf"[\s\"':,]{{0,6}}(?:{OPTION_WORD}[\s\"':]{{0,4}}|(?:la|el|le|die|der|das|den|o|a|il|ang|là|το|η|de)\s+(?=\S))?[\s\"']{{0,4}}"
 )
 _WRONG = re.compile(r"(?:wrong|incorrect|false|错误的?|不正确的?|不是)\s?\Z")
 _LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|(?<![A-Za-z0-9_'(])([A-J])(?![A-Za-z0-9_'])")
+# "Bを選びます", "B'yi seçiyorum", "ich würde B wählen"
+_VERB_LAST = ("ja", "ko", "hi", "bn", "ta", "mr", "ur", "fa", "tr", "az", "hu", "eu")
+_CHOSEN_AFTER = (
+    rf"(?:'?\w{{1,3}}|[を를을])?\s?(?:{_OPTION}[を를을]?\s?)?(?:को\s|कে\s)?"
+    rf"(?:{cues.any_word('choose', languages=_VERB_LAST)}|\b(?:wählen|nehmen|kiezen)\b)"
+)
+_CHOOSES = re.compile(_CHOSEN_AFTER)
 _ENDORSED = re.compile(
     rf"[\"']?\s?(?:{_OPTION}\s?)?"
-    rf"(?:(?:{LINK}|\b(?:best|fits|matches))\s?(?:[^\W\d_]{{1,12}}\s){{0,3}}?(?:{_RIGHT}|{_ANSWER}|fits|match)"
+    rf"(?:(?:{LINK}|\b(?:best|fits|matches|seems|looks|sounds|appears))\s?(?:[^\W\d_]{{1,12}}\s){{0,3}}?"
+    rf"(?:{_RIGHT}|{_ANSWER}|fits|match|true\b)(?:\s?(?:{_ANSWER}|{_OPTION}))?"
     rf"|(?:{_OPTION}|{_ANSWER})\s?{_RIGHT}"
+    rf"|{_CHOSEN_AFTER}"
+    r"|\s(?:richtig|korrekt|rätt)\b"
     rf"|[가이은는が]?\s?(?:最|{cues.any_word('option')})?\s?{cues.any_word('right', languages=cues.NO_COPULA)}"
+    rf"(?:\s?(?:{_ANSWER}|{_OPTION}))?"
     rf"|[가이은는がは]\s?{cues.any_word('answer', languages=('ja', 'ko'))})"
     rf"(?![^.。।,;!?\n]{{0,12}}?{NO})"
 )
 _SUBJECT = re.compile(
-    rf"(?:\A|\b(?:la|el|die|der|il|o|[aA]|le)|{_OPTION}|{_ANSWER}|{cues.any_word('so')}|"
+    rf"(?:\A|\b(?:la|el|die|der|il|o|[aA]|le|το|η|ang|az|ist|är)|{_OPTION}|{_ANSWER}|{cues.any_word('so')}|"
     r"\b(?:then|that|only|and|but|think|believe|these)\s?,?)\s?[\"']?\Z"
 )
 _REJECTED = re.compile(rf"[^\n]{{0,3}}[A-J]{CLOSE}?\s?{NO}")  # "the option B not ..."
-_SENTENCE_OVER = re.compile(r"\s?[.。।!?\n]")
+_SENTENCE_OVER = re.compile(r"\s?(?:[.。।!?\n]|\Z)")
+_CALLED = re.compile(f"{_ANSWER}|{_OPTION}")
 _AFTER_ARTICLE = re.compile(r"\s(?:resposta|alternativa|opção|opción|válasz)")
-_ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b[B-J]\b")
+_ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b(?!I\s\w)[B-J]\b")
+_SENTENCE_START = re.compile(r"[.。।!?\n:]")
 _CLAUSE = re.compile(r"[.。।,;!?\n]")
 MOST_LABELS = 200  # labels of a text that are looked at
+
+
+# A heading with the answer in the line below: "### Final Answer".
+_HEADING = re.compile(rf"(?:\A|\n)[ ]?(?:[^\W\d_]{{1,14}}[ ]){{0,2}}{_ANSWER}[ ]?\n\s*(?=\S)")
 
 
 def _announcements(low: str, starts: list[tuple[int, str]]) -> Iterator[tuple[int, int, str | None]]:
     """Where an announcement begins and ends, and the words between its noun and its verb (None: there is no verb)."""
     for noun in _NOUNS(low, starts):
-        link = _LINKED.search(low, noun.end(), noun.end() + _LONGEST_GAP + 20)
-        if link and link.start() <= noun.end() + _LONGEST_GAP and not _GAP_END.search(low, noun.end(), link.start()):
+        for link in _LINKED.finditer(low, noun.end(), noun.end() + _LONGEST_GAP + 20):  # a link may be another word
+            if link.start() > noun.end() + _LONGEST_GAP or _GAP_END.search(low, noun.end(), link.start()):
+                break
             yield noun.start(), link.end(), low[noun.end() : link.start()]
     for match in _DIRECT(low, starts):
         yield match.start(), match.end(), None
@@ -117,7 +136,10 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
     low = lowered(text)
     starts = cues.word_starts(low)
     stated: list[tuple[int, int]] = []
+    done = -1
     for start, end, gap in _announcements(low, starts):
+        if start == done:
+            continue
         before = _CLAUSE.split(low[max(0, start - 40) : start])[-1]
         if CONDITION.search(before) or _WRONG.search(before):
             continue
@@ -131,6 +153,7 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
         answer = _target(text, end, options, words)
         if answer is not None and not (gap is None and (_REJECTED.match(low, end) or _SENTENCE_OVER.match(low, end))):
             stated.append((start, answer))
+            done = start
     for match in _CONCLUSIONS(low, starts):
         concluded = _CONCLUDED.match(text, match.end())
         before = _CLAUSE.split(low[max(0, match.start() - 40) : match.start()])[-1]
@@ -138,22 +161,53 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
             index = LETTERS.index(concluded[1] or concluded[2])
             stated.append((match.start(), index if index < len(options.letters) else NO_ANSWER))
     for match in list(_LABEL.finditer(text))[-MOST_LABELS:]:
-        endorsed = _ENDORSED.match(low, match.end())
         before = _CLAUSE.split(low[max(0, match.start() - 40) : match.start()])[-1]
-        if option_at(text, skip(text, match.end()), options)[0] == LETTERS.index(match[1] or match[2]):
-            continue  # the option itself: "(B) ...", whatever its words
-        if not endorsed or (match[1] is None and not _SUBJECT.search(before)):
+        own, end = option_at(text, skip(text, match.end()), options)
+        # "Option C, the Danube, is correct": the option's own words, whatever they are, are stepped over.
+        inserted = own == LETTERS.index(match[1] or match[2]) or text[match.start() - 2 : match.start()] == ", "
+        endorsed = _ENDORSED.match(low, _past(text, end) if inserted else match.end())
+        if not endorsed or (match[1] is None and not _SUBJECT.search(before) and not _CHOOSES.match(low, match.end())):
             continue  # "Vitamin C is the best source"
         if match[2] == "A" and not before.strip() and _AFTER_ARTICLE.match(endorsed[0]):
             continue  # Portuguese "A resposta correta ...": an article
         if not any(pattern.search(before) for pattern in (NEGATION, CONDITION)) and not NEGATION.search(endorsed[0]):
             index = LETTERS.index(match[1] or match[2])
             stated.append((match.start(), index if index < len(options.letters) else NO_ANSWER))
+    headed = _under_heading(text, low, options, words)
+    stated += [headed] if headed else []
+    for option in options_in(text, options)[-MOST_LABELS:]:  # "The Amazon is the correct answer."
+        endorsed = _ENDORSED.match(low, _past(text, option.end))
+        before = _SENTENCE_START.split(low[max(0, option.start - 80) : option.start])[-1]
+        named = endorsed and (_CALLED.search(endorsed[0]) or _SENTENCE_OVER.match(low, endorsed.end()))
+        if endorsed and named and not any(pattern.search(before + endorsed[0]) for pattern in (NEGATION, CONDITION)):
+            stated.append((option.start, option.option))
     if not stated:
         return None, None
     stated.sort()
     opening = stated[0][1] if stated[0][0] <= 4 and stated[0][1] >= 0 else None
     return stated[-1][1], opening
+
+
+def _under_heading(text: str, low: str, options: Options, words: str) -> tuple[int, int] | None:
+    """Where the text's only heading "Answer" is, and the answer that begins the line below it."""
+    headings = list(islice(_HEADING.finditer(low), 2))
+    if len(headings) != 1 or _WRONG.search(headings[0][0]) or NEGATION.search(headings[0][0]):
+        return None
+    start = headings[0].end()
+    at, end = option_at(text, start, options)
+    label = label_at(text, start, options, words, after_cue=True)
+    if label is not None and (LINE_END.match(text, label.end) or at is not None or _own_follows(text, label, options)):
+        return headings[0].start(), settle(text, label, options)
+    return (headings[0].start(), at) if at is not None and LINE_END.match(text, end) else None
+
+
+def _own_follows(text: str, label: Label, options: Options) -> bool:
+    return option_at(text, skip(text, label.end), options)[0] == label.choice
+
+
+def _past(text: str, position: int) -> int:
+    """The position behind the comma, quote or bracket that ends an inserted option."""
+    return position + (text[position : position + 1] in tuple(",)]\"'"))
 
 
 def corrected(text: str) -> bool:
@@ -190,7 +244,10 @@ def _target(text: str, position: int, options: Options, words: str) -> int | Non
     return None
 
 
-_BOUNDARY = re.compile(rf"\s?(?:\Z|[\n,;:!?\"')(。।、|<]|\.(?!\d)|-)|,?\s?{cues.any_word('because')}")
+_BOUNDARY = re.compile(
+    rf"\s?(?:\Z|[\n,;:!?\"')(。।、|<]|\.(?!\d)|-)|です|だ\b|である|입니다|이다|"
+    rf"\s?{cues.any_word('link', languages=cues.VERB_FINAL)}|,?\s?{cues.any_word('because')}"
+)
 
 
 def _complete(text: str, start: int, end: int, option: str) -> bool:

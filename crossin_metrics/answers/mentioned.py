@@ -6,26 +6,24 @@ import re
 
 import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.announced import CONDITION, LINK, MOST_LABELS, NEGATION, NO
+from crossin_metrics.answers.cleaning import CJK, LETTERS, fold, lowered, strip_markdown
 from crossin_metrics.answers.text import (
-    CJK,
     CLOSE,
-    LETTERS,
     NO_ANSWER,
     OPEN,
     OPTION_WORD,
+    REASON,
     SEVERAL,
     Label,
     Options,
-    fold,
     listed,
-    lowered,
     option_at,
     options_in,
     settle,
     skip,
 )
 
-_STOP = re.compile(r"[\"']?[.。।!;]\s|[。；।]")
+_STOP = re.compile(rf"[\"']?[.。।!;]\s|[。；।]|{REASON}")
 _ANEW = re.compile(r"\W{0,4}(?:\Z|\d|[A-Z]|\n)")  # a digit or a capital: something else begins
 _ONE_WORD = re.compile(r"\s[^\W\d_]{3,20}[.!。]?\Z")
 
@@ -38,13 +36,40 @@ def first_line(text: str, options: Options, words: str) -> int | None:
         return None
     alone = fold(line) == fold(options.texts[index])
     worded = any(c.isalpha() for c in options.texts[index])
-    sentence = worded and (_STOP.match(text, end) or _ONE_WORD.match(text, end))  # "The Amazon River."
+    sentence: object = worded and (_STOP.match(text, end) or _ONE_WORD.match(text, end))  # "The Amazon River."
+    if len(options.texts[index].split()) == 1 and text.startswith(", ", end):
+        sentence = worded  # "No, the trial was too small."
     long = (end >= 20 or len(CJK.findall(text[:end])) >= 8) and _ANEW.match(text, end)
     if not (alone or sentence or long):
         return None
     others = {named.option for named in options_in(text, options)}
     if listed(text, 0, index, options) or (not alone and others - {index, SEVERAL}):
         return SEVERAL
+    return index
+
+
+_LAST_LABEL = re.compile(
+    rf"(?:{OPEN}{{1,2}}\s?([A-J])\s?{CLOSE}{{1,2}}|([A-J])(?:\s?{CLOSE})?)[^\w?]{{0,8}}(?P<rest>.*)"
+)
+
+
+def last_line(text: str, options: Options, words: str) -> int | None:
+    """The answer alone in the last line, below reasoning: a label, a label with its option's text, or that text."""
+    *above, last = [line.strip() for line in text.rstrip().split("\n") if line.strip()]
+    if not above or len(last) > 1_000:
+        return None
+    index = _alone(last, options)
+    before = _alone(above[-1], options)
+    return None if before is not None and before != index else index  # the end of a list
+
+
+def _alone(line: str, options: Options) -> int | None:
+    label = _LAST_LABEL.fullmatch(line)
+    if label is None:
+        return options.exact.get(fold(line))
+    index = LETTERS.index(label[1] or label[2])
+    if index >= len(options.letters) or (label["rest"] and options.exact.get(fold(label["rest"])) != index):
+        return None
     return index
 
 
@@ -55,7 +80,14 @@ _REFUSAL = re.compile(cues.any_word("refusal"))
 _MENTION = re.compile(
     rf"(?<![\w(])(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?{CLOSE}|([A-J])(?=:\s))|{OPEN}\s?([A-J])\s?\Z"
 )
-_SHORT = re.compile(rf"\A(?:[^\W\d_]{{2,16}}[\s,]{{1,2}}){{1,3}}(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))[.!。]?\Z")
+_SHORT = re.compile(
+    rf"\A(?:(?![B-HJ](?![\w']))[^\W\d_'][\w']{{0,16}}[\s,:.!]{{1,5}}){{1,7}}?(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))[.!。]?\Z"
+)
+_SHORT_HAN = re.compile(r"\A[\u4e00-\u9fff,:]{0,12}(?:是|选|選|为|為)\s?([A-J])(?:项|項)?[.。!]?\Z")
+_SPOKEN_OF = re.compile(
+    r"\b(?:consider|look|looking|check|checking|compare|examine|analy[sz]e|start|discuss|evaluate)\b[^:.!,]*\Z"
+)
+_NOT_SHORT = (NEGATION, CONDITION, _SPOKEN_OF, re.compile(rf"\b[A-J]\s?{cues.any_word('both')}\s?\W?\Z"))
 _QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s{0,8}\d{1,3}[.)])")
 _COPULA = re.compile(rf"\A[^.。।!?\n]{{0,200}}?{LINK}\s?[\"']?\Z")
 _ALONE = re.compile(r"[\s.。।!\"']{0,8}\Z")
@@ -69,9 +101,9 @@ def only_label(text: str, options: Options, words: str) -> int | None:
     low = lowered(text)
     if _REFUSAL.search(low):
         return None
-    short = _SHORT.match(text)
-    if short is not None and not NEGATION.search(low) and not CONDITION.search(low):
-        index = LETTERS.index(short[1] or short[2])
+    short = _SHORT.match(text) or _SHORT_HAN.match(text)
+    if short is not None and not any(p.search(low[: short.start(short.lastindex or 1)]) for p in _NOT_SHORT):
+        index = LETTERS.index(short[short.lastindex or 1])
         return index if index < len(options.letters) else NO_ANSWER  # "Definitely C!"
     found: dict[int, list[re.Match[str]]] = {}
     for match in list(_MENTION.finditer(text))[:MOST_LABELS]:
@@ -93,10 +125,45 @@ def only_label(text: str, options: Options, words: str) -> int | None:
         start = skip(text, match.end())
         at, _ = option_at(text, start, options)
         before = low[max(0, match.start() - 40) : match.start()]
-        own = at == index or fold(text[start : start + 12]) == fold(options.texts[index][:12]) != ""
+        own = (
+            at == index
+            or _own_before(text, match.start(), index, options)
+            or fold(text[start : start + 12]) == fold(options.texts[index][:12]) != ""
+        )
         introduced = _INTRODUCED.search(before) is not None or _QUOTED.search(before) is not None
         if (own or introduced or _BUT_BEFORE.search(before)) and at in (None, index):
             return settle(text, Label(index, match.end()), options)
+    return None
+
+
+def _own_before(text: str, position: int, index: int, options: Options) -> bool:
+    """Does the option's own text stand right before its label, as in "it is the Amazon (B)"?"""
+    return any(named.option == index and position - 2 < named.end <= position for named in options_in(text, options))
+
+
+_TICK = re.compile(r"[✅✔☑✓👈]|\[[xX]\]|←|<-|\((?:correct|right)\)", re.IGNORECASE)
+_BOLD = re.compile(r"\s*(?:[-*•]\s+)?(?:\*\*|__)(?P<inside>.*)(?:\*\*|__)\W*")
+_LISTED = re.compile(rf"\W{{0,8}}(?:\[.\]\s?)?{OPEN}?\s?([A-J])\s?(?:{CLOSE}|[.:、])+\s*")
+
+
+def marked(text: str, options: Options) -> int | None:
+    """The only ticked or the only bold option where a text lists all options, each once, one in a line."""
+    lines: dict[int, str] = {}
+    for line in text.split("\n"):
+        plain = strip_markdown(line)
+        label = _LISTED.match(plain) if len(line) < 1_000 else None
+        if label is None or option_at(plain, label.end(), options)[0] != LETTERS.index(label[1]):
+            continue
+        index = LETTERS.index(label[1])
+        if index in lines:
+            return None
+        lines[index] = line
+    if len(lines) != len(options.letters):
+        return None
+    for mark in (_TICK.search, _BOLD.fullmatch):
+        found = [index for index, line in lines.items() if mark(line)]
+        if found:
+            return found[0] if len(found) == 1 else None
     return None
 
 

@@ -8,8 +8,10 @@ strength; the first that decides wins, and a decision may be "no answer":
 3. ``leading``     the text begins with a letter set off as a label: `B)`, `**B.`, `(B) ...`, a line `B`;
 4. ``announced``   the last "the answer is ...", "(B) is correct", "答案是B" (:mod:`crossin_metrics.answers.cues`);
 5. ``first_line``  the text begins with an option's text, set off from what follows;
-6. ``only_label``  one label in the whole text, introduced as one ("is (B)", "option B:") or before its option's text;
-7. ``only_option`` one option in a text of a few sentences, named in its first or last complete one and not negated.
+6. ``last_line``  reasoning, and an answer alone in the last line;
+7. ``only_label``  one label in the whole text, introduced as one ("is (B)", "option B:") or before its option's text;
+8. ``only_option`` one option in a text of a few sentences, named in its first or last complete one and not negated;
+9. ``marked``     all options listed, one of them ticked: "A. the Nile ❌", "B. the Amazon ✅", or the only bold one.
 
 Precision comes first. A text that names several answers, contradicts itself (label B with option C's text), declines,
 or merely repeats the options has no answer. The prompt's question repeated with the same options is read through to
@@ -26,32 +28,36 @@ from typing import NamedTuple
 
 import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.announced import announced, corrected
-from crossin_metrics.answers.mentioned import first_line, only_label, only_option
+from crossin_metrics.answers.cleaning import (
+    CJK,
+    LETTERS,
+    first_turn,
+    fold,
+    lowered,
+    number,
+    squeeze,
+    strip_html,
+    strip_latex,
+    strip_markdown,
+)
+from crossin_metrics.answers.mentioned import first_line, last_line, marked, only_label, only_option
 from crossin_metrics.answers.text import (
     CLOSE,
     CONFLICT,
     JUDGED,
-    LETTERS,
     LINE_END,
     NO_ANSWER,
     OPEN,
     OPTION_WORD,
     SEVERAL,
     Options,
-    first_turn,
-    fold,
     label_at,
     latin_labels,
-    lowered,
-    number,
     option_at,
     options_in,
     options_of,
     settle,
     skip,
-    squeeze,
-    strip_latex,
-    strip_markdown,
 )
 from crossin_metrics.answers.thoughts import split_thought
 from crossin_metrics.errors import CrossinError
@@ -97,7 +103,12 @@ def explain_answer(
     split = split_thought(text, marks)
     if split.cut:
         return Reading(None, "cut", len(split.thought))
-    answer, rule = _read(strip_markdown(first_turn(split.answer)), options, _word_letters(language))
+    turn = first_turn(split.answer)
+    if not any("<" in option for option in options.texts):
+        turn = strip_html(turn)
+    answer, rule = _read(strip_markdown(turn), options, _word_letters(language))
+    if answer is None and (ticked := marked(turn, options)) is not None:
+        answer, rule = ticked, "marked"
     return Reading(answer if answer is not None and answer >= 0 else None, rule, len(split.thought))
 
 
@@ -147,9 +158,15 @@ def _prose(text: str, options: Options, words: str) -> tuple[int | None, str]:
         return leading, "leading"
     if stated is not None:
         return stated, "announced"
-    if leading is not None:
-        return None, "leading"
-    for name, rule in (("first_line", first_line), ("only_label", only_label), ("only_option", only_option)):
+    if leading is not None:  # "A, C and D are wrong.\n\nB"
+        last = last_line(text, options, words)
+        return (None, "leading") if last is None else (last, "last_line")
+    for name, rule in (
+        ("first_line", first_line),
+        ("last_line", last_line),
+        ("only_label", only_label),
+        ("only_option", only_option),
+    ):
         answer = rule(text, options, words)
         if answer is not None:
             return answer, name
@@ -251,7 +268,7 @@ _KEY = (
 _NATIVE_KEY = cues.any_word("answer")
 _FIELD = re.compile(
     rf"[\"'](?:{_KEY}(?:[ _-](?:letter|choice|option|key))?|{_NATIVE_KEY})[\"']\s?[:=]\s*"
-    r"(?:\[\s*)?(?:\"((?:[^\"\\\n]|\\.){0,2000})\"|'([^'\n]{0,2000})'|([^\s\"',\]}]{1,40})(?=\s*[,\]}\n]))",
+    r"(?:\[([^\]\n]{0,2000})\]|\"((?:[^\"\\\n]|\\.){0,2000})\"|'([^'\n]{0,2000})'|([^\s\"',\]}]{1,40})(?=\s*[,\]}\n]))",
     re.IGNORECASE,
 )
 _TAG = re.compile(
@@ -272,7 +289,11 @@ def _structured(text: str, options: Options, words: str) -> int | None:
         found += [(m.start(), inside) for m in _BOX.finditer(text) if (inside := _balanced(text, m.end())) is not None]
     if not found:
         return None
-    inside = _SYMBOLS.sub("", latin_labels(strip_latex(strip_markdown(max(found)[1])), options))
+    inside = max(found)[1]
+    nested = _structured(inside, options, words) if "<" in inside or "\\" in inside else None
+    if nested is not None:
+        return nested
+    inside = _SYMBOLS.sub("", latin_labels(strip_latex(strip_markdown(inside)), options)).replace('"', "")
     answer, rule = _prose(inside, options, words)
     return answer if rule and answer is not None else NO_ANSWER if rule or not inside else None
 
@@ -291,12 +312,13 @@ def _balanced(text: str, start: int) -> str | None:
 
 _SYMBOLS = re.compile(r"\A(?:[\s✅☑✔✓👉➡🔹🔸⭐🎯•▶►■□●○※*#=>→⇒:]|-(?=\s)|\ufe0f)+(?=\S)")
 _WHOLE_LABEL = re.compile(
-    rf"[\"']?(?:{OPEN}\s?([A-Ja-j])\s?{CLOSE}?|([A-Ja-j])\s?{CLOSE}?|([A-J])(?:[\s.,]{{1,4}}\3(?!\w)){{1,40}})[\s.。:!,\"']{{0,40}}\Z"
+    rf"[\"']?\s?(?:{OPEN}{{1,2}}\s?([A-Ja-j])\s?{CLOSE}{{0,2}}|([A-Ja-j])\s?{CLOSE}?|([A-J])(?:[\s.,]{{1,4}}\3(?!\w)){{1,40}})"
+    rf"(?:번|입니다|です|だ|项|項|\s?{cues.any_word('option', languages=cues.VERB_FINAL)})?[^\w?&+/(]{{0,40}}\Z"
 )
 
 
 def _whole(text: str, options: Options) -> int | None:
-    index = options.exact.get(fold(text))
+    index = options.exact.get(fold(_COPULA_LAST.sub("", text)))
     match = _WHOLE_LABEL.match(text)
     if match is not None:
         label = LETTERS.index((match[1] or match[2] or match[3]).upper())
@@ -305,20 +327,45 @@ def _whole(text: str, options: Options) -> int | None:
         return label if label < len(options.letters) else NO_ANSWER
     if index is not None or "\n" in text or len(text) > 1_000:
         return index
+    ordinal = _ORDINAL.fullmatch(text)
+    if ordinal is not None and not options.numbers:
+        place = _PLACES[ordinal[ordinal.lastindex or 1].lower()]
+        return place if place < len(options.letters) else NO_ANSWER
     index = options.squeezed.get(squeeze(text))
     return index if index is not None else options.numbers.get(number(text))
 
 
+_COPULA_LAST = re.compile(r"(?:です|でした|だ|である|입니다|이다|예요|이에요|ครับ|ค่ะ)[.。!]?\Z")
+_PLACES = {
+    word: place
+    for place, words in enumerate(
+        ("first 1st one 1 一", "second 2nd two 2 二", "third 3rd three 3 三", "fourth 4th four 4 四")
+    )
+    for word in words.split()
+}
+_ORDINAL = re.compile(  # "The second option", "Option 2", "第二个选项"
+    rf"(?:(?:the\s)?(first|second|third|fourth|1st|2nd|3rd|4th)\s(?:option|choice|answer|one)|"
+    rf"{OPTION_WORD}\s?(one|two|three|four|[1-4])|第\s?([一二三四1-4])\s?[个個]?(?:选项|選項|選択肢))[.。!]?",
+    re.IGNORECASE,
+)
 _ENTRY = re.compile(rf"{OPTION_WORD}\s*([A-J])\s?:")
-_PREAMBLE = re.compile(rf"[\s\"'(]{{0,4}}(?:{OPTION_WORD}\s?(?=[(\[]?[A-J](?![\w']))|[\s\"']{{0,4}})")
-_NUMBERED = re.compile(r"\(?(\d{1,2})[.):、]\s*(?=\S)")
+_JUDGED_WRONG = re.compile(
+    rf"{cues.any_word('no')}\s?(?:{cues.any_word('answer', 'option', 'right')})?\s?(?:[.。।!\n]|\Z)"
+)
+_PREAMBLE = re.compile(rf"[\s\"'(]{{0,4}}(?:{OPTION_WORD}\s?(?=[(\[]?(?:[A-J](?![\w'])|[a-j]\W?\Z))|[\s\"']{{0,4}})")
+_NUMBERED = re.compile(
+    rf"(?:{OPTION_WORD}\s?|number\s|第\s?)?\(?([\d一二三四五六七八九]{{1,2}})"
+    rf"(?:[个個]?{OPTION_WORD}[:,]?|[.):、]|(?={CJK.pattern}))\s*(?=\S)",
+    re.IGNORECASE,
+)
 
 
 def _leading(text: str, options: Options, words: str) -> int | None:
     numbered = _NUMBERED.match(text)
     if numbered is not None:  # "2) the Amazon": the number counts only where the option's text confirms it
         at, end = option_at(text, numbered.end(), options)
-        confirmed = at == int(numbered[1]) - 1 and LINE_END.match(text, end) and not listed_numbers(text[end:])
+        place = int(numbered[1]) - 1 if numbered[1].isdecimal() else "一二三四五六七八九".find(numbered[1])
+        confirmed = at == place and LINE_END.match(text, end) and not listed_numbers(text[end:])
         return at if confirmed else None
     low = lowered(text)
     start = _PREAMBLE.match(low)
@@ -331,6 +378,8 @@ def _leading(text: str, options: Options, words: str) -> int | None:
     at, _ = option_at(text, skip(text, label.end), options)
     if at != label.choice and JUDGED.match(text, label.end):
         return None  # "(A) is wrong": the letter is spoken about; "(A) is correct" is for the cues
+    if at != label.choice and _JUDGED_WRONG.match(low, skip(text, label.end)):
+        return None  # "B - wrong"
     return settle(text, label, options)
 
 

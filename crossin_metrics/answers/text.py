@@ -1,16 +1,15 @@
-"""Cleaned text, a question's options as patterns, and labels such as `(B)`: what the rules of `reading.py` work on."""
+"""A question's options and labels such as `(B)` in a cleaned text: what the rules of `reading.py` work on."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
 import crossin_metrics.answers.cues as cues
+from crossin_metrics.answers.cleaning import CJK, END, LETTERS, clean, fold, lowered, number, small_letters, squeeze
 from crossin_metrics.errors import CrossinError
 
-LETTERS = "ABCDEFGHIJ"
 SEVERAL, NO_ANSWER, CONFLICT = -1, -2, -3  # what an announced answer can be when it is not one option
 
 
@@ -46,7 +45,6 @@ class Found(NamedTuple):
 
 
 _CHOICE_LABEL = re.compile(r"\s*[(\[]?\s*([A-J])\s*[)\].:、]\s*(?=\S)")
-END = " \t\n.。!?,;:、؟۔।\"'`”“’‘«»「」『』"
 
 
 @lru_cache(maxsize=65536)
@@ -60,7 +58,9 @@ def options_of(choices: tuple[str, ...]) -> Options:
         texts = [text[m.end() :] for text, m in zip(texts, labels, strict=True) if m is not None]
     folded = [fold(text) for text in texts]
     exact = _unique(folded, 1)
-    wordings = {_small(text).strip(END): exact.get(form, SEVERAL) for text, form in zip(texts, folded, strict=True)}
+    wordings = {
+        small_letters(text).strip(END): exact.get(form, SEVERAL) for text, form in zip(texts, folded, strict=True)
+    }
     return Options(
         tuple(texts),
         exact,
@@ -88,7 +88,7 @@ def _spaced(char: str) -> bool:
 
 def option_at(text: str, position: int, options: Options) -> tuple[int | None, int]:
     """The option whose text begins at `position` (None: none; SEVERAL: two options of one wording) and its end."""
-    small = _small(text)
+    small = small_letters(text)
     for wording in options.wordings:
         end = _end_of(small, position, wording)
         if end is not None:
@@ -98,7 +98,7 @@ def option_at(text: str, position: int, options: Options) -> tuple[int | None, i
 
 def options_in(text: str, options: Options) -> list[Found]:
     """All options named in a text, left to right, none overlapping another; of two at one place the longer."""
-    small, found = _small(text), []
+    small, found = small_letters(text), []
     for rank, wording in enumerate(options.wordings):
         start = small.find(wording.words[0])
         while start >= 0:
@@ -116,8 +116,8 @@ def options_in(text: str, options: Options) -> list[Found]:
 def _end_of(small: str, position: int, wording: Wording) -> int | None:
     """Where an option's text that begins at `position` ends; None where it does not, or within a word or number."""
     end = position
-    for number, word in enumerate(wording.words):
-        if number:
+    for place, word in enumerate(wording.words):
+        if place:
             gap = _GAP.match(small, end)
             if gap is None:
                 return None
@@ -126,122 +126,22 @@ def _end_of(small: str, position: int, wording: Wording) -> int | None:
             return None
         end += len(word)
     before, after = small[position - 1 : position], small[end : end + 1]
-    if wording.before and (_in_word(before) or (wording.before == "number" and before in _IN_NUMBER and before)):
+    if wording.before and (_in_word(before) or (wording.before == "number" and before in _IN_NUMBER)):
         return None
-    if wording.after and _in_word(after):
+    if wording.after and (_in_word(after) or (wording.after == "number" and after in _NUMERALS)):
         return None
     return None if wording.after == "number" and _DECIMALS.match(small, end) else end
 
 
 _GAP = re.compile(r"\s+")
-_IN_NUMBER = ".,+-"
+_NUMERALS = frozenset("十百千万萬億亿兆만억")  # "12万" is 120,000
+_IN_NUMBER = _NUMERALS | set(".,+-")
 _DECIMALS = re.compile(r"[.,:]\d")
 
 
 def _in_word(char: str) -> bool:
-    return char.isalnum() or char == "_"
-
-
-@lru_cache(maxsize=8)
-def _small(text: str) -> str:
-    """The text without differences of case; positions stay the same."""
-    small = text.casefold()
-    if len(small) != len(text):
-        small = "".join(next((f for f in (c.casefold(), c.lower()) if len(f) == 1), c) for c in text)
-    return small
-
-
-# --- cleaning --------------------------------------------------------------------------------------------------------
-
-CJK = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
-_SIGNS = str.maketrans(
-    {"−": "-", "‐": "-", "‑": "-", "–": "-", "—": "-", "’": "'", "‘": "'", "“": '"', "”": '"', "：": ":", "。": "。"}
-    | {first + i: LETTERS[i] for first in (0x1F150, 0x1F170, 0x1F1E6) for i in range(len(LETTERS))}  # Ⓑ-like emoji
-)
-_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\ufeff\u00ad\x00-\x08\x0b-\x1f]")
-_END_OF_TURN = re.compile(
-    r"<\|(?:im_end|eot_id|endoftext|end_of_text|end|eom_id|EOT|return|END_RESPONSE|END_OF_TURN_TOKEN)\|>|</s>|<eos>|"
-    r"<end_of_turn>"
-)
-_ROLE = re.compile(r"<\|(?:im_start|start_header_id)\|>\s*\w*\s*(?:<\|end_header_id\|>)?|<start_of_turn>\s*\w*")
-_SPECIAL = re.compile(r"<\|[^<>|\n]{1,40}\|>|</?(?:s|pad|bos|unk|sep|cls|mask)>|\[/?(?:INST|PAD|CLS|SEP|UNK|BOS|EOS)\]")
-_LATEX = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathsf|rm|bf)\s*\{([^{}]{0,500})\}|\\[()\[\]]|\$")
-_MARKDOWN = re.compile(r"(?m)\*+(?=\S)|(?<=\S)\*+|__+|`+|^[ \t]*(?:#{1,6}|>+)[ \t]*(?=\S)|^[ \t]*[-•·][ \t]+(?=\S)|~~")
-_MARKUP_SIGNS = frozenset("*_`#>-•·~")
-_BLANKS = re.compile(r"[^\S\n]+")
-_HEAD, _TAIL = 8_000, 24_000  # characters kept of a longer text: an answer is near one of its ends
-
-
-def clean(text: str) -> str:
-    """Strip what is not words: compatibility forms, special tokens, Markdown, LaTeX, repeated blanks."""
-    return strip_latex(strip_markdown(first_turn(text)))
-
-
-def first_turn(text: str) -> str:
-    """The model's first turn, in NFKC, without special tokens; very long texts keep head and tail."""
-    if len(text) > _HEAD + _TAIL:
-        text = text[:_HEAD] + "\n\n" + text[-_TAIL:]
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
-    text = _INVISIBLE.sub("", text)
-    if "<" in text or "[" in text:
-        pieces = [_SPECIAL.sub(" ", _ROLE.sub(" ", piece)) for piece in _END_OF_TURN.split(text)]
-        text = next((piece for piece in pieces if piece.strip()), "")
-    return text
-
-
-def strip_markdown(text: str) -> str:
-    """The text without Markdown's marks."""
-    return text if _MARKUP_SIGNS.isdisjoint(text) else _MARKDOWN.sub("", text)
-
-
-def strip_latex(text: str) -> str:
-    """The text without LaTeX's marks, white space folded."""
-    if "\\" in text or "$" in text:
-        text = _LATEX.sub(lambda m: m[1] or "", text)
-    return _BLANKS.sub(" ", text).strip()
-
-
-_CAPITAL = re.compile(r"(?<![A-Za-z\u00c0-\u024f\u1e00-\u1eff])[A-J](?![A-Za-z\u00c0-\u024f\u1e00-\u1eff])")
-
-
-@lru_cache(maxsize=8)
-def lowered(text: str) -> str:
-    """The text in lower case but for lone capitals A to J, which may be labels; positions stay the same."""
-    low = text.lower()
-    if len(low) != len(text):
-        low = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
-    capitals = [match.start() for match in _CAPITAL.finditer(text)]
-    if not capitals:
-        return low
-    chars = list(low)
-    for position in capitals:
-        chars[position] = text[position]
-    return "".join(chars)
-
-
-def fold(text: str) -> str:
-    """The text without differences of case, end punctuation and white space."""
-    return " ".join(text.casefold().strip(END).split())
-
-
-_DROPPED = r"[\s×·⋅*^_(){}\[\]\"'`$;:!?。、.,]"
-_SQUEEZED_OUT = re.compile(rf"(?<!\d){_DROPPED}|{_DROPPED}(?!{_DROPPED}{{0,20}}\d)")  # kept between two digits
-
-
-def squeeze(text: str) -> str:
-    """The text in lower case without punctuation and spaces, except those between two digits."""
-    return _SQUEEZED_OUT.sub("", text.casefold())
-
-
-_THOUSANDS = re.compile(r"(?<=\d)[, .'](?=\d{3}(?:\D|\Z))")
-_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?\s?%?\Z")
-
-
-def number(text: str) -> str:
-    """A number without thousands separators ("100,000" is "100000"); "" where the text is something else."""
-    plain = _THOUSANDS.sub("", text.strip(END))
-    return plain.replace(" ", "") if _NUMBER.match(plain) else ""
+    """Does a word in a script with spaces go on with this character? (In "DNAです" it does not.)"""
+    return bool(char) and _spaced(char)
 
 
 # --- labels in other scripts -----------------------------------------------------------------------------------------
@@ -256,6 +156,7 @@ _OWN_LABELS: dict[str, str] = {
     if letter not in "вВ"
 } | _LOOK_ALIKE
 _OWN_LABEL = re.compile(
+    r"(?<=[はがを为為是选選:])[アイウエオ甲乙丙丁戊](?=です|だ\b|が正|を|[。.\s]|项|項|\Z)|(?<!\w)[가나다라마](?=입니다|번\b|이다)|"
     rf"(?<!\w)(?<![\u0900-\u0dff])[{''.join(_OWN_LABELS)}](?![\w\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0981-\u09cd"
     r"\u0b82-\u0bcd\u0e31-\u0e3a\u0e47-\u0e4e])"
 )
@@ -278,18 +179,20 @@ def latin_labels(text: str, options: Options) -> str:
 # --- labels ----------------------------------------------------------------------------------------------------------
 
 OPTION_WORD = (
-    rf"(?:(?:the|la|el|ang|的|die|der|das|a|o|il|le)\s+)?{cues.any_word('option', 'answer')}"
+    rf"(?:(?:the|la|el|ang|的|die|der|das|a|o|il|le|η|το)\s+|l')?{cues.any_word('option', 'answer')}"
     r"(?:\s+(?:number|letter|đúng|correcta))?"
 )
 OPEN, CLOSE = r"[(\[{<【「『〔《]", r"[)\]}>】」』〕》]"
-_ENCLOSED = re.compile(rf"{OPEN}\s?([A-Ja-j])\s?{CLOSE}")
+_ENCLOSED = re.compile(rf"{OPEN}{{1,2}}\s?([A-Ja-j])\s?{CLOSE}{{1,2}}")
 _HALF = re.compile(rf"([A-Ja-j])\s?{CLOSE}")
 _CUT = re.compile(r"[(\[【]\s?([A-J])[\s.。!\"']*\Z")
-NOT_AFTER = r"\w|'(?![dt][ıiuü]r)"  # "A's" and "I'd" are words, Turkish "A'dır" is "is A"
+NOT_AFTER = r"\w|'(?![dt][ıiuü]r)(?=\w)"  # "A's" and "I'd" are words, Turkish "A'dır" is "is A"
 _BARE = re.compile(rf"([A-Ja-j])(?!{NOT_AFTER})|([A-J])(?={cues._NO_SPACES.pattern})")
 _AFTER_BARE = re.compile(
-    r"\s*\Z|\s*\n|\s?[;!\"»|]|\s?:(?!\s*\d)|\s?\.(?!\w)|\.(?=[^\W\d_]{2}|[\u4e00-\u9fff])|[。、।]|\s[-→⇒]+\s"
+    r"\s*\Z|\s*\n|\s?[;!\"|]|'|\s?:(?!\s*\d)|\s?\.(?!\w)|\.(?=[^\W\d_]{2}|[\u4e00-\u9fff])|[。、।]|\s[-→⇒]+\s"
 )
+REASON = rf",?\s?(?!(?:as|for|which|that|with|from|given|da|therefore)\b|项|項|选|選|吧){cues.any_word('because')}"
+_REASON = re.compile(REASON)
 _CONNECTIVE = re.compile(
     rf",?\s*{cues.any_word('because')}|\s*(?:'[dt][ıiuü]r|번|입니다|이다|です|だ|ครับ|ค่ะ)|"
     rf"\s*(?:{cues.any_word('option', 'answer', 'right', 'link', languages=cues.VERB_FINAL)})"
@@ -299,7 +202,7 @@ _COMMA = re.compile(r",(?=\s|[^\x00-\x7f])")
 _ANEW = re.compile(r"\s+[^a-z\s]|[^\x00-\x7f]")  # after "the answer is B": no word in small letters, as in "C major"
 _ALONE = re.compile(r"[\s.。!\"']*\Z")
 _BOTH = rf"(?:,|/|&|\+|、|;|{cues.any_word('both')})"
-TOGETHER = re.compile(rf"\s*{_BOTH}\s*(?:{_BOTH}\s*)?(?:{OPTION_WORD}\s*)?{OPEN}?\s?([A-J])(?![\w'])")
+TOGETHER = re.compile(rf"\s*{_BOTH}\s*(?:{_BOTH}\s*)?(?:{OPTION_WORD}\s*)?{OPEN}?\s?(?!I\s\w)([A-J])(?![\w'])")
 _ABBREVIATION = re.compile(r"\.\s?[A-Za-z]\.")
 
 
@@ -333,6 +236,8 @@ def label_at(text: str, position: int, options: Options, words: str, after_cue: 
         return Label(index, end)
     if (after_cue or (letter != "I" and text.startswith(",", end))) and _CONNECTIVE.match(lowered(text), end):
         return Label(index, end)
+    if letter not in words and _REASON.match(lowered(text), end):
+        return Label(index, end)
     if letter not in words and at is None and (_ANEW if after_cue else _OTHER_SCRIPT).match(text, end):
         return Label(index, end)
     return None
@@ -342,7 +247,7 @@ _SEPARATOR = re.compile(r"[\s.:,、。;(\"'→⇒>=-]*")
 LINE_END = re.compile(r"\s*(?:\Z|\n|[.。;!)(।](?!\d))")
 _LINE_LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?(?:{CLOSE}|[.:、](?!\w\.)|\Z)")
 _ANSWER_WORD = re.compile(rf"{cues.any_word('answer')}\s*[:.]?\s*\Z")
-_NEXT_ENTRY = re.compile(rf"[\s,;.。!?\"'|]*{OPEN}([A-J]){CLOSE}")
+_NEXT_ENTRY = re.compile(rf"[\s,;.。!?\"'|]*(?:({OPEN})\s?)?([A-J])\s?(?:{CLOSE}|[.:、])")
 
 
 def skip(text: str, position: int) -> int:
@@ -359,8 +264,10 @@ def settle(text: str, label: Label, options: Options) -> int:
     at, end = option_at(text, start, options)
     if at == label.choice:
         following = _NEXT_ENTRY.match(text, end)
-        if following is not None and LETTERS.index(following[1]) != label.choice:
-            return SEVERAL
+        if following is not None and LETTERS.index(following[2]) != label.choice:
+            other, _ = option_at(text, skip(text, following.end()), options)
+            if following[1] or other == LETTERS.index(following[2]):
+                return SEVERAL
     elif TOGETHER.match(lowered(text), label.end):
         return SEVERAL
     elif at is not None and at >= 0 and (LINE_END.match(text, end) or end - start >= 10):
@@ -378,6 +285,8 @@ def listed(text: str, position: int, index: int, options: Options) -> bool:
         other = LETTERS.index(match[1] or match[2]) if match else options.exact.get(fold(line))
         if other is None or other >= len(options.letters):
             return False
+        if match and (index, other) == (0, 1) and option_at(line, skip(line, match.end()), options)[0] == 1:
+            return True  # "A. the Nile", then "B. the Amazon ...", whatever is said of it
         if match and not _is_entry(line[match.end() :].strip(), options):
             return False
         if other != index:

@@ -1,7 +1,8 @@
 """The reader on outputs of our own wording, then its properties on any text.
 
-`cases/own.jsonl`: outputs with the reading a careful person gives them (an option's letter, or null), written before
-the reader was first run on them. `cases/announcements.jsonl`: how an answer is announced, per language.
+`cases/own.jsonl`, `cases/more.jsonl`: outputs with the reading a careful person gives them (an option's letter, or
+null), written before the reader was first run on them.
+`cases/announcements.jsonl`: how an answer is announced, per language.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossin_metrics.answers import read_answer
+from crossin_metrics.answers.cleaning import LETTERS
 from crossin_metrics.answers.cues import CUES
 from crossin_metrics.answers.reading import explain_answer, random_answer
-from crossin_metrics.answers.text import LETTERS
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.prompt_words import WORDS
 from crossin_metrics.harness.prompts import ENGLISH_PROMPTS, native_prompt
@@ -35,15 +36,16 @@ def lines(name: str) -> list[dict[str, Any]]:
 
 SETS: dict[str, list[str]] = json.loads((CASES / "options.json").read_text(encoding="utf-8"))
 OWN = lines("own.jsonl")
+MORE = lines("more.jsonl")
 ANNOUNCED = lines("announcements.jsonl")
-NEUTRAL = ["alfa beta", "gamma delta", "omega", "zeta phi"]  # words of no language's cues
+NEUTRAL = SETS["neutral"]  # words of no language's cues
 
 
 def index_of(letter: str | None) -> int | None:
     return None if letter is None else LETTERS.index(letter)
 
 
-@pytest.mark.parametrize("case", OWN, ids=lambda case: case["category"])
+@pytest.mark.parametrize("case", OWN + MORE, ids=lambda case: case["category"])
 def test_own_cases(case: dict[str, Any]) -> None:
     reading = explain_answer(case["text"], SETS[case["options"]], case["language"])
     assert reading.answer == index_of(case["answer"]), (case["text"], reading)

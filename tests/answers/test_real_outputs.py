@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from crossin_metrics.answers import read_answer
+from crossin_metrics.answers.cleaning import LETTERS
 from crossin_metrics.answers.reading import explain_answer
-from crossin_metrics.answers.text import LETTERS
 from crossin_metrics.languages import language_code
 from tests.answers.fuzz_outputs import fuzz
 
@@ -99,5 +99,16 @@ def test_real_options_in_plain_forms_are_read(shared: Path, offset: int, form: s
 
 
 def test_mutations_of_outputs_raise_nothing_and_end() -> None:
-    count, _ = fuzz(1_000, seconds=5)
+    count, _, problems = fuzz(1_000, seconds=5)
+    assert not problems
     assert count > 50
+
+
+def test_the_fuzzer_keeps_what_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.answers.fuzz_outputs.explain_answer", lambda text, options, language: 1 / 0)
+    _, _, problems = fuzz(3, seconds=5, keep=tmp_path / "failing")
+    ((problem, times),) = problems.items()
+    assert problem.startswith("ZeroDivisionError")
+    assert times == 3
+    (kept,) = (tmp_path / "failing").iterdir()
+    assert set(json.loads(kept.read_text("utf-8"))) == {"problem", "text", "choices", "language"}

@@ -1,14 +1,10 @@
-"""crossin-api against a scripted server, and (slow) against a real `vllm serve` beside crossin-vllm."""
+"""crossin-api against a scripted server; for a real one see `test_real_server.py`."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +20,6 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.options import TaskOptions
 from crossin_metrics.harness.outputs import Budget, read_row
 from tests.helpers.scripted_server import ScriptedServer, Seen, serve
-from tests.helpers.vllm_server import free_port, vllm_server
 
 SECRET = "sk-very-secret"
 LIKELY = {" B": -0.2, " A": -2.5, " the": -3.0, " C": -4.0}
@@ -232,51 +227,3 @@ def test_a_stopped_run_resumes_from_the_cache(server: ScriptedServer, tmp_path: 
     texts = again.generate_until(generations("x"))
     assert CachingLM(model(server), str(tmp_path / "cache.db")).generate_until(generations("x"))[0].finish == "stop"
     assert texts == ["B"]
-
-
-# --- a real server ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def checkpoint() -> str:
-    from crossin_metrics.demo_model import demo_model
-
-    return str(demo_model("smollm2-135m-instruct"))
-
-
-@pytest.fixture(scope="module")
-def vllm_url(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if find_spec("vllm") is None:
-        pytest.skip("vLLM is not installed")
-    port = free_port()
-    with vllm_server(checkpoint, port, tmp_path_factory.mktemp("vllm"), 1024, ("--dtype", "float32")):
-        yield f"http://127.0.0.1:{port}/v1"
-
-
-def evaluate(
-    out: Path, model: str, arguments: str, task: str, *extra: str
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    command = [sys.executable, "-m", "crossin_metrics.cli", "eval", "--tasks", task, "--limit", "16", "--model", model]
-    command += ["--model_args", arguments, "--output_path", str(out), "--log_samples", *extra]
-    environment = {
-        **os.environ,
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-3000:]
-    (results,), (samples,) = out.rglob("results_*.json"), out.rglob("samples_*.jsonl")
-    rows = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
-    return json.loads(results.read_text(encoding="utf-8"))["results"][task], sorted(rows, key=lambda row: row["doc_id"])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("budget", [2, 64])
-def test_generated_answers_and_their_cut_count(vllm_url: str, checkpoint: str, tmp_path: Path, budget: int) -> None:
-    arguments = f"base_url={vllm_url},model=gemma"
-    extra = ["--apply_chat_template", "--gen_kwargs", f"max_gen_toks={budget}"]
-    scores, rows = evaluate(tmp_path, "crossin-api", arguments, "crossin_mini_gen", *extra)
-    cut = [row for row in rows if row["finish"] == "length" and row["answer"] is None]
-    assert scores["n_cut,none"] == len(cut) == sum(row["rule"] == "cut" for row in rows)
-    assert {row["finish"] for row in rows} <= {"length", "stop"}
