@@ -35,6 +35,7 @@ class MergeOptions:
         default="float32", metadata={"help": "Dtype in which weights are added; bfloat16 halves the memory."}
     )
     vllm: bool = field(default=True, metadata={"help": "Fail if vLLM could not load the result."})
+    trust_remote_code: bool = field(default=False, metadata={"help": "Execute the base model's own code."})
     try_vllm: bool = field(
         default=False, metadata={"help": "Also load the result in vLLM and compare its most likely next tokens."}
     )
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         dtype=options.dtype,
         compute_dtype=options.compute_dtype,
         vllm=options.vllm,
+        trust_remote_code=options.trust_remote_code,
     )
     exact, stored = facts["after_merging"], facts["after_loading_back"]
     say(

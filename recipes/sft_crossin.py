@@ -31,20 +31,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     from recipes.tuning.options import parse_options
 
     tune, train, model = parse_options(argv)
-    output = Path(str(train.output_dir))
+    output = Path(str(train.output_dir)).absolute()  # the evaluation runs in another folder
     train.output_dir = str(output / "checkpoints")
     base = tune_adapter(output, tune, train, model)
     if train.should_save:
         if tune.merge and not (output / "merged" / "config.json").is_file():
             from recipes.tuning.merge import merge
 
-            facts = merge(output / "adapter", output / "merged", base=base, vllm="vllm" in tune.eval_backend)
+            trust, vllm = train.trust_remote_code, "vllm" in tune.eval_backend
+            facts = merge(output / "adapter", output / "merged", base=base, vllm=vllm, trust_remote_code=trust)
             difference = facts["after_merging"]["logit_difference"]
             say(f"merged: {output / 'merged'}, relative logit difference {difference:.1e}")
         if tune.eval_tasks:
             from recipes.tuning.evaluate import evaluate
 
-            say(f"evaluated: {evaluate(output, base, tune)}")
+            say(f"evaluated: {evaluate(output, base, tune, trust_remote_code=train.trust_remote_code)}")
     return 0
 
 
@@ -175,7 +176,7 @@ def find_mix(tune: TuneOptions, output: Path, build: bool) -> Path:
     Raises:
         CrossinError: the mix is not found or cannot be built.
     """
-    path = Path(tune.mix).expanduser()
+    path = Path(tune.mix)
     if not path.exists() and (REPO / path).exists():
         path = REPO / path
     if not path.exists():

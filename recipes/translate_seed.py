@@ -32,7 +32,7 @@ PROG = "translate_seed.py"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the recipe; 0 if every row was answered, 1 if some requests were given up: rerun to retry them."""
+    """Run the recipe; 0 if every row was answered, 1 if some requests were given up (rerun) or no row was accepted."""
     from recipes.translation.config import EngineOptions, GateOptions, SourceOptions
 
     usual = "source output_dir languages limit dry_run model base_url api concurrency engine temperature gates"
@@ -50,7 +50,7 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
     """Translate, check and write; see `recipes/translation/run.py` for the steps.
 
     Returns:
-        0 done, 1 done except for unanswered rows, 130 stopped by the user.
+        0 done, 1 done except for unanswered rows or without any accepted row, 130 stopped by the user.
 
     Raises:
         CrossinError: unreadable source, unreachable or failing engine, damaged or busy store, or a failed write.
@@ -108,7 +108,9 @@ def translate_seed(source_options: SourceOptions, engine_options: EngineOptions,
     if rows["unanswered"]:
         error = next(iter(translation.errors.values()), "not sent")
         _say(f"rerun the same command to retry the unanswered rows; an error: {error}")
-    return 1 if rows["unanswered"] else 0
+    elif not rows["written"]:
+        _say(f"no row was translated: {folder / 'rejects.jsonl'} says why; a rerun asks again what was cut or empty")
+    return 1 if rows["unanswered"] or not rows["written"] else 0
 
 
 def _say(message: str) -> None:

@@ -20,6 +20,7 @@ from crossin_metrics.errors import DAMAGE, CrossinError, exit_code
 from crossin_metrics.languages import language_code
 from crossin_metrics.records import read_yaml
 from crossin_metrics.secrets import secret_place
+from recipes.common.paths import expand_user
 from recipes.common.provenance import REPO
 
 
@@ -79,6 +80,7 @@ def parse(
         arguments += ["--config", file] if name == "--config" and file else [argument]
     if "--config" in arguments:
         position = arguments.index("--config") + 1
+        arguments[position:] = map(expand_user, arguments[position:])
         if position == len(arguments):
             raise CrossinError(f"--config needs a file (see {prog} --help)")
         if arguments.count("--config") > 1:
@@ -97,6 +99,11 @@ def parse(
         known = [name for action in parser._actions for name in action.option_strings]
         raise CrossinError(f"unknown option {flag!r}{_closest(flag, known)} (see {prog} --help)")
     found = tuple(instance for instance in instances if dataclasses.is_dataclass(instance))
+    for instance in found:
+        for field in dataclasses.fields(instance):
+            value = getattr(instance, field.name, None)
+            if (expanded := expand_user(value)) != value:  # the shell expands `--mix ~/mix`, but neither `=~` nor YAML
+                setattr(instance, field.name, expanded)
     _refuse_secrets(found)
     return found
 

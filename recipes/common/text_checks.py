@@ -130,6 +130,12 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", text.casefold())
 
 
+def likeness(one: str, other: str) -> float:
+    """Share (0-1) of the words of two texts that both have."""
+    first, second = set(_words(one)), set(_words(other))
+    return len(first & second) / max(1, len(first | second))
+
+
 def _ngrams(words: list[str], size: int) -> list[tuple[str, ...]]:
     return [tuple(words[start : start + size]) for start in range(len(words) - size + 1)]
 

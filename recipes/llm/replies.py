@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from crossin_metrics.answers.thoughts import split_thought
 from crossin_metrics.files import canonical
 
 GOOD_FINISH = ("stop", "eos", "eos_token", "end_turn", "stop_sequence")
@@ -75,33 +76,75 @@ class FormatError(ValueError):
     """A reply that is not the requested object."""
 
 
-_FENCED = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
-_THINKING = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
+_FENCED = re.compile(r"\s*(```|~~~)\w*[ \t]*\n(.*?)\n?[ \t]*\1\s*", re.DOTALL)
+_TRANSLATION = (  # as models announce one, in English and in the languages of translations
+    r"\btranslat|traduc|tradu[çz]|überset|vertaling|bản dịch|dịch sang|翻译|翻譯|译文|譯文|译成|翻訳|번역|terjemah|"
+    r"salin|перев[оі]д|ترجم|अनुवाद|คำแปล|แปล|çevir"
+)
+_PREAMBLE = re.compile(rf"[^\n:：]{{0,100}}?(?:{_TRANSLATION})[^\n:：]{{0,80}}[:：](?:\*\*)?\s*", re.IGNORECASE)
+_QUOTES = ('""', "''", "“”", "„“", "‘’", "«»", "「」", "『』")
+
+
+def is_failed(text: str, finish_reason: str) -> bool:
+    """Whether a reply is empty or was not ended by the model: the next run asks again."""
+    return not text.strip() or finish_reason not in GOOD_FINISH
 
 
 def read_reply(request: Request, text: str, joint: bool) -> dict[str, str]:
     """Return field name -> translated (still masked) text of a reply, stripped.
 
-    A reasoning block at the start and a Markdown fence around the object are accepted, nothing else.
+    Thoughts before it, and what models put around a text (a Markdown fence, "Here is the translation:", quotes), are
+    taken off where the source has none.
 
     Raises:
-        FormatError: a joint reply is not a JSON object with exactly the requested fields, all strings; or a text is
-            not valid Unicode, or holds replacement characters, as a cut-off reply in UTF-8 does.
+        FormatError: a joint reply is not a JSON object with exactly the requested fields, all strings; a text has
+            more around it; or it is not valid Unicode, or holds replacement characters, as a cut-off reply does.
     """
-    text = _THINKING.sub("", text)
+    split = split_thought(text)
+    if split.cut:
+        raise FormatError("the thought does not end")
+    text = split.answer
     fields = _read_object(request, text) if joint else dict.fromkeys(request.fields, text)
     for name, value in fields.items():
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise FormatError(f"{name}: not valid Unicode (a lone surrogate)")
         if "\ufffd" in value and "\ufffd" not in request.fields[name]:
             raise FormatError(f"{name}: holds replacement characters")
-    return {name: fields[name].strip() for name in request.fields}
+    return {name: _unwrap(name, fields[name], source) for name, source in request.fields.items()}
+
+
+def _unwrap(name: str, text: str, source: str) -> str:
+    """The text without what a model put around it.
+
+    Raises:
+        FormatError: something that the source lacks is left.
+    """
+    if not source:  # written, not translated
+        return text.strip()
+    before = None
+    while text != before:
+        before = text = text.strip()
+        if (fenced := _FENCED.fullmatch(text)) and source[:3] != text[:3]:
+            text = fenced.group(2)
+        if (preamble := _PREAMBLE.match(text)) and not _PREAMBLE.match(source):
+            text = text[preamble.end() :]
+        if text[:1] + text[-1:] in _QUOTES and len(text) > 2 and source[:1] + source[-1:] not in _QUOTES:
+            text = text[1:-1]
+    for mark in ("```", "~~~"):
+        if mark in text and mark not in source:
+            raise FormatError(f"{name}: a code fence that the source lacks")
+    first, _, rest = text.partition("\n")
+    if rest.strip() and first.rstrip().endswith((":", "：")) and not re.search(r":\s*(?:\n|$)", source):
+        raise FormatError(f"{name}: begins with a line that the source lacks: {first[:80]!r}")
+    if "\n\n" in text and "\n" not in source.strip():
+        raise FormatError(f"{name}: paragraphs that the source lacks")
+    return text
 
 
 def _read_object(request: Request, text: str) -> dict[str, str]:
-    fenced = _FENCED.match(text)
+    fenced = _FENCED.fullmatch(text)
     try:
-        value = json.loads(fenced.group(1) if fenced else text)
+        value = json.loads(fenced.group(2) if fenced else text)
     except json.JSONDecodeError as error:
         raise FormatError(f"not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:

@@ -93,14 +93,14 @@ class ReplyStore(contextlib.AbstractContextManager["ReplyStore"]):
         return value
 
     def add(self, key: str, value: dict[str, Any]) -> None:
-        """Store a value; once this returns, killing the process does not lose it. An existing key keeps its value.
+        """Store a value; once this returns, killing the process does not lose it. The last value of a key counts.
 
         Raises:
             CrossinError: the write failed, such as on a full disk. Everything stored before is intact.
         """
         if self._read_only:
             raise CrossinError(f"{self.folder}: opened for reading only")
-        if key in self._index:
+        if self.get(key) == value:
             return
         line = (_dump({"key": key, "value": value, "crc": _checksum(key, value)}) + "\n").encode("ascii")
         start = -1
@@ -153,7 +153,7 @@ class ReplyStore(contextlib.AbstractContextManager["ReplyStore"]):
                 end = offset + len(line)
                 key = _read_key(line)
                 if key is not None:
-                    self._index.setdefault(key, (path, offset, len(line)))
+                    self._index[key] = path, offset, len(line)
                 elif end < size or line.endswith(b"\n"):
                     raise CrossinError(
                         f"{path}:{number}: damaged line (not what was written there). Delete this line and run again: "

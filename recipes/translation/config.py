@@ -52,7 +52,7 @@ class EngineOptions(EndpointOptions):
     temperature: float = option("Sampling temperature of the first attempt; 0 is greedy.", 0.0)
     retry_temperature: float = option("Temperature of the second attempt, after a failed gate.", 0.7)
     seed: int = option("Sampling seed; the second attempt uses seed + 1.", 0)
-    max_tokens: int = option("Upper bound on the tokens of a reply; a lower one is sent for short texts.", 4096)
+    max_tokens: int = option("Tokens of a reply at most, thoughts included.", 4096)
 
     answer_format: Literal["json_schema", "json", "fields"] = option(
         "endpoint: all fields in one JSON object, enforced by the server (json_schema) or by the prompt alone "

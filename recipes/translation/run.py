@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recipes.common.text_checks import Finding, Gate, Pair, first_finding
-from recipes.llm.replies import GOOD_FINISH, FormatError, Reply, Request, read_reply
+from crossin_metrics.languages import LANGUAGES
+from recipes.common.text_checks import Finding, Gate, Pair, first_finding, likeness
+from recipes.llm.replies import GOOD_FINISH, FormatError, Reply, Request, is_failed, read_reply
 from recipes.llm.store import ReplyStore
 from recipes.translation import masking
 from recipes.translation.engines.base import ATTEMPTS, Engine, make_request
@@ -22,6 +23,9 @@ from recipes.translation.masking import make_pairs
 from recipes.translation.rows import Row
 
 CHUNK = 256  # rows judged together, so that neural gates can batch
+# Of XQuAD's 1,190 questions and answers in 11 languages, no translation this long stands for sources this unlike.
+COPIED_LETTERS = 12  # of English length
+COPIED_LIKENESS = 0.2  # share of common words
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Translation:
 
     Attributes:
         errors: request key -> last error of this run, for requests that were given up.
+        failed: request key -> reply of this run that is empty or was cut; not stored, so that the next run asks again.
         left_out: row id -> (kind, evidence), for rows that are not translated.
     """
 
@@ -78,6 +83,7 @@ class Translation:
 
     def __post_init__(self) -> None:
         self.errors: dict[str, str] = {}
+        self.failed: dict[str, dict[str, Any]] = {}
         self.left_out: dict[str, tuple[str, str]] = {}
         for row in self.rows:
             empty = next((name for name in ("instruction", "output") if not row.fields[name]), None)
@@ -118,14 +124,19 @@ class Translation:
         for row, language in work:
             for part in self.parts(row, language, attempt):
                 key = part.request.key
-                if key not in seen and key not in self.store:
+                if key not in seen and not self.is_stored(key):
                     seen.add(key)
                     yield part.request
 
     def count(self, work: Iterable[tuple[Row, str]], attempt: int) -> tuple[int, int]:
         """Number of distinct requests, and how many of them are not in the store."""
         keys = {part.request.key for row, language in work for part in self.parts(row, language, attempt)}
-        return len(keys), sum(key not in self.store for key in keys)
+        return len(keys), sum(not self.is_stored(key) for key in keys)
+
+    def is_stored(self, key: str) -> bool:
+        """Whether the store has a whole reply to a request; versions before this one kept failed ones."""
+        stored = self.store.get(key)
+        return stored is not None and not is_failed(stored["text"], stored["finish_reason"])
 
     # -- send ---------------------------------------------------------------------------------------------------------
 
@@ -139,7 +150,10 @@ class Translation:
                 value = {"text": reply.text, "finish_reason": reply.finish_reason}
                 usage = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens}
                 value |= {name: count for name, count in usage.items() if count is not None}  # type: ignore[misc]
-                self.store.add(request.key, value)
+                if is_failed(reply.text, reply.finish_reason):
+                    self.failed[request.key] = value
+                else:
+                    self.store.add(request.key, value)
             self.engine.usage.count(reply)
             progress.update(1)
 
@@ -156,7 +170,7 @@ class Translation:
         parts = self.parts(row, language, attempt)
         keys = tuple(part.request.key for part in parts)
         for part in parts:
-            stored = self.store.get(part.request.key)
+            stored = self.failed.get(part.request.key) or self.store.get(part.request.key)
             if stored is None:
                 reason = self.errors.get(part.request.key, "not sent yet")
                 return Verdict(None, None, attempt, keys, unanswered=reason), []
@@ -183,6 +197,8 @@ class Translation:
 
     def judge(self, work: Iterable[tuple[Row, str]], attempt: int) -> Iterator[tuple[Row, str, Verdict]]:
         """Verdicts on one attempt, in the order of `work`: cheap gates first, expensive ones in batches on the rest."""
+        work = list(work)
+        copies = self.copies(work, attempt)
         items = iter(work)
         while chunk := list(itertools.islice(items, CHUNK)):
             judged: list[tuple[Row, str, Verdict]] = []
@@ -190,7 +206,7 @@ class Translation:
             for row, language in chunk:
                 verdict, pairs = self.read(row, language, attempt)
                 if verdict.accepted:
-                    finding = first_finding(self.gates, pairs)
+                    finding = copies.get((row.id, language)) or first_finding(self.gates, pairs)
                     if finding is not None:
                         verdict = dataclasses.replace(verdict, finding=finding)
                     elif pairs:
@@ -204,6 +220,27 @@ class Translation:
                         judged[place] = row, language, dataclasses.replace(verdict, finding=finding)
                         del open_pairs[place]
             yield from judged
+
+    def copies(self, work: Iterable[tuple[Row, str]], attempt: int) -> dict[tuple[str, str], Finding]:
+        """Findings of rows whose translation also stands for an unlike source: a refusal, or words of the model's."""
+        groups: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+        unlike: set[tuple[str, str]] = set()
+        for row, language in work:
+            for pair in self.read(row, language, attempt)[1]:
+                text = "".join(filter(str.isalpha, pair.target.casefold()))
+                if len(text) < COPIED_LETTERS * LANGUAGES[language].length:
+                    continue
+                group = groups.setdefault((language, text), [])
+                group.append((row.id, pair.field, pair.source))
+                if group[0][2] != pair.source and likeness(group[0][2], pair.source) < COPIED_LIKENESS:
+                    unlike.add((language, text))
+        found: dict[tuple[str, str], Finding] = {}
+        for language, text in unlike:
+            members = groups[language, text]
+            for row_id, name, source in members:
+                other = next(id_ for id_, _, theirs in members if theirs != source)
+                found[row_id, language] = Finding("same_as_another", name, f"the translation of row {other}, too")
+        return found
 
     # -- the whole ---------------------------------------------------------------------------------------------------
 

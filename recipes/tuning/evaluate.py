@@ -21,10 +21,13 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json, write_json
 from crossin_metrics.harness import require_harness
 from crossin_metrics.harness.command import has_task
-from crossin_metrics.sets.catalogue import FORMULATIONS, GROUPS, all_tasks
+from crossin_metrics.sets.catalogue import DATA_DIR_VARIABLE, FORMULATIONS, GROUPS, all_tasks
+from recipes.common.paths import absolute
 from recipes.common.provenance import REPO
+from recipes.tuning.frames import freeze_date
 from recipes.tuning.merge import read_adapter, why_merge
 from recipes.tuning.options import TuneOptions
+from recipes.tuning.run_folder import check_base
 
 ASKED = "asked.json"
 """The options of a finished evaluation in a run's eval/, so that the same command does not repeat it."""
@@ -86,7 +89,7 @@ def harness_arguments(
     **values: Any,
 ) -> list[str]:
     """The harness's command line; `values` are further options such as batch_size, without those that are None."""
-    out = ["--model", backend, "--model_args", ",".join(f"{name}={value}" for name, value in model_args.items())]
+    out = ["--model", backend, "--model_args", json.dumps(model_args, default=str)]  # a path may hold a comma
     out += ["--tasks", tasks, "--output_path", str(output), "--log_samples"]
     if metadata:
         out += ["--metadata", json.dumps(metadata, ensure_ascii=False)]
@@ -97,11 +100,17 @@ def harness_arguments(
     return out
 
 
-def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
+def evaluate(run: Path, base: str, tune: TuneOptions, *, trust_remote_code: bool = False) -> Path:
     """Run `eval_tasks` on the run's merged model, or on base and adapter; results go to `<run>/eval`.
 
+    Args:
+        run: absolute, since the harness runs in another folder.
+        base: hub id, or absolute folder, of the base model.
+        tune: the run's options.
+        trust_remote_code: execute the base model's own code.
+
     Raises:
-        CrossinError: the harness failed, or cannot load the adapter unmerged.
+        CrossinError: the harness failed, or cannot load the adapter unmerged; or `base` is not the adapter's.
     """
     merged, adapter, output = run / "merged", run / "adapter", run / "eval"
     asked = {name: getattr(tune, name) for name in ("eval_tasks", "eval_backend", "eval_chat", "eval_limit", "merge")}
@@ -114,9 +123,14 @@ def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
         reason = why_merge(settings)
         if reason:
             raise CrossinError(reason)
+        check_base(adapter, base)
         model_args = model_arguments(tune.eval_backend, base, adapter=adapter, rank=settings["r"])
+        if settings.get("revision"):
+            model_args["revision"] = settings["revision"]
         if "vllm" in tune.eval_backend:
             model_args["gpu_memory_utilization"] = 0.8
+    if trust_remote_code:
+        model_args["trust_remote_code"] = True
     arguments = harness_arguments(
         tune.eval_backend,
         {**model_args, "dtype": "auto"},
@@ -132,6 +146,8 @@ def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
         for name, value in os.environ.items()
         if name not in LAUNCHER_VARIABLES and not name.startswith(("ACCELERATE_", "TORCHELASTIC_", "FSDP_"))
     }
+    if DATA_DIR_VARIABLE in environment:
+        environment[DATA_DIR_VARIABLE] = absolute(environment[DATA_DIR_VARIABLE])
     output.mkdir(parents=True, exist_ok=True)
     (output / ASKED).unlink(missing_ok=True)
     command = [sys.executable, "-m", "crossin_metrics.cli", "eval", *arguments]
@@ -144,17 +160,37 @@ def evaluate(run: Path, base: str, tune: TuneOptions) -> Path:
     return output
 
 
+def undated_tokenizer(model_args: dict[str, Any], output: Path) -> dict[str, Any]:
+    """`{"tokenizer": folder}` where the model's chat template shows today's date: a copy that always shows the same."""
+    from transformers import AutoTokenizer
+
+    names = ("revision", "trust_remote_code")
+    tokenizer = AutoTokenizer.from_pretrained(
+        model_args["pretrained"], **{name: model_args[name] for name in names if name in model_args}
+    )
+    template = tokenizer.chat_template
+    if not isinstance(template, str) or freeze_date(template) == template:
+        return {}
+    tokenizer.chat_template = freeze_date(template)
+    tokenizer.save_pretrained(output / "tokenizer")
+    return {"tokenizer": str(output / "tokenizer")}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate with the arguments of `crossin eval`; returns the exit code."""
+    from lm_eval.utils import simple_parse_args_string
+
     from crossin_metrics.harness.command import main as crossin_eval
     from recipes.tuning.model import model_path
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     at = arguments.index("--model_args") + 1
-    parts = dict(part.split("=", 1) for part in arguments[at].split(","))
+    parts = json.loads(arguments[at]) if arguments[at].startswith("{") else simple_parse_args_string(arguments[at])
     parts["pretrained"] = model_path(parts["pretrained"])
-    arguments[at] = ",".join(f"{key}={value}" for key, value in parts.items())
     output = Path(arguments[arguments.index("--output_path") + 1])
+    if "--apply_chat_template" in arguments and "tokenizer" not in parts:
+        parts |= undated_tokenizer(parts, output)
+    arguments[at] = json.dumps(parts)
     started = time.monotonic()
     code = crossin_eval(arguments)
     if code:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import file_sha256
 from recipes.tuning import frames
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def load_rows(path: str | Path) -> Dataset:
         CrossinError: not found, unreadable or empty; a column is missing; a prompt, completion or part is empty.
     """
     import pyarrow.parquet as pq
-    from datasets import Dataset
+    from datasets import Dataset, config
 
     source = Path(path)
     file = source / "train.parquet" if source.is_dir() else source
@@ -94,7 +95,12 @@ def load_rows(path: str | Path) -> Dataset:
         if file.stat().st_size == 0 or (file.suffix == ".parquet" and not pq.ParquetFile(file).metadata.num_rows):
             raise empty
         reader = Dataset.from_parquet if file.suffix == ".parquet" else Dataset.from_json
-        rows = reader(str(file), keep_in_memory=False)
+        # `datasets` knows a file by path and time alone; a cache folder named by its content tells old rows from new
+        rows = reader(
+            str(file),
+            keep_in_memory=False,
+            cache_dir=str(Path(config.HF_DATASETS_CACHE) / f"mix-{file_sha256(file)[:16]}"),
+        )
     except CrossinError:
         raise
     except Exception as error:  # pyarrow and datasets have no common base class for unreadable files

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import atomic_folder, write_json
+from crossin_metrics.files import atomic_folder, read_json, write_json
 from recipes.common.provenance import REPO
 from recipes.tuning.cards import model_card
 from recipes.tuning.frames import prompt_ids, set_stop
+from recipes.tuning.run_folder import BASE, check_base
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +54,7 @@ def merge(
     dtype: str | None = None,
     compute_dtype: str = "float32",
     vllm: bool = True,
+    trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Merge an adapter and write the model as safetensors, with tokenizer, model card and `merge.json`.
 
@@ -65,28 +67,33 @@ def merge(
         dtype: dtype of the written weights; None: the base's own.
         compute_dtype: dtype in which weights are added; bfloat16 halves the memory and rounds twice.
         vllm: fail if vLLM could not load the result.
+        trust_remote_code: execute the base model's own code.
 
     Returns:
         The content of merge.json.
 
     Raises:
-        CrossinError: output exists; adapter or base cannot be read; the merged model's logits differ; or vLLM could
-            not load the result.
+        CrossinError: output exists; adapter or base cannot be read; the base is not the one that the adapter was
+            trained on; the merged model's logits differ; or vLLM could not load the result.
     """
     import torch
     from peft import PeftModel
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    folder, target = Path(adapter), Path(output)
+    folder, target = Path(adapter).absolute(), Path(output).absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise CrossinError(f"{target} already exists: choose another output_dir")
     settings = read_adapter(folder)
     name = base or settings["base_model_name_or_path"]
+    pinned = {"revision": settings.get("revision") or "main", "trust_remote_code": trust_remote_code}
+    check_base(folder, name)
     try:
-        config = AutoConfig.from_pretrained(name)
+        config = AutoConfig.from_pretrained(name, **pinned)
         own = getattr(torch, dtype) if dtype else config.dtype or torch.bfloat16
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=getattr(torch, compute_dtype))
-        tokenizer = AutoTokenizer.from_pretrained(folder if (folder / "tokenizer_config.json").is_file() else name)
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=getattr(torch, compute_dtype), **pinned)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder if (folder / "tokenizer_config.json").is_file() else name, **pinned
+        )
     except (OSError, ValueError) as error:
         raise CrossinError(f"base model {name} cannot be loaded: {str(error).splitlines()[0]}; give --base") from error
     was_tied = bool(config.get_text_config().tie_word_embeddings)
@@ -116,7 +123,9 @@ def merge(
     with atomic_folder(target) as staging:
         merged.save_pretrained(staging, safe_serialization=True)
         tokenizer.save_pretrained(staging)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(staging, dtype=own, output_loading_info=True)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            staging, dtype=own, output_loading_info=True, trust_remote_code=trust_remote_code
+        )
         reloaded, info = loaded
         if info["missing_keys"] or info["unexpected_keys"]:
             raise CrossinError(
@@ -130,6 +139,7 @@ def merge(
         facts = {
             "adapter": folder.name,
             "base": name if not Path(name).is_dir() else Path(name).name,
+            "base_model": read_json(folder / BASE),
             "dtype": str(own).removeprefix("torch."),
             "tied": bool(reloaded.config.get_text_config().tie_word_embeddings),
             "parameters": sum(parameter.numel() for parameter in reloaded.parameters()),

@@ -41,24 +41,32 @@ def model_path(name: str) -> str:
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     path = Path(name).expanduser()
     if path.is_dir():
-        return str(path)
+        return str(path.absolute())  # merging and evaluation may run in another folder
     if looks_local or path.exists():
         raise CrossinError(f"model folder {name} not found")
     return name
 
 
 def load_config(path: str, options: ModelOptions, *, trust_remote_code: bool = False) -> PretrainedConfig:
-    """The model's configuration.
+    """The model's configuration; of a hub model, `options.model_revision` then is the commit it comes from.
 
     Raises:
         CrossinError: transformers cannot read it.
     """
     from transformers import AutoConfig
+    from transformers.utils.hub import cached_file, extract_commit_hash
 
+    trust = trust_remote_code
     try:
-        return AutoConfig.from_pretrained(path, revision=options.model_revision, trust_remote_code=trust_remote_code)
+        if not Path(path).is_dir():  # a branch may move between this and the loading of the weights
+            file = cached_file(path, "config.json", revision=options.model_revision)
+            options.model_revision = extract_commit_hash(file, None) or options.model_revision
+        config = AutoConfig.from_pretrained(path, revision=options.model_revision, trust_remote_code=trust)
     except (OSError, ValueError, KeyError) as error:
         raise CrossinError(f"cannot read model {path}: {_first_line(error)}") from error
+    if not Path(path).is_dir():
+        config._commit_hash = options.model_revision
+    return config
 
 
 def load_tokenizer(path: str, frame_name: str, *, revision: str = "main", trust_remote_code: bool = False) -> Any:
@@ -255,6 +263,7 @@ def load_model(path: str, plan: AdapterPlan, options: ModelOptions, train: Train
         raise CrossinError(f"cannot load model {path}: {_first_line(error)}") from error
     model.config.use_cache = False
     zero3 = train.deepspeed_plugin is not None and train.deepspeed_plugin.zero_stage == 3
+    plan.config.revision = None if Path(path).is_dir() else options.model_revision
     # ZeRO-3 gathers parameters of one dtype only (deepspeed issue 8072), so the adapter keeps the base's there.
     model = get_peft_model(model, plan.config, autocast_adapter_dtype=not (zero3 and not quantized))
     if not zero3:

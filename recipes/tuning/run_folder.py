@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json, write_json, write_text
+from recipes.common.stages import sha256_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
 RUN, CONFIG, MANIFEST, LOG = "run.json", "config.yaml", "manifest.json", "train_log.jsonl"
+BASE = "base_model.json"
+"""In the adapter's folder: which base model it was trained on, as `identify_weights` says."""
+
 CONTENTS = (CONFIG, MANIFEST, LOG, "checkpoints", "adapter", "merged", "eval", "report", RUN)  # RUN is deleted last
 
 # Options that affect the trained weights. All others (logging, saving, evaluation) may change when a run resumes.
@@ -137,13 +141,45 @@ def tokens_sha256(rows: Dataset) -> str:
     return digest.hexdigest()
 
 
-def identify_weights(path: str, config: Any) -> dict[str, Any]:
-    """Identity of the base weights: hub commit, or the names and sizes of a folder's weight files."""
+def identify_weights(path: str, config: Any = None) -> dict[str, Any]:
+    """Identity of base weights: hub id and commit, and the SHA-256 of each weight file of a folder.
+
+    Args:
+        path: hub id or folder.
+        config: the model's configuration as `load_config` returns it; not needed for a folder.
+    """
     folder = Path(path)
     if not folder.is_dir():
-        return {"id": path, "commit": getattr(config, "_commit_hash", None)}
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin"))
-    return {"id": folder.name, "files": {file.name: file.stat().st_size for file in files}}
+        commit = getattr(config, "_commit_hash", None)
+        return {"id": path, **({"commit": commit} if commit else {})}
+    return {"id": folder.name, "files": {file.name: sha256_of(file) for file in weight_files(folder)}}
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The weight files of a model's folder."""
+    return sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin"))
+
+
+def check_base(adapter: Path, base: str, config: Any = None) -> None:
+    """Check that a base model is the one that the adapter was trained on, where the adapter says which.
+
+    Raises:
+        CrossinError: other weights, or another commit.
+    """
+    trained, found = read_json(adapter / BASE), identify_weights(base, config)
+    for key in ("commit", "files"):
+        if trained and trained.get(key) and found.get(key) and trained[key] != found[key]:
+            raise CrossinError(
+                f"{base} is not the model that {adapter} was trained on: its {key} "
+                f"{'were' if key == 'files' else 'was'} {_short(trained[key])}, now {_short(found[key])}; "
+                "give the right one, or train again"
+            )
+
+
+def _short(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)[:12]
+    return ", ".join(f"{name} {str(sha)[:12]}" for name, sha in list(value.items())[:3])
 
 
 def write_config(output: Path, tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> None:

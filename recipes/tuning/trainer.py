@@ -17,10 +17,11 @@ from transformers.trainer_utils import rotate_checkpoints
 from trl import SFTTrainer
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import swap_in
+from crossin_metrics.files import swap_in, write_json
 from recipes.tuning.checkpoints import seal
 from recipes.tuning.frames import set_stop
 from recipes.tuning.row_attention import by_rows
+from recipes.tuning.run_folder import BASE, identify_weights
 
 HEAD_BYTES = 4 * 2**30
 """Memory limit for logits and their gradients in one pass on a CPU; larger batches use TRL's tiled head."""
@@ -174,6 +175,8 @@ def save_adapter(trainer: SFTTrainer, folder: Path) -> None:
         trainer.accelerator.wait_for_everyone()
         if trainer.args.should_save:
             (staging / "training_args.bin").unlink(missing_ok=True)  # a pickle, with this machine's paths
+            base = trainer.accelerator.unwrap_model(trainer.model).peft_config["default"]
+            write_json(staging / BASE, {"commit": base.revision, **identify_weights(str(base.base_model_name_or_path))})
             stop = copy.deepcopy(trainer.accelerator.unwrap_model(trainer.model).generation_config)
             set_stop(stop, trainer.processing_class)
             stop.save_pretrained(staging)  # for `vllm serve --generation-config`; merging makes one of its own

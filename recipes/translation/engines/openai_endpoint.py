@@ -76,9 +76,11 @@ class OpenAIEndpoint:
         """The JSON body of a request."""
         options = self.options
         text = "\n".join(request.fields.values())
+        budget = options.max_tokens  # a thinking model needs most of it for its thoughts
+        if options.api == "completions":  # for base models, which think nothing and may never stop: a token for each
+            budget = min(budget, 64 + len(text))  # character is more than any language needs with a current tokenizer
         settings: dict[str, Any] = {
-            # a token for each source character is more than any language of the table needs with a current tokenizer
-            "max_tokens": min(options.max_tokens, 64 + sum(map(len, request.fields.values()))),
+            "max_tokens": budget,
             "temperature": options.temperature if request.attempt == 0 else options.retry_temperature,
             "seed": options.seed + request.attempt,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import math
 import time
 
@@ -23,6 +24,59 @@ def test_joint_replies_are_objects_of_exactly_these_fields() -> None:
                  '{"instruction": "a", "output": "caf\ufffd"}'):  # fmt: skip
         with pytest.raises(FormatError):
             read_reply(request, text, joint=True)
+
+
+PLAIN = "¿Por qué caen las hojas en otoño?"
+WRAPPED = [
+    f"```\n{PLAIN}\n```",
+    f"```markdown\n{PLAIN}\n```\n",
+    f"Here is the translation:\n\n{PLAIN}",
+    f"Sure! Here's the translation into Spanish:\n```text\n{PLAIN}\n```",
+    f"**Translation:** {PLAIN}",
+    f"Traducción al español: {PLAIN}",
+    f"以下是翻译：\n{PLAIN}",
+    f'"{PLAIN}"',
+    f"«{PLAIN}»",
+    f'Here is the translation: "{PLAIN}"',
+    f"The text asks why leaves fall.</think>\n{PLAIN}",
+    f"<think>Leaves.</think>{PLAIN}",
+    f"[THINK]Leaves.[/THINK] {PLAIN}",
+    f"<|channel|>analysis<|message|>Leaves.<|channel|>final<|message|>{PLAIN}",
+]
+REFUSED = [
+    f"<think>Leaves ... {PLAIN}",
+    f"{PLAIN}\n```",
+    f"Claro, con gusto:\n{PLAIN}",
+    f"{PLAIN}\n\nNote: I kept the question mark.",
+]
+
+
+def test_what_models_put_around_a_text_is_taken_off() -> None:
+    request = make_request({}, {"text": "Why do leaves fall in autumn?"}, "en", "es", 0)
+    for reply in (PLAIN, *WRAPPED):
+        assert read_reply(request, reply, joint=False) == {"text": PLAIN}, reply
+        if "think" not in reply.casefold() and "channel" not in reply:
+            assert read_reply(request, json.dumps({"text": reply}), joint=True) == {"text": PLAIN}, reply
+    for reply in REFUSED:
+        with pytest.raises(FormatError):
+            read_reply(request, reply, joint=False)
+
+
+@pytest.mark.parametrize(
+    ("source", "translation"),
+    [
+        ('"Yes," she said.', '"Sí", dijo.'),
+        ('She said "yes".', '"Sí", dijo ella.'),
+        ("Translation: yes", "Traducción: sí"),
+        ("Two things:\n- one\n- two", "Dos cosas:\n- una\n- dos"),
+        ("One.\n\nTwo.", "Uno.\n\nDos."),
+        ("Use ⟦0⟧ here: now", "Usa ⟦0⟧ aquí: ahora"),
+        ('"Both" and "each"', '"Ambos" y "cada"'),
+    ],
+)
+def test_what_belongs_to_a_translation_stays(source: str, translation: str) -> None:
+    request = make_request({}, {"text": source}, "en", "es", 0)
+    assert read_reply(request, translation, joint=False) == {"text": translation}
 
 
 def test_a_key_changes_with_whatever_changes_the_answer() -> None:

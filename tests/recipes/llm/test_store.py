@@ -20,7 +20,9 @@ def test_the_store_keeps_what_it_was_given(tmp_path: Path) -> None:
         for key, value in values.items():
             store.add(key, value)
             assert store.get(key) == value
-        store.add(next(iter(values)), {"text": "another", "finish_reason": "stop"})  # the first stays
+        cut = next(iter(values))
+        values[cut] = {"text": "asked again", "finish_reason": "stop"}
+        store.add(cut, values[cut])  # the last one counts
     with ReplyStore(tmp_path, read_only=True) as store:
         assert len(store) == len(values)
         assert {key: store.get(key) for key in values} == values

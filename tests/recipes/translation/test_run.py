@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pytest
 
 from crossin_metrics.errors import CrossinError
 from recipes import translate_seed
+from recipes.llm.store import ReplyStore
 from recipes.mixes.sources import SourceSpec, build_store
-from tests.helpers.scripted_server import ScriptedServer, Seen, serve
+from tests.helpers.scripted_server import ScriptedServer, Seen, fake_translation, serve
 
 LANGUAGES = ["zh", "vi", "es"]
 N_ROWS = 24
@@ -217,10 +219,110 @@ def test_a_bad_reply_is_requested_once_more_then_set_aside(source: Path, output:
     assert reject["languages"]["zh"]["translation"]["instruction"]  # not lost: it only has no parallel
     assert report(output)["languages_by_outcome"]["es"] == {"accepted": N_ROWS - 1, reason: 1}
     assert f"| {reason} | 0 | 0 | 1 |" in (output / "report.md").read_text("utf-8").replace("\\_", "_")
+    if fault == "truncated":  # only this is worth asking again
+        with serve(ScriptedServer()) as server:
+            assert translate_seed.main(arguments(source, output, server)) == 0
+        assert len(server.seen) == 2  # rows 9 and 12; the second attempt of row 9 counts no more
+        assert report(output)["rows"]["written"] == N_ROWS
+        return
     # a judged store needs no server to come to the same verdicts
     before = {name: (output / name).read_bytes() for name in ("seed.jsonl", "rejects.jsonl", "report.json")}
     assert translate_seed.main(arguments(source, output, server)) == 0
     assert before == {name: (output / name).read_bytes() for name in before}
+
+
+SIX = [
+    ("Name a fruit that is yellow and sour.", "A lemon is yellow and sour."),
+    ("Why do leaves fall in autumn?", "Trees drop their leaves to save water during the cold months."),
+    ("Give one reason to sleep well.", "Good sleep helps the brain to store what it learned."),
+    ("What do bees make?", "Bees make honey from the nectar of flowers."),
+    ("How do you cool a hot soup quickly?", "Stir it and pour it into a wide cold plate."),
+    ("Where does the sun rise?", "The sun rises in the east every morning."),
+]
+REFUSAL = "Lo siento, pero no puedo ayudar con esta solicitud en este momento."
+
+
+@pytest.fixture
+def six(tmp_path: Path) -> Path:
+    rows = [{"id": f"r{k}", "instruction": i, "input": "", "output": o} for k, (i, o) in enumerate(SIX)]
+    return write_rows(tmp_path / "six.jsonl", rows)
+
+
+def field_server(reply: Callable[[Seen, str], str | None]) -> ScriptedServer:
+    return ScriptedServer(reply=lambda seen, _: reply(seen, fake_translation(seen.fields["text"], "Spanish")))
+
+
+def test_one_sentence_for_every_row_is_no_translation(
+    six: Path, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options: dict[str, Any] = {"answer_format": "fields", "languages": "es"}
+    with serve(field_server(lambda seen, text: REFUSAL)) as server:
+        assert translate_seed.main(arguments(six, output, server, **options)) == 1
+    assert report(output)["languages_by_outcome"]["es"] == {"same_as_another": 6}
+    assert "no row was translated" in capsys.readouterr().err
+    detail = read(output / "rejects.jsonl")[0]["languages"]["es"]["detail"]
+    assert detail.startswith("the translation of row r")
+
+
+def test_a_refusal_of_some_rows_leaves_the_others(six: Path, output: Path) -> None:
+    options: dict[str, Any] = {"answer_format": "fields", "languages": "es"}
+    some = ("bees", "Bees", "sun")
+    with serve(field_server(lambda seen, text: REFUSAL if any(word in seen.text for word in some) else text)) as server:
+        assert translate_seed.main(arguments(six, output, server, **options)) == 0
+    assert [row["id"] for row in read(output / "seed.jsonl")] == ["r0", "r1", "r2", "r4"]
+
+
+def test_wrapped_texts_enter_the_seed_bare(six: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"answer_format": "fields", "languages": "es"}
+    seeds = []
+    for wrap in ("{}", "```\n{}\n```", "Here is the translation:\n\n{}", '"{}"', "It is short.</think>\n{}"):
+        output = tmp_path / f"out{len(seeds)}"
+        with serve(field_server(lambda seen, text, wrap=wrap: wrap.format(text))) as server:
+            assert translate_seed.main(arguments(six, output, server, **options)) == 0
+        seeds.append([row["es"] for row in read(output / "seed.jsonl")])
+    assert all(seed == seeds[0] for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    "failed", [{"finish_reason": "length"}, {"finish_reason": "abort"}, {"message": {"content": ""}}]
+)
+def test_failed_replies_are_asked_again_by_the_next_run(six: Path, output: Path, failed: dict[str, Any]) -> None:
+    """A reply that was cut, ended for an unknown reason or is empty is kept nowhere: a rerun may be luckier."""
+    bad = ScriptedServer(choice=lambda seen, _: {"message": {"content": "{"}, "finish_reason": "stop", **failed})
+    with serve(bad) as server:
+        assert translate_seed.main(arguments(six, output, server)) == 1
+    assert stored_texts(output) == []
+    assert len(server.seen) == 2 * 3 * 6
+    with serve(ScriptedServer()) as server:
+        assert translate_seed.main(arguments(six, output, server)) == 0
+    assert report(output)["rows"]["written"] == 6
+
+
+def test_failed_replies_that_older_versions_stored_are_replaced(six: Path, output: Path) -> None:
+    with serve(ScriptedServer()) as server:
+        assert translate_seed.main(arguments(six, output, server)) == 0
+    seed = (output / "seed.jsonl").read_bytes()
+    with ReplyStore(output / "replies") as store:
+        for key in list(store._index)[:4]:
+            store.add(key, {"text": "", "finish_reason": "stop"})
+    with serve(ScriptedServer()) as server:
+        assert translate_seed.main(arguments(six, output, server)) == 0
+    assert len(server.seen) == 4
+    assert (output / "seed.jsonl").read_bytes() == seed
+
+
+def test_a_thinking_model_gets_the_whole_budget(six: Path, output: Path) -> None:
+    """Cut after max_tokens words, as a server does: thoughts of 300 words, then the answer."""
+
+    def choice(seen: Seen, behaviour: str) -> dict[str, Any]:
+        answer = json.dumps({name: fake_translation(text, seen.language) for name, text in seen.fields.items()})
+        words = ("<think>" + "hm " * 300 + "</think>" + answer).split(" ")
+        reason = "stop" if len(words) <= seen.body["max_tokens"] else "length"
+        return {"message": {"content": " ".join(words[: seen.body["max_tokens"]])}, "finish_reason": reason}
+
+    with serve(ScriptedServer(choice=choice)) as server:
+        assert translate_seed.main(arguments(six, output, server)) == 0
+    assert report(output)["rows"]["written"] == 6
 
 
 def test_a_refused_request_leaves_its_row_unanswered_and_is_retried_next_time(

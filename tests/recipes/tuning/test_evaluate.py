@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,21 +25,33 @@ def scores(run: Path) -> dict[str, float]:
     return {key.split(",")[0]: value for key, value in results.items() if isinstance(value, int | float)}
 
 
-def test_the_harness_runs_on_base_and_adapter(tmp_path: Path, model: Path, mix: Path) -> None:
+def test_the_harness_runs_on_base_and_adapter(
+    tmp_path: Path, model: Path, mix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With relative paths that hold commas, which the harness, in another folder, gets absolute and whole."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(model, tmp_path / "a model,dtype=float16")
+    model, run = Path("a model,dtype=float16"), Path("a,b") / "run"
     config = tmp_path / "config.yaml"
     config.write_text("lora_modules_to_save: []\n", encoding="utf-8")
     options = {"max_steps": 1, "eval_tasks": "crossin_mini", "eval_limit": 8, "eval_chat": True}
-    assert main(["--config", str(config), *arguments(tmp_path / "run", model, mix, **options)]) == 0
+    assert main(["--config", str(config), *arguments(run, model, mix, **options)]) == 0
+    run.rename("run")
+    run = Path("run")
+    (results,) = (run / "eval").rglob("results_*.json")
+    asked = json.loads(results.read_text(encoding="utf-8"))["config"]["model_args"]
+    assert asked["pretrained"] == str(tmp_path / model)
+    assert asked["peft"] == str(tmp_path / "a,b" / "run" / "adapter")
     found = scores(tmp_path / "run")
     assert 0 <= found["acc"] <= 1
     assert {"acc_en", "acc_zh", "acc_vi", "acc_es", "consistency", "ac3"} <= found.keys()
     (samples,) = (tmp_path / "run" / "eval").rglob("samples_crossin_mini_*.jsonl")
     first = json.loads(samples.read_text(encoding="utf-8").splitlines()[0])
     shown = first["arguments"]["gen_args_0"]["arg_0"]
-    assert shown.startswith("### Instruction:\n")  # the frame of training, carried by the adapter's tokenizer
+    assert shown.startswith("<bos>### Instruction:\n")  # the frame of training, carried by the adapter's tokenizer
     assert "\n\n### Response:\n" in shown
     written = samples.stat().st_mtime_ns
-    assert main(["--config", str(config), *arguments(tmp_path / "run", model, mix, **options)]) == 0
+    assert main(["--config", str(config), *arguments(run, model, mix, **options)]) == 0
     (again,) = (tmp_path / "run" / "eval").rglob("samples_crossin_mini_*.jsonl")
     assert again.stat().st_mtime_ns == written  # the same command does not evaluate again
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,19 @@ def test_an_empty_parquet_mix(tmp_path: Path) -> None:
 def test_rows_of_a_mix_file_are_read_in_order(tmp_path: Path) -> None:
     data = load_rows(write_mix(tmp_path / "mix.jsonl"))
     assert [row["prompt"] for row in data] == [row[3] for row in MIX_ROWS]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_file_replaced_at_the_same_time_and_size_is_read_anew(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"mix{suffix}"
+
+    def read(word: str) -> list[list[int]]:
+        data = rows("Hi?", word)
+        data.to_parquet(path) if suffix == ".parquet" else data.to_json(path)
+        os.utime(path, ns=(10**18, 10**18))
+        return [row["labels"] for row in labelled(byte_tokenizer(tmp_path / "tokenizer"), load_rows(path))]
+
+    assert read("Ho") != read("Ha")
 
 
 @pytest.mark.parametrize("change", ["frame", "bos", "eos", "rows"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,9 +103,25 @@ def test_what_is_no_adapter(run: Path, tmp_path: Path) -> None:
 
 def test_an_adapter_of_another_base(run: Path, tmp_path: Path) -> None:
     other = tiny_model(tmp_path / "other", "gemma2", width=48)
-    with pytest.raises(CrossinError, match="does not fit"):
+    with pytest.raises(CrossinError, match="is not the model that"):
         merge(run / "adapter", tmp_path / "merged", base=str(other))
+    foreign = tmp_path / "adapter"  # of a tool that does not say which base it trained
+    shutil.copytree(run / "adapter", foreign)
+    (foreign / "base_model.json").unlink()
+    with pytest.raises(CrossinError, match="does not fit"):
+        merge(foreign, tmp_path / "merged", base=str(other))
     assert not (tmp_path / "merged").exists()
+
+
+def test_base_weights_that_were_replaced(trained: Callable[[str], Path], tmp_path: Path) -> None:
+    """Same folder, same sizes, other weights."""
+    shutil.copytree(trained("LoRA alone").parent, tmp_path / "copy")
+    base, adapter = tmp_path / "copy" / "model", tmp_path / "copy" / "run" / "adapter"
+    merge(adapter, tmp_path / "merged", base=str(base))  # moved, but the same
+    tiny_model(base, "gemma2", seed=1)
+    with pytest.raises(CrossinError, match=r"is not the model that .*adapter was trained on: its files were model"):
+        merge(adapter, tmp_path / "again", base=str(base))
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_changed_model_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
