@@ -22,12 +22,12 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils_hf import clear_torch_cache
-from tqdm import tqdm
 from transformers import DynamicCache
 
 from crossin_metrics.backends.attention import by_blocks, make_blocks
 from crossin_metrics.backends.checks import check_adapter_folder, check_model_folder, one_line_errors
 from crossin_metrics.backends.prefix import MIN_SHARED, Group, Pack, make_groups, pack_from, shared
+from crossin_metrics.backends.stream import Streamed
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ BLOCK = 64  # queries per piece of attention
 PACK_ROWS = 256  # rows of logits a pack may need; 256 rows of a 262,144-word vocabulary are 268 MB in float32
 
 
-class CrossinHF(HFLM):
+class CrossinHF(Streamed, HFLM):
     """`lm_eval --model crossin-hf`: takes the arguments of `--model hf`, and
 
     pack_tokens: most new tokens in one forward pass (default: 1024 on a CPU, 4096 elsewhere; halved when memory runs
@@ -88,7 +88,7 @@ class CrossinHF(HFLM):
         limit = self.max_length + 1  # the last token is predicted, never an input
         packed = [n for n, (_, c, o) in enumerate(requests) if c and o and len(c) + len(o) <= limit]
         answers: list[tuple[float, bool] | None] = [None] * len(requests)
-        self._score_packed(requests, packed, answers, disable_tqdm)
+        self._score_packed(requests, packed, answers)
         rest = [n for n, answer in enumerate(answers) if answer is None]
         if rest:
             stock = super()._loglikelihood_tokens([requests[n] for n in rest], disable_tqdm=disable_tqdm)
@@ -106,17 +106,14 @@ class CrossinHF(HFLM):
             self.batch_schedule = schedule
 
     def _score_packed(
-        self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None], disable_tqdm: bool
+        self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None]
     ) -> None:
-        """Fill `answers[n]` for n in `numbers`, pack by pack, and add each answer to the harness's cache at once."""
+        """Fill `answers[n]` for n in `numbers`, and keep the answers of each pack as it comes."""
         groups = make_groups(requests, numbers, max_tokens=self._pack_tokens)
         done = 0
         before: Pack | None = None
         keys: DynamicCache | None = None
         past: DynamicCache | None = None
-        bar = tqdm(
-            total=len(numbers), disable=disable_tqdm or self.rank != 0, desc="Running loglikelihood requests (packed)"
-        )
         while done < len(groups):
             pack = pack_from(groups, done, self._pack_tokens, PACK_ROWS, before if keys is not None else None)
             following = done + pack.groups
@@ -136,11 +133,8 @@ class CrossinHF(HFLM):
                 continue
             for number, answer in finished.items():
                 answers[number] = answer
-                if requests[number][0] is not None:
-                    self.cache_hook.add_partial("loglikelihood", requests[number][0], answer)
-                bar.update(1)
+            self._keep([(requests[number][0], answer) for number, answer in finished.items()])
             done, before = following, pack
-        bar.close()
 
     def _read(
         self, pack: Pack, logits: torch.Tensor, hidden: torch.Tensor | None = None

