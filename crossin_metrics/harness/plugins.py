@@ -18,6 +18,7 @@ from typing import Any
 
 from lm_eval.api.registry import register_aggregation, register_metric
 
+from crossin_metrics.backends.checks import require_harness
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.aggregate import Row, aggregate_rows
 
@@ -53,6 +54,7 @@ def _rows(items: Sequence[Any]) -> list[Row]:
 
 def _passthrough(function: Callable[[Sequence[Any]], float]) -> Callable[[Any], Any]:
     """Register an aggregation and the metric of that name, which passes a row on unchanged."""
+    require_harness()
     name = f"crossin_{function.__name__}"
     register_aggregation(name)(function)
 

