@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     joined = [join_runs(match.a, match.b) for match in matches]
     pairs = [(pair.a, pair.b) for pair in joined]
     if args.by_language:
-        print(_by_language(matches, joined, args))
+        show(_by_language(matches, joined, args))
         return 0
     tested = compare_systems(pairs, keys=keys, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha)
     if args.json:

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from crossin_metrics.cli import COMMANDS, PASS_THROUGH, RECIPES
 from crossin_metrics.sets.catalogue import GROUPS, all_tasks
+from crossin_metrics.text_tables import show
 
 _SCRIPT = """\
 # crossin: add to ~/.bashrc or ~/.zshrc:  eval "$(crossin completion)"
@@ -40,12 +41,11 @@ def run(args: argparse.Namespace) -> int:
         parser = argparse.ArgumentParser()
         import_module(module).add_arguments(parser)
         options[name] = [flag for flag in parser._option_string_actions if flag.startswith("--")]
-    print(
+    show(
         _SCRIPT.format(
             commands=" ".join((*COMMANDS, *PASS_THROUGH, *RECIPES)),
             tasks=" ".join((*GROUPS, *all_tasks())),
             options="\n".join(f'            {name}) words="{" ".join(flags)}" ;;' for name, flags in options.items()),
-        ),
-        end="",
+        ).rstrip("\n")
     )
     return 0

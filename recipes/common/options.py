@@ -20,6 +20,7 @@ from crossin_metrics.errors import DAMAGE, CrossinError, exit_code
 from crossin_metrics.languages import language_code
 from crossin_metrics.records import read_yaml
 from crossin_metrics.secrets import secret_place
+from crossin_metrics.text_tables import show
 from recipes.common.paths import expand_user
 from recipes.common.provenance import REPO
 
@@ -72,7 +73,7 @@ def parse(
     parser.add_argument("--help-all", action="help", help="show every option")
     given = list(sys.argv[1:] if argv is None else argv)
     if usual and {"-h", "--help"}.intersection(given):
-        print(_short_help(parser, usual, prog, description))
+        show(_short_help(parser, usual, prog, description))
         sys.exit(0)
     arguments: list[str] = []
     for argument in given:  # TrlParser does not know --config=FILE
