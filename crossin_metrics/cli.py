@@ -46,6 +46,7 @@ PASS_THROUGH: dict[str, tuple[str, str]] = {
 RECIPES: dict[str, tuple[str, str]] = {
     "mix": ("build_mix", "build an instruction mix"),
     "tune": ("sft_crossin", "train a LoRA adapter on a mix, merge and evaluate it"),
+    "align": ("align_crossin", "align a model's languages on a parallel set, without gold labels"),
     "merge": ("merge_adapter", "merge an adapter into its base model and compare the logits"),
     "translate": ("translate_seed", "translate a seed set into a parallel one"),
     "build-set": ("build_cross_xquad", "build a parallel multiple-choice set"),

@@ -25,8 +25,17 @@ RECIPE_FLOORS = [
     {"common"},
     {"llm", "mixes"},
     {"seeds", "translation", "tuning"},
-    {"cross_xquad", "experiments"},
-    {"build_cross_xquad", "build_mix", "merge_adapter", "run_experiment", "sft_crossin", "translate_seed"},
+    {"alignment", "cross_xquad"},
+    {"experiments"},
+    {
+        "align_crossin",
+        "build_cross_xquad",
+        "build_mix",
+        "merge_adapter",
+        "run_experiment",
+        "sft_crossin",
+        "translate_seed",
+    },
 ]
 
 

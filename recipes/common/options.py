@@ -141,7 +141,9 @@ def check_types(instance: Any) -> None:
     Raises:
         CrossinError: names the field, the value and the wanted type.
     """
-    for name, hint in typing.get_type_hints(type(instance)).items():
+    hints = typing.get_type_hints(type(instance))
+    for name in (field.name for field in dataclasses.fields(instance)):
+        hint = hints[name]
         given = getattr(instance, name)
         value = _floats(given, hint)
         if value is not given:

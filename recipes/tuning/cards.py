@@ -16,10 +16,9 @@ def adapter_card(facts: dict[str, Any]) -> str:
     trained = facts["parameters"]
     lines = [
         *_header("peft", base, "adapter"),
-        f"# LoRA adapter of {md(base)}, tuned on a CrossIn mix",
+        f"# LoRA adapter of {md(base)}, {md(facts['recipe']['title'])}",
         "",
-        "Method: Lin et al., CrossIn, arXiv 2404.11932. Loss on completions only; the tokenizer's chat template is the",
-        "frame of training.",
+        facts["recipe"]["method"],
         "",
         f"{trained['trained']:,} parameters trained ({trained['lora']:,} LoRA, {trained['whole_modules']:,} whole "
         f"modules, {trained['single_embeddings']:,} single embeddings), {facts['steps']:,} steps, "
@@ -27,7 +26,7 @@ def adapter_card(facts: dict[str, Any]) -> str:
         "",
         "Learning rate {learning_rate}, {lr_scheduler_type}, global batch {global_batch_size}, rank {lora_r}, alpha "
         "{lora_alpha}, dropout {lora_dropout}.".format(**facts["options"]),
-        *_mix_table(facts["mix"]["parts"]),
+        *_mix_table(facts["mix"].get("parts", {})),
     ]
     return "\n".join(lines) + "\n"
 
@@ -36,23 +35,20 @@ def model_card(adapter: Path, facts: dict[str, Any]) -> str:
     """Markdown with the hub's YAML header; with the run's figures if its manifest is beside the adapter."""
     run = read_json(adapter.parent / MANIFEST) or {}
     mix = run.get("mix", {}).get("parts", {})
+    recipe = run.get("recipe", {})
     lines = [
         *_header("transformers", facts["base"], "finetune"),
-        f"# {md(facts['base'])} tuned on a CrossIn mix",
+        f"# {md(facts['base'])} {md(recipe.get('title', 'with an adapter'))}",
         "",
         f"The adapter merged into {md(facts['base'])}, as {facts['dtype']}, {facts['parameters']:,} parameters, "
         f"embedding and output head {'tied' if facts['tied'] else 'not tied'}.",
-        "Method: Lin et al., CrossIn, arXiv 2404.11932.",
-        "",
-        "The tokenizer's chat template is the frame of training.",
-        "",
+        *([recipe["method"], ""] if recipe else []),
         f"Checked on {facts['prompts']} prompts: logits before and after merging differ by at most "
         f"{facts['after_merging']['logit_difference']:.1e} of their size; loaded back, KL "
         f"{facts['after_loading_back']['kl']:.1e} nats, same most likely token at "
         f"{facts['after_loading_back']['top1']:.0%} of positions.",
     ]
-    if mix:
-        lines += _mix_table(mix)
+    lines += _mix_table(mix)
     if run:
         lines += [
             "",
@@ -77,5 +73,7 @@ def _header(library: str, base: str, relation: str) -> list[str]:
 
 
 def _mix_table(parts: dict[str, Any]) -> list[str]:
+    if not parts:
+        return []
     rows = [(name, f"{part['kept']:,}", f"{part['label_tokens']:,}") for name, part in parts.items()]
     return ["", *markdown_table(("part of the mix", "rows", "tokens with loss"), rows)]

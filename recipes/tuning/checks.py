@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+from recipes.tuning.options import ModelOptions, RunOptions, TrainOptions
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -18,7 +18,7 @@ GIB = 2**30
 HEAD_TILE = 4096 * 32768  # TRL's fused head: tokens x vocabulary of one tile (trl/kernels/chunked_logprob.py)
 
 
-def set_accumulation(tune: TuneOptions, train: TrainOptions) -> None:
+def set_accumulation(tune: RunOptions, train: TrainOptions) -> None:
     """Derive gradient accumulation from the global batch, so that a step sees the same rows on any number of processes.
 
     Raises:
@@ -54,7 +54,7 @@ def check_precision(train: TrainOptions, options: ModelOptions) -> None:
         )
 
 
-def check_evaluation(tune: TuneOptions, plan: AdapterPlan, config: PretrainedConfig) -> None:
+def check_evaluation(tune: RunOptions, plan: AdapterPlan, config: PretrainedConfig) -> None:
     """Check before training what would fail in the evaluation after it.
 
     Raises:
@@ -145,7 +145,7 @@ def estimate_memory(
     return MemoryEstimate(plan.n_base * width, trained, activations, head, (0.9 if train.use_cpu else 1.2) * GIB)
 
 
-def check_memory(estimate: MemoryEstimate, tune: TuneOptions, train: TrainOptions) -> None:
+def check_memory(estimate: MemoryEstimate, tune: RunOptions, train: TrainOptions) -> None:
     """Check that training fits in memory.
 
     Raises:

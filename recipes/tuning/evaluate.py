@@ -26,7 +26,7 @@ from recipes.common.paths import absolute
 from recipes.common.provenance import REPO
 from recipes.tuning.frames import freeze_date
 from recipes.tuning.merge import read_adapter, why_merge
-from recipes.tuning.options import TuneOptions
+from recipes.tuning.options import RunOptions
 from recipes.tuning.run_folder import check_base
 
 ASKED = "asked.json"
@@ -100,7 +100,7 @@ def harness_arguments(
     return out
 
 
-def evaluate(run: Path, base: str, tune: TuneOptions, *, trust_remote_code: bool = False) -> Path:
+def evaluate(run: Path, base: str, tune: RunOptions, *, trust_remote_code: bool = False) -> Path:
     """Run `eval_tasks` on the run's merged model, or on base and adapter; results go to `<run>/eval`.
 
     Args:
@@ -112,23 +112,63 @@ def evaluate(run: Path, base: str, tune: TuneOptions, *, trust_remote_code: bool
     Raises:
         CrossinError: the harness failed, or cannot load the adapter unmerged; or `base` is not the adapter's.
     """
-    merged, adapter, output = run / "merged", run / "adapter", run / "eval"
+    if (run / "merged" / "config.json").is_file():
+        model_args = model_arguments(tune.eval_backend, base, merged=run / "merged")
+    else:
+        model_args = _with_adapter(base, run / "adapter", tune)
+    return _evaluate(model_args, run / "eval", tune, trust_remote_code)
+
+
+def evaluate_base(
+    run: Path, base: str, tune: RunOptions, adapter: Path | None, *, trust_remote_code: bool = False
+) -> Path:
+    """Run `eval_tasks` on the model before training: the base, or base and first adapter; to `<run>/eval_before`."""
+    model_args = model_arguments(tune.eval_backend, base) if adapter is None else _with_adapter(base, adapter, tune)
+    return _evaluate(model_args, run / "eval_before", tune, trust_remote_code)
+
+
+def score_lines(before: Path | None, after: Path) -> list[str]:
+    """One line a task with its headline scores, before and after; before is None if it was not evaluated."""
+    old, new = ({} if folder is None else _scores(folder) for folder in (before, after))
+    lines = []
+    for task, scores in new.items():
+        parts = [
+            f"{name} {old[task][name]:.3f} -> {value:.3f}" if task in old else f"{name} {value:.3f}"
+            for name, value in scores.items()
+        ]
+        lines.append(f"{task}: {', '.join(parts)}")
+    return lines
+
+
+def _scores(folder: Path) -> dict[str, dict[str, float]]:
+    """Task -> accuracy, consistency and AC3 of the latest results in a folder."""
+    files = sorted(folder.rglob("results_*.json"), key=lambda path: path.name)
+    results = (read_json(files[-1]) or {}).get("results", {}) if files else {}
+    wanted = ("acc", "consistency", "consistent_correct", "ac3")
+    return {
+        task: {name: values[f"{name},none"] for name in wanted if isinstance(values.get(f"{name},none"), float)}
+        for task, values in results.items()
+    }
+
+
+def _with_adapter(base: str, adapter: Path, tune: RunOptions) -> dict[str, Any]:
+    settings = read_adapter(adapter)
+    reason = why_merge(settings)
+    if reason:
+        raise CrossinError(reason)
+    check_base(adapter, base)
+    model_args = model_arguments(tune.eval_backend, base, adapter=adapter, rank=settings["r"])
+    if settings.get("revision"):
+        model_args["revision"] = settings["revision"]
+    return {**model_args, "gpu_memory_utilization": 0.8} if "vllm" in tune.eval_backend else model_args
+
+
+def _evaluate(model_args: dict[str, Any], output: Path, tune: RunOptions, trust_remote_code: bool) -> Path:
+    """Run the harness unless the folder has its results; the model is deleted with the process."""
     asked = {name: getattr(tune, name) for name in ("eval_tasks", "eval_backend", "eval_chat", "eval_limit", "merge")}
+    asked |= {"eval_metadata": tune.eval_metadata} if tune.eval_metadata else {}
     if read_json(output / ASKED) == asked:
         return output
-    if (merged / "config.json").is_file():
-        model_args = model_arguments(tune.eval_backend, base, merged=merged)
-    else:
-        settings = read_adapter(adapter)
-        reason = why_merge(settings)
-        if reason:
-            raise CrossinError(reason)
-        check_base(adapter, base)
-        model_args = model_arguments(tune.eval_backend, base, adapter=adapter, rank=settings["r"])
-        if settings.get("revision"):
-            model_args["revision"] = settings["revision"]
-        if "vllm" in tune.eval_backend:
-            model_args["gpu_memory_utilization"] = 0.8
     if trust_remote_code:
         model_args["trust_remote_code"] = True
     arguments = harness_arguments(
@@ -136,6 +176,7 @@ def evaluate(run: Path, base: str, tune: TuneOptions, *, trust_remote_code: bool
         {**model_args, "dtype": "auto"},
         str(tune.eval_tasks),
         output,
+        metadata=json.loads(tune.eval_metadata) if tune.eval_metadata else None,
         apply_chat_template=tune.eval_chat,
         batch_size=tune.eval_batch_size,
         limit=tune.eval_limit,
@@ -153,9 +194,7 @@ def evaluate(run: Path, base: str, tune: TuneOptions, *, trust_remote_code: bool
     command = [sys.executable, "-m", "crossin_metrics.cli", "eval", *arguments]
     finished = subprocess.run(command, env=environment, cwd=REPO, check=False)
     if finished.returncode:
-        raise CrossinError(
-            f"evaluation failed (exit code {finished.returncode}, see above); the adapter in {adapter} is complete"
-        )
+        raise CrossinError(f"evaluation failed (exit code {finished.returncode}, see above); the adapter is complete")
     write_json(output / ASKED, asked)
     return output
 

@@ -17,7 +17,7 @@ from recipes.tuning.run_folder import merged_options
 if TYPE_CHECKING:
     from recipes.tuning.loss_masks import MixReport
     from recipes.tuning.model import AdapterPlan
-    from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+    from recipes.tuning.options import ModelOptions, RunOptions, TrainOptions
 
 
 class Meter(TrainerCallback):
@@ -68,7 +68,7 @@ def peak_memory() -> dict[str, int]:
 def collect(
     trainer: Any,
     meter: Meter,
-    tune: TuneOptions,
+    tune: RunOptions,
     train: TrainOptions,
     model: ModelOptions,
     report: MixReport,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
 from recipes.tuning.frames import set_frame
-from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+from recipes.tuning.options import ModelOptions, RunOptions, TrainOptions
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -69,8 +69,12 @@ def load_config(path: str, options: ModelOptions, *, trust_remote_code: bool = F
     return config
 
 
-def load_tokenizer(path: str, frame_name: str, *, revision: str = "main", trust_remote_code: bool = False) -> Any:
+def load_tokenizer(
+    path: str, frame_name: str | None, *, revision: str = "main", trust_remote_code: bool = False
+) -> Any:
     """The model's tokenizer, with a pad token that is not EOS and a chat template that renders the run's frame.
+
+    `frame_name` None leaves the chat template as it is.
 
     Raises:
         CrossinError: the folder has no tokenizer; it has no EOS token or nothing to pad with; `set_frame` refuses.
@@ -88,7 +92,8 @@ def load_tokenizer(path: str, frame_name: str, *, revision: str = "main", trust_
         raise CrossinError(f"cannot load the tokenizer of {path}: {_first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise CrossinError(f"tokenizer of {path} has no eos_token: set one in its tokenizer_config.json")
-    set_frame(tokenizer, frame_name)
+    if frame_name is not None:
+        set_frame(tokenizer, frame_name)
     set_pad_token(tokenizer)
     tokenizer.padding_side = "right"
     return tokenizer
@@ -151,7 +156,7 @@ class AdapterPlan:
 
 
 def plan_adapter(
-    config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, tune: TuneOptions, options: ModelOptions
+    config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, tune: RunOptions, options: ModelOptions
 ) -> AdapterPlan:
     """Build the model without weights, check every module name against it, and count.
 

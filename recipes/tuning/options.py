@@ -6,9 +6,11 @@ gives none, the released script's value is used and said so.
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from trl import ModelConfig, SFTConfig
 
@@ -25,37 +27,13 @@ def _help(text: str) -> dict[str, str]:
 
 
 @dataclass
-class TuneOptions:
-    """The mix, how its rows are formatted, and what follows training.
+class RunOptions:
+    """What every tuning recipe can set beside its data: batch, adapter, and what follows training.
 
     Raises:
         CrossinError: an option has the wrong type or is out of range.
     """
 
-    mix: str = field(
-        metadata=_help(
-            "A folder made by build_mix.py, a .parquet or .jsonl file of mix rows, or a mix configuration (.yaml) "
-            "to build into <output_dir>/mix."
-        )
-    )
-    mix_options: list[str] = field(
-        default_factory=list,
-        metadata=_help("Overrides of the mix configuration, as name=value: variant=en2x n_samples=200."),
-    )
-    frame: Literal["plain", "headers", "space", "chat"] = field(
-        default="headers",
-        metadata=_help(
-            "Text around prompt and completion (recipes/common/wording.py). It is saved as the tokenizer's chat "
-            "template, so that evaluation can use the same. chat: the model's own chat template."
-        ),
-    )
-    long_rows: Literal["truncate", "drop"] = field(
-        default="truncate",
-        metadata=_help(
-            "A row longer than max_length tokens: truncate it (it then teaches no end of sequence), or drop it. "
-            "Both are counted per part of the mix."
-        ),
-    )
     global_batch_size: int = field(
         default=16,
         metadata=_help("Rows per optimizer step over all processes; gradient accumulation follows from it. Paper: 16."),
@@ -82,6 +60,12 @@ class TuneOptions:
     eval_chat: bool = field(
         default=False, metadata=_help("Format evaluation questions as in training (--apply_chat_template).")
     )
+    eval_metadata: str | None = field(
+        default=None, metadata=_help("Options of eval_tasks as JSON, the harness's --metadata.")
+    )
+    eval_before: bool = field(
+        default=False, metadata=_help("Also evaluate the model before training, and print both scores.")
+    )
     eval_limit: int | None = field(default=None, metadata=_help("Only the first rows of each task, for a quick try."))
     eval_batch_size: int = field(default=16, metadata=_help("Batch size of eval_tasks."))
     memory_limit_gb: float | None = field(
@@ -93,12 +77,57 @@ class TuneOptions:
     )
     overwrite: bool = field(default=False, metadata=_help("Replace another run's files in output_dir."))
 
+    DECISIVE: ClassVar[tuple[str, ...]] = ("global_batch_size", "untied", "trainable_tokens")
+    """Options that affect the trained weights."""
+
     def __post_init__(self) -> None:
         check_types(self)
         if self.global_batch_size < 1:
             raise CrossinError(f"global_batch_size: {self.global_batch_size} must be at least 1")
         if self.eval_limit is not None and self.eval_limit < 1:
             raise CrossinError(f"eval_limit: {self.eval_limit} must be at least 1")
+        metadata: object = {}
+        with contextlib.suppress(ValueError):
+            metadata = json.loads(self.eval_metadata or "{}")
+        if not isinstance(metadata, dict) or (self.eval_metadata and not metadata):
+            raise CrossinError(f"eval_metadata: {self.eval_metadata!r} must be a JSON object of task options")
+        if self.eval_before and not self.eval_tasks:
+            raise CrossinError("eval_before needs eval_tasks")
+
+
+@dataclass(kw_only=True)
+class TuneOptions(RunOptions):
+    """The mix, and how its rows are formatted; errors as `RunOptions`."""
+
+    mix: str = field(
+        metadata=_help(
+            "A folder made by build_mix.py, a .parquet or .jsonl file of mix rows, or a mix configuration (.yaml) "
+            "to build into <output_dir>/mix."
+        )
+    )
+    mix_options: list[str] = field(
+        default_factory=list,
+        metadata=_help("Overrides of the mix configuration, as name=value: variant=en2x n_samples=200."),
+    )
+    frame: Literal["plain", "headers", "space", "chat"] = field(
+        default="headers",
+        metadata=_help(
+            "Text around prompt and completion (recipes/common/wording.py). It is saved as the tokenizer's chat "
+            "template, so that evaluation can use the same. chat: the model's own chat template."
+        ),
+    )
+    long_rows: Literal["truncate", "drop"] = field(
+        default="truncate",
+        metadata=_help(
+            "A row longer than max_length tokens: truncate it (it then teaches no end of sequence), or drop it. "
+            "Both are counted per part of the mix."
+        ),
+    )
+
+    DECISIVE: ClassVar[tuple[str, ...]] = (*RunOptions.DECISIVE, "frame", "long_rows")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         for item in self.mix_options:
             if "=" not in item:
                 raise CrossinError(f"mix_options: {item!r} must be name=value")

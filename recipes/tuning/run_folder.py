@@ -21,7 +21,7 @@ from recipes.common.stages import sha256_of
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
+    from recipes.tuning.options import ModelOptions, RunOptions, TrainOptions
 
 RUN, CONFIG, MANIFEST, LOG = "run.json", "config.yaml", "manifest.json", "train_log.jsonl"
 BASE = "base_model.json"
@@ -62,7 +62,6 @@ DECISIVE = (
     "train_sampling_strategy",
     "dataloader_drop_last",
 )
-DECISIVE_TUNE = ("frame", "long_rows", "global_batch_size", "untied", "trainable_tokens")
 
 
 def check_folder(output: Path, overwrite: bool) -> None:
@@ -120,10 +119,10 @@ def claim(output: Path, settings: dict[str, Any], overwrite: bool = False) -> No
 
 
 def settings_of(
-    tune: TuneOptions, train: TrainOptions, model: ModelOptions, weights: dict[str, Any], tokens: str
+    tune: RunOptions, train: TrainOptions, model: ModelOptions, weights: dict[str, Any], tokens: str
 ) -> dict[str, Any]:
     """Everything that affects the trained adapter, as a flat dict."""
-    out: dict[str, Any] = {name: getattr(tune, name) for name in DECISIVE_TUNE}
+    out: dict[str, Any] = {name: getattr(tune, name) for name in tune.DECISIVE}
     out |= {name: getattr(train, name, None) for name in DECISIVE}
     out["gradient_accumulation_steps"] = None  # follows from global_batch_size and the number of processes
     out |= dataclasses.asdict(model)
@@ -182,7 +181,7 @@ def _short(value: Any) -> str:
     return ", ".join(f"{name} {str(sha)[:12]}" for name, sha in list(value.items())[:3])
 
 
-def write_config(output: Path, tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> None:
+def write_config(output: Path, tune: RunOptions, train: TrainOptions, model: ModelOptions) -> None:
     """Write the merged options as YAML; `--config` with it starts the same run."""
     import yaml
 
@@ -201,7 +200,7 @@ def write_log(output: Path, history: list[dict[str, Any]]) -> None:
 DERIVED = ("accelerator_config", "debug", "disable_tqdm", "pad_to_multiple_of", "dataloader_pin_memory", "output_dir")
 
 
-def merged_options(tune: TuneOptions, train: TrainOptions, model: ModelOptions) -> dict[str, Any]:
+def merged_options(tune: RunOptions, train: TrainOptions, model: ModelOptions) -> dict[str, Any]:
     """All of our and the model's options, and those of TRL that differ from transformers' defaults."""
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(train):

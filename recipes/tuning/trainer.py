@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import rotate_checkpoints
 from trl import SFTTrainer
@@ -59,10 +59,42 @@ class LogBeforeSave(TrainerCallback):
         return control
 
 
-class CrossinTrainer(SFTTrainer):
-    """SFTTrainer whose checkpoints appear in one rename, after all their files are on disk."""
+class WholeCheckpoints(Trainer):
+    """A trainer whose checkpoints appear in one rename, after all their files are on disk."""
 
     _staging: str | None = None
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return self._staging if self._staging is not None else super()._get_output_dir(trial)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write into a hidden folder, then rename it: a killed run leaves a complete checkpoint or none."""
+        output = Path(str(self.args.output_dir))
+        target = output / f"checkpoint-{self.state.global_step}"
+        try:
+            with staged(self, target) as staging:
+                self._staging = str(staging.parent)
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.args.should_save:
+                    seal(staging)
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as a RuntimeError
+            raise CrossinError(
+                f"cannot write {target} ({str(error).strip().splitlines()[0]}); earlier checkpoints are complete: "
+                "free some space and rerun the same command to resume"
+            ) from error
+        finally:
+            self._staging = None
+        if self.args.should_save:
+            rotate_checkpoints(str(output), self.args.save_total_limit)
+        self.accelerator.wait_for_everyone()
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """No card per checkpoint: only the adapter and the merged model have one."""
+
+
+class CrossinTrainer(WholeCheckpoints, SFTTrainer):
+    """TRL's trainer, with the output head on completion positions only where that is cheaper."""
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -117,37 +149,9 @@ class CrossinTrainer(SFTTrainer):
         config: Any = self.model.config  # type: ignore[union-attr]
         return int(config.get_text_config().vocab_size)
 
-    def _get_output_dir(self, trial: Any) -> str:
-        return self._staging if self._staging is not None else super()._get_output_dir(trial)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write into a hidden folder, then rename it: a killed run leaves a complete checkpoint or none."""
-        output = Path(str(self.args.output_dir))
-        target = output / f"checkpoint-{self.state.global_step}"
-        try:
-            with staged(self, target) as staging:
-                self._staging = str(staging.parent)
-                super()._save_checkpoint(model, trial)
-                self.accelerator.wait_for_everyone()
-                if self.args.should_save:
-                    seal(staging)
-        except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as a RuntimeError
-            raise CrossinError(
-                f"cannot write {target} ({str(error).strip().splitlines()[0]}); earlier checkpoints are complete: "
-                "free some space and rerun the same command to resume"
-            ) from error
-        finally:
-            self._staging = None
-        if self.args.should_save:
-            rotate_checkpoints(str(output), self.args.save_total_limit)
-        self.accelerator.wait_for_everyone()
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """No card per checkpoint: only the adapter and the merged model have one."""
-
 
 @contextlib.contextmanager
-def staged(trainer: SFTTrainer, target: Path) -> Iterator[Path]:
+def staged(trainer: Trainer, target: Path) -> Iterator[Path]:
     """Yield a folder that all processes write into; the first process then puts it in the place of `target`."""
     scratch = target.with_name(".unfinished")
     staging = scratch / target.name
@@ -168,7 +172,7 @@ def staged(trainer: SFTTrainer, target: Path) -> Iterator[Path]:
     wait()
 
 
-def save_adapter(trainer: SFTTrainer, folder: Path) -> None:
+def save_adapter(trainer: Trainer, folder: Path) -> None:
     """Write adapter and tokenizer, whole or not at all. All processes call it."""
     with staged(trainer, folder) as staging:
         trainer.save_model(str(staging))

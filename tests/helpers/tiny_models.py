@@ -107,7 +107,7 @@ def write_mix(path: Path, rows: list[tuple[str, str, str, str, str]] | None = No
     return path
 
 
-def arguments(output: Path, model: Path, mix: Path, **options: Any) -> list[str]:
+def arguments(output: Path, model: Path, mix: Path | None, **options: Any) -> list[str]:
     """Command line of a short, exact run: float32, no dropout, batches of 2 in a global batch of 4."""
     chosen: dict[str, Any] = {
         "output_dir": output,
