@@ -21,7 +21,7 @@ from tests.helpers.aligned import align_arguments, write_set
         ({"zh": ("红", "绿", "蓝")}, {}, "id h0, language zh: 3 choices, but 4 in en; options must be parallel"),
         ({"vi": ("đỏ", "", "xanh", "trắng")}, {}, "id h0, language vi: choice 1 (from 0) is empty"),
         ({}, {"beta": 0}, "beta: 0 must be above 0"),
-        ({}, {"set": "bmlama_17"}, "set 'bmlama_17' not found"),
+        ({}, {"set": "bmlama_17"}, "bmlama_17"),
         ({}, {"languages": ["en", "xx"]}, "unknown language 'xx'"),
         ({}, {"languages": ["en", "fr"]}, "language fr: missing"),
         ({}, {"max_length": 12}, "exceed max_length 12: increase it"),
