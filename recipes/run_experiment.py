@@ -9,6 +9,7 @@ change to redo only what it affects.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -24,7 +25,9 @@ if __package__ in (None, ""):  # run as a script: `recipes` is found in the chec
 
 from crossin_metrics import errors
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.sets.catalogue import DATA_DIR_VARIABLE
 from recipes.common.options import parse, run
+from recipes.common.paths import absolute
 from recipes.experiments.config import ExperimentOptions
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from recipes.experiments.plan import check_options, make_plan, write_configs
     from recipes.experiments.records import Records
 
+    if DATA_DIR_VARIABLE in os.environ:  # stages run in another folder
+        os.environ[DATA_DIR_VARIABLE] = absolute(os.environ[DATA_DIR_VARIABLE])
     plan = make_plan(options)
     records = Records(options.folder)
     if options.status:

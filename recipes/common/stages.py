@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import glob
+import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,17 +62,26 @@ class StageRecord:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file; read once as long as its size and modification time stay the same.
+    """SHA-256 of a file; of names and contents of a folder's files, or of those that a `{lang}` pattern matches.
+
+    A file is read once as long as its inode, size and times stay the same; cards and hidden files do not count.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: it cannot be read, or nothing matches.
     """
+    pattern = glob.escape(str(path)).replace("{lang}", "*") if "{lang}" in str(path) else ""
+    if pattern or path.is_dir():
+        found = glob.glob(pattern) if pattern else [str(file) for file in path.iterdir() if file.suffix != ".md"]
+        files = sorted(file for file in map(Path, found) if file.is_file() and not file.name.startswith("."))
+        if not files:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return hashlib.sha256("".join(f"{file.name} {sha256_of(file)}\n" for file in files).encode()).hexdigest()
     stat = path.stat()
-    return _sha256(path, stat.st_size, stat.st_mtime_ns)
+    return _sha256(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
 
 
 @functools.cache
-def _sha256(path: Path, size: int, modified: int) -> str:
+def _sha256(path: Path, version: tuple[int, ...]) -> str:
     return file_sha256(path)
 
 

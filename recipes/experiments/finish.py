@@ -118,6 +118,7 @@ def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: d
     """Options, versions, data hashes, and per run the stages' seconds and hashes, tokens and peak memory."""
     from recipes.common.provenance import git_commit, hardware, versions
 
+    base = model_of(options, next(iter(options.arms)))
     runs = {}
     for run in plan.runs:
         stages = {}
@@ -145,7 +146,7 @@ def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: d
     return {
         "format": 1,
         "experiment": chosen,
-        "model": model_of(options, next(iter(options.arms))),
+        "model": base if not Path(base).is_absolute() else Path(base).name,
         "versions": versions(),
         "git_commit": git_commit(),
         "hardware": hardware(),

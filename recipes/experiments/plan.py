@@ -10,9 +10,12 @@ from typing import Any
 from crossin_metrics import records
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import write_text
+from recipes.common.paths import absolute
 from recipes.common.provenance import REPO
 from recipes.experiments.config import ExperimentOptions
+from recipes.experiments.inputs import absolute_paths, decisive, files_of, pin
 from recipes.experiments.records import Stage
+from recipes.mixes.readers import is_hub
 
 PYTHON = sys.executable
 
@@ -102,17 +105,24 @@ def mix_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, An
         "overwrite": True,
     }
     data = str(options.folder / "data")
-    return {k: v.replace("{data}", data) if isinstance(v, str) else v for k, v in merged.items()}
+    merged = absolute_paths({k: v.replace("{data}", data) if isinstance(v, str) else v for k, v in merged.items()})
+    for role in ("base", "seed"):
+        name = str(merged.get(f"{role}_set") or "")
+        if is_hub(name) and "{" not in name:
+            revision = merged.get(f"{role}_revision")
+            commit = pin(options.folder, "dataset", name.removeprefix("hub:"), revision)
+            merged |= {f"{role}_revision": commit} if commit else {}
+    return merged
 
 
 def train_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, Any]:
     """The merged tuning options of one run; merging and evaluation are separate stages."""
-    own = options.arms[arm]
     folder = run_folder(options, arm, seed)
+    merged = _tuning(options, arm)
+    commit = _base_commit(options, merged)
     return {
-        **read_yaml(own.get("train_config") or options.train_config),
-        **options.train,
-        **own.get("train", {}),
+        **merged,
+        **({"model_revision": commit} if commit else {}),
         "seed": seed,
         "output_dir": str(folder),
         "mix": str(folder / "mix"),
@@ -124,18 +134,34 @@ def train_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, 
 
 
 def model_of(options: ExperimentOptions, arm: str) -> str:
-    """The base model's name; for an untuned arm that of the first tuned one."""
-    if not options.arms[arm].get("tune", True):
-        arm = next((name for name, value in options.arms.items() if value.get("tune", True)), arm)
-    merged = {
-        **read_yaml(options.arms[arm].get("train_config") or options.train_config),
-        **options.train,
-        **options.arms[arm].get("train", {}),
-    }
-    model = merged.get("model_name_or_path")
+    """The base model's hub id or absolute path; for an untuned arm that of the first tuned one."""
+    arm = _tuned_arm(options, arm)
+    model = _tuning(options, arm).get("model_name_or_path")
     if not model:
         raise CrossinError(f"arms: {arm}: no model_name_or_path in its tuning configuration")
     return str(model)
+
+
+def _tuned_arm(options: ExperimentOptions, arm: str) -> str:
+    """The arm itself, or the first tuned one for an untuned arm."""
+    tuned = [name for name, value in options.arms.items() if value.get("tune", True)]
+    return arm if arm in tuned or not tuned else tuned[0]
+
+
+def _tuning(options: ExperimentOptions, arm: str) -> dict[str, Any]:
+    """The tuning options of an arm; later wins: configuration file, common, arm."""
+    own = options.arms[arm]
+    return absolute_paths(
+        {**read_yaml(own.get("train_config") or options.train_config), **options.train, **own.get("train", {})}
+    )
+
+
+def _base_commit(options: ExperimentOptions, merged: dict[str, Any]) -> str | None:
+    """The commit of a tuned arm's base model; None for a local one."""
+    name = str(merged.get("model_name_or_path") or "")
+    if name.startswith("demo:") or Path(name).is_absolute() or not name:
+        return None
+    return pin(options.folder, "model", name, merged.get("model_revision"))
 
 
 def read_yaml(name: str | None) -> dict[str, Any]:
@@ -208,15 +234,14 @@ def _data_stage(options: ExperimentOptions) -> tuple[Stage, ...]:
         raise CrossinError(f"data: recipe {data['recipe']} not found")
     folder = options.folder / "data"
     command = [PYTHON, str(recipe), "--output_dir", str(folder)]
-    for key, value in (data.get("options") or {}).items():
+    given = absolute_paths(data.get("options") or {})
+    for key, value in given.items():
         command += [f"--{key}", *map(str, value if isinstance(value, list) else [value])]
     outputs = tuple(folder / name for name in data.get("outputs") or ())
     if not outputs:
         raise CrossinError("data: outputs is missing: list the files that the recipe writes")
-    files = _xquad_files() if recipe.name == "xquad.py" else ()
-    return (
-        Stage("data", tuple(command), {"recipe": str(data["recipe"]), **(data.get("options") or {})}, files, outputs),
-    )
+    files = (*(_xquad_files() if recipe.name == "xquad.py" else ()), *files_of(given))
+    return (Stage("data", tuple(command), {"recipe": str(data["recipe"]), **decisive(given)}, files, outputs),)
 
 
 def _run(options: ExperimentOptions, arm: str, seed: int) -> Run:
@@ -225,23 +250,23 @@ def _run(options: ExperimentOptions, arm: str, seed: int) -> Run:
     if not options.arms[arm].get("tune", True):
         return Run(arm, seed, folder, tuple(_evaluations(options, arm, seed, folder, None)))
     mix, train = mix_options(options, arm, seed), train_options(options, arm, seed)
-    sources = [path for k in ("base_set", "seed_set") for path in _local_files(str(mix.get(k) or ""))]
     rows, adapter = folder / "mix" / "train.parquet", folder / "adapter"
     weights = adapter / "adapter_model.safetensors"
     launch = _launcher(options)
+    launcher_files = [Path(word) for word in launch[1:] if Path(word).is_absolute()]
     stages = [
         Stage(
             f"{arm}/{seed}/mix",
             (PYTHON, str(REPO / "recipes/build_mix.py"), "--config", str(place / "mix.yaml")),
-            _decisive(mix),
-            tuple(sources),
+            decisive(mix),
+            files_of(mix),
             (rows,),
         ),
         Stage(
             f"{arm}/{seed}/train",
             (*launch, str(REPO / "recipes/sft_crossin.py"), "--config", str(place / "train.yaml")),
-            {**_decisive(train), "launcher": list(options.launcher)},
-            (rows,),
+            {**decisive(train), "launcher": list(options.launcher)},
+            (rows, *files_of(train), *launcher_files),
             (weights, adapter / "adapter_config.json", folder / "manifest.json"),
         ),
     ]
@@ -257,9 +282,10 @@ def _run(options: ExperimentOptions, arm: str, seed: int) -> Run:
                     str(adapter),
                     "--output_dir",
                     str(merged),
+                    *(("--trust_remote_code", "true") if train.get("trust_remote_code") else ()),
                 ),
                 {},
-                (weights,),
+                (weights, *files_of({"model_name_or_path": train.get("model_name_or_path")})),
                 (merged / "merge.json",),
                 clear=(merged,),
             )
@@ -278,46 +304,37 @@ def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, 
     elif tuned is not None:
         rank = train_options(options, arm, seed).get("lora_r", ModelOptions.lora_r)
         where = {"adapter": folder / "adapter", "rank": rank}
-    base = model_of(options, arm)
+    base, tuning = model_of(options, arm), _tuning(options, _tuned_arm(options, arm))
+    model: dict[str, Any] = {"pretrained": base}
+    if "merged" not in where and (commit := _base_commit(options, tuning)):
+        model["revision"] = commit
+    if tuning.get("trust_remote_code"):
+        model["trust_remote_code"] = True
     out = []
     for name, one in options.evaluate.items():
         target = folder / "eval" / name
+        one = absolute_paths(one)
         backend = str(one.get("model", "hf"))
-        arguments = {**model_arguments(backend, base, **where), **one.get("model_args", {})}
+        own = one.get("model_args", {})
+        arguments = {**model, **model_arguments(backend, base, **where), **own}
         others = {key: value for key, value in one.items() if key not in ("tasks", "model", "model_args")}
         command = [PYTHON, "-m", "recipes.tuning.evaluate"]
         command += harness_arguments(backend, arguments, str(one["tasks"]), target, **others)
-        files = (*((tuned,) if tuned is not None else ()), *_task_files(one))
-        decisive = {**one, "base": base}
+        files = (*((tuned,) if tuned is not None else ()), *_task_files(one), *files_of(own))
+        if "merged" not in where:
+            files = (*files, *files_of(model))
+        options_ = {**one, "model_args": decisive(own), **decisive({"base": Path(base).name, **model})}
         name = f"{arm}/{seed}/eval-{name}"
-        out.append(Stage(name, tuple(command), decisive, files, (target / "done.json",), clear=(target,)))
+        out.append(Stage(name, tuple(command), options_, files, (target / "done.json",), clear=(target,)))
     return out
-
-
-def _local_files(name: str) -> list[Path]:
-    """The files of a local set, including those the data stage will write; none for a hub data set."""
-    path = Path(name).expanduser()
-    if not path.is_absolute():  # stages run in the checkout
-        path = REPO / path
-        return _local_files(str(path)) if name and path.exists() else []
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix in (".json", ".jsonl", ".parquet"))
-    return [path] if path.suffix else []
 
 
 def _launcher(options: ExperimentOptions) -> tuple[str, ...]:
     if not options.launcher:
         return (PYTHON,)
     if options.launcher[:2] == ["accelerate", "launch"]:
-        return (PYTHON, "-m", "accelerate.commands.launch", *options.launcher[2:])
-    return tuple(options.launcher)
-
-
-def _decisive(options: dict[str, Any]) -> dict[str, Any]:
-    """Options without those that only name paths."""
-    return {k: v for k, v in options.items() if k not in ("output_dir", "overwrite", "mix", "base_set", "seed_set")} | {
-        k: Path(str(options[k])).name for k in ("base_set", "seed_set") if k in options
-    }
+        return (PYTHON, "-m", "accelerate.commands.launch", *map(absolute, options.launcher[2:]))
+    return (options.launcher[0], *map(absolute, options.launcher[1:]))
 
 
 def _task_files(one: dict[str, Any]) -> tuple[Path, ...]:

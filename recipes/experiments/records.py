@@ -70,8 +70,8 @@ class Records:
             CrossinError: a file is missing.
         """
         files = self._hashes(stage.files)
-        for path in stage.files:
-            if files[self._short(path)] is None:
+        for path, name in zip(stage.files, self._names(stage.files), strict=True):
+            if files[name] is None:
                 raise CrossinError(f"{stage.name}: cannot read {path}")
         return {"options": json.loads(json.dumps(stage.options, sort_keys=True, default=str)), "files": files}
 
@@ -95,8 +95,8 @@ class Records:
         if changed:
             raise CrossinError(f"{stage.name}: {changed[0]} changed while the stage ran; its result is discarded")
         outputs = self._hashes(stage.outputs)
-        for path in stage.outputs:
-            if outputs[self._short(path)] is None:
+        for path, name in zip(stage.outputs, self._names(stage.outputs), strict=True):
+            if outputs[name] is None:
                 raise CrossinError(f"{stage.name}: finished, but {path} does not exist")
         self._record(stage).write(inputs, {"outputs": outputs}, facts)
 
@@ -106,15 +106,17 @@ class Records:
     def _hashes(self, paths: tuple[Path, ...]) -> dict[str, str | None]:
         """SHA-256 by name; None for a file that cannot be read."""
         hashes: dict[str, str | None] = {}
-        for path in paths:
+        for path, name in zip(paths, self._names(paths), strict=True):
             try:
-                hashes[self._short(path)] = sha256_of(path)
+                hashes[name] = sha256_of(path)
             except OSError:
-                hashes[self._short(path)] = None
+                hashes[name] = None
         return hashes
 
-    def _short(self, path: Path) -> str:
-        try:
-            return path.relative_to(self.folder).as_posix()
-        except ValueError:
-            return path.name
+    def _names(self, paths: tuple[Path, ...]) -> list[str]:
+        """Paths as records name them, without folders of this machine; numbered where two files have one name."""
+        names: list[str] = []
+        for path in paths:
+            name = path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.name
+            names.append(name if name not in names else f"{name} ({len(names) + 1})")
+        return names

@@ -54,19 +54,27 @@ def load_config(path: str, options: ModelOptions, *, trust_remote_code: bool = F
         CrossinError: transformers cannot read it.
     """
     from transformers import AutoConfig
-    from transformers.utils.hub import cached_file, extract_commit_hash
 
     trust = trust_remote_code
     try:
         if not Path(path).is_dir():  # a branch may move between this and the loading of the weights
-            file = cached_file(path, "config.json", revision=options.model_revision)
-            options.model_revision = extract_commit_hash(file, None) or options.model_revision
+            options.model_revision = commit_of(path, options.model_revision) or options.model_revision
         config = AutoConfig.from_pretrained(path, revision=options.model_revision, trust_remote_code=trust)
     except (OSError, ValueError, KeyError) as error:
         raise CrossinError(f"cannot read model {path}: {_first_line(error)}") from error
     if not Path(path).is_dir():
         config._commit_hash = options.model_revision
     return config
+
+
+def commit_of(path: str, revision: str | None) -> str | None:
+    """The commit of a hub model's revision, from the hub or its cache; None where neither has it."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    try:
+        return extract_commit_hash(cached_file(path, "config.json", revision=revision or "main"), None)
+    except (OSError, ValueError):
+        return None
 
 
 def load_tokenizer(

@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
 from crossin_metrics.errors import CrossinError
 from recipes.sft_crossin import find_mix, main
-from recipes.tuning.evaluate import evaluate
+from recipes.tuning.evaluate import evaluate, undated_tokenizer
 from recipes.tuning.options import parse_options
-from tests.helpers.tiny_models import arguments, read_log
+from tests.helpers.tiny_models import arguments, byte_tokenizer, read_log
 
 
 def scores(run: Path) -> dict[str, float]:
@@ -66,6 +67,17 @@ def test_whole_modules_must_be_merged_first(tmp_path: Path, model: Path, mix: Pa
     tune, _, _ = parse_options(options)
     with pytest.raises(CrossinError, match="this adapter has modules_to_save: add --merge true"):
         evaluate(tied_run, str(model), tune)
+
+
+def test_an_untuned_model_is_not_shown_todays_date(tmp_path: Path) -> None:
+    dated = "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    byte_tokenizer(tmp_path / "dated", chat_template=dated)
+    byte_tokenizer(tmp_path / "plain", chat_template=dated.replace("{{ strftime_now('%d %b %Y') }}", ""))
+    assert undated_tokenizer({"pretrained": str(tmp_path / "plain")}, tmp_path) == {}
+    found = undated_tokenizer({"pretrained": str(tmp_path / "dated")}, tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(found["tokenizer"])
+    text = tokenizer.apply_chat_template([{"role": "user", "content": " Hi"}], tokenize=False)
+    assert text == "26 Jul 2024 Hi"
 
 
 def test_a_mix_configuration_is_built_into_the_run(tmp_path: Path, repo: Path) -> None:
