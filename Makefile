@@ -2,7 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+# constraints.txt pins versions for Python 3.11 to 3.13; on 3.10 pip chooses older ones that fit.
+PINNED := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" * (sys.version_info >= (3, 11)))')
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q $(PINNED)
+# Linux without an NVIDIA or AMD GPU: torch built for CPUs (0.2 GB), else the default build (with CUDA 3 GB).
+CPU_ONLY := $(shell [ "$$(uname -s)" = Linux ] && ! ls /dev/nvidia0 /dev/kfd >/dev/null 2>&1 && echo yes)
+TORCH := $(if $(CPU_ONLY),--extra-index-url https://download.pytorch.org/whl/cpu )torch
 SLOW_ENV := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .PHONY: help venv demo test test-slow bench lint clean
@@ -12,8 +17,9 @@ help:  ## these targets
 venv: $(VENV)/.dev $(VENV)/.vllm  ## the whole environment, .venv
 
 $(VENV)/.torch: constraints.txt
+	@echo "Installing into $(VENV): torch, $(if $(CPU_ONLY),built for CPUs (download 0.2 GB),the default build (with CUDA 3 GB)), then the others."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) torch  # first and pinned: other packages would ask for another build
+	$(PIP) $(TORCH)  # first and pinned: other packages would ask for another build
 	touch $@
 
 $(VENV)/.base: $(VENV)/.torch pyproject.toml

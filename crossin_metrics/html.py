@@ -72,7 +72,7 @@ def embedded_json(value: Any) -> str:
     return text
 
 
-UNBROKEN = 28  # characters of a name that stays on one line
+UNBROKEN = 20  # characters of a name that stays on one line
 
 
 def breakable(text: str) -> Markup:

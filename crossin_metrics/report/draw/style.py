@@ -71,7 +71,7 @@ def _svg(canvas: Canvas, name: str) -> str:
     stream = io.StringIO()
     empty = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": name}):  # ids that do not change, and differ between figures
-        canvas.savefig(stream, format="svg", transparent=True, metadata=empty)
+        canvas.savefig(stream, format="svg", transparent=True, metadata=empty, bbox_inches="tight")
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     # Ids that nothing refers to would be double in a page.
@@ -83,7 +83,7 @@ def _svg(canvas: Canvas, name: str) -> str:
 def _png(canvas: Canvas) -> bytes:
     stream = io.BytesIO()
     FigureCanvasAgg(canvas)
-    canvas.savefig(stream, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+    canvas.savefig(stream, format="png", dpi=150, facecolor="white", metadata={"Software": None}, bbox_inches="tight")
     return stream.getvalue()
 
 
