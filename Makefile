@@ -23,7 +23,7 @@ $(VENV)/.torch: constraints.txt
 	touch $@
 
 $(VENV)/.base: $(VENV)/.torch pyproject.toml
-	$(PIP) -e '.[demo]'
+	$(PIP) -e '.[demo,report]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base
@@ -40,6 +40,7 @@ demo: $(VENV)/.base  ## a small real model on the packaged smoke test, and its s
 	MODEL=$$($(BIN)/crossin demo-model) && $(BIN)/lm_eval --tasks crossin_mini --model hf \
 		--model_args pretrained=$$MODEL,dtype=float32 --batch_size 16 --output_path runs/demo --log_samples
 	$(BIN)/crossin score $$(ls -t runs/demo/*/samples_crossin_mini_*.jsonl | head -n 1)
+	@echo "As a page: $(BIN)/crossin report runs/demo --out report"
 
 test: $(VENV)/.dev  ## all tests but the slow ones (under ten minutes)
 	$(SLOW_ENV) $(BIN)/python -m pytest -m "not slow" --benchmark-skip -n auto --dist loadfile
