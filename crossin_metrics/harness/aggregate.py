@@ -16,13 +16,15 @@ import numpy as np
 
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES, describe
+from crossin_metrics.scores.causes.noise_floor import noise_floor
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.per_question import PIVOT
 from crossin_metrics.scores.readings import reading_scores
 from crossin_metrics.scores.ties import tie_note
-from crossin_metrics.scores.uncertainty import bootstrap, standard_errors
+from crossin_metrics.scores.uncertainty import Replicates, bootstrap, standard_errors
 
 logger = logging.getLogger("lm_eval.crossin")
+ASKED_AGAIN = ["asked_again", "asked_across", "language_ratio", "language_ratio_kappa"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Row:
 
     `answer` and `gold` are option indices (-1: no answer), `order[position]` the option shown there (empty: unknown),
     `logprobs` log-probabilities in option order. Of generated text: `rule` that read it, characters of `thought`,
-    `self_agreement` of its repeats.
+    `self_agreement` of its repeats. `again` names the asking, "" the first: the scores are of that one.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Row:
     rule: str = ""
     thought: int = 0
     self_agreement: float = 1.0
+    again: str = ""
 
 
 class RowResult(dict[str, Any]):
@@ -73,11 +76,12 @@ class RowResult(dict[str, Any]):
 
 
 def headline_metrics(
-    formulation: str, languages: Sequence[str], *, thinks: bool = False, repeats: int = 1
+    formulation: str, languages: Sequence[str], *, thinks: bool = False, repeats: int = 1, again: bool = False
 ) -> dict[str, tuple[str, str]]:
     """Return the metrics of the harness's table for a formulation: name -> (suffix of the answers, score key).
 
-    Tables of generation tasks count unanswered rows per language; of models that think, cut rows and thoughts too.
+    Tables of rows asked `again` show the noise floor. Tables of generation tasks count unanswered rows per language; of
+    models that think, cut rows and thoughts too.
     """
     keys = [key for key, score in SCORES.items() if formulation in score.harness]
     if PIVOT not in languages:
@@ -92,6 +96,8 @@ def headline_metrics(
         names = ("n_unanswered", *(("n_cut", "thought") if thinks else ()))
         keys += [f"{name}_{language}" for name in names for language in languages]
     keys[1:1] = [f"acc_{language}" for language in languages]
+    if again:
+        keys += ASKED_AGAIN if len(languages) > 1 else ASKED_AGAIN[:1]
     metrics = {key: ("", key) for key in keys}
     if formulation == "cf":
         metrics |= {f"{key}_norm": ("_norm", key) for key in MAIN_SCORES if key in keys}
@@ -117,7 +123,7 @@ def standard_error(
     """Return the aggregation of one score's standard error: bootstrap over questions; "N/A" if there is none."""
 
     def function(rows: Sequence[Row]) -> float | str:
-        if describe(key).kind != "score" or replicates < 2:
+        if describe(key).kind not in ("score", "cause") or replicates < 2:
             return "N/A"
         error = _errors(tuple(rows), tuple(languages), replicates, seed).get(key, math.nan)
         return "N/A" if math.isnan(error) else error
@@ -153,7 +159,8 @@ def _scores(rows: tuple[Row, ...], languages: tuple[str, ...]) -> dict[str, floa
     )
     readings = reading_scores(answers, rules, thoughts, languages)
     agreement = float(np.mean([row.self_agreement for row in ordered]))
-    return score_questions(matrix) | readings | {"self_agreement": agreement}
+    scores = score_questions(matrix) | readings | {"self_agreement": agreement}
+    return scores | (_floor(rows, languages, 2, 0).estimate if any(row.again for row in rows) else {})
 
 
 @lru_cache(maxsize=8)
@@ -161,14 +168,17 @@ def _errors(rows: tuple[Row, ...], languages: tuple[str, ...], replicates: int, 
     matrix = _matrix(rows, languages)
     if matrix.n_questions < 2:
         return {}
-    return standard_errors(bootstrap(matrix, n_resamples=replicates, seed=seed))
+    errors = standard_errors(bootstrap(matrix, n_resamples=replicates, seed=seed))
+    if any(row.again for row in rows):
+        errors |= standard_errors(_floor(rows, languages, replicates, seed))
+    return errors
 
 
 @lru_cache(maxsize=8)
 def _whole_questions(rows: tuple[Row, ...], languages: tuple[str, ...]) -> list[Row]:
-    """Join rows on the question's id; a question that lacks a language (`--limit`) is left out with a warning."""
+    """Join first askings on the question's id; a question that lacks a language (`--limit`) is left out, and said."""
     by_question: dict[str, dict[str, Row]] = {}
-    for row in rows:
+    for row in (row for row in rows if not row.again):
         by_question.setdefault(row.id, {})[row.language] = row
     whole = [found for _, found in sorted(by_question.items()) if all(code in found for code in languages)]
     if len(whole) < len(by_question):
@@ -179,6 +189,26 @@ def _whole_questions(rows: tuple[Row, ...], languages: tuple[str, ...]) -> list[
             ", ".join(languages),
         )
     return [found[code] for found in whole for code in languages]
+
+
+def _floor(rows: Sequence[Row], languages: tuple[str, ...], replicates: int, seed: int) -> Replicates:
+    """The noise floor over the questions asked in all languages, each time."""
+    askings: dict[str, list[Row]] = {}
+    for row in rows:
+        askings.setdefault(row.again, []).append(dataclasses.replace(row, again=""))
+    whole = [_whole_questions(tuple(asked), languages) for asked in askings.values()]
+    ids = set.intersection(*({row.id for row in asked} for asked in whole))
+    kept = [[row for row in asked if row.id in ids] for asked in whole]
+    shape, widest = (len(kept), len(ids), len(languages)), max(len(row.order) for row in kept[0])
+    orders = [[(*row.order, *[-1] * (widest - len(row.order))) for row in asked] for asked in kept]
+    return noise_floor(
+        np.array([[row.answer for row in asked] for asked in kept]).reshape(shape),
+        languages,
+        np.array([len(row.order) for row in kept[0][:: len(languages)]]),
+        orders=np.array(orders).reshape(*shape, widest),
+        n_resamples=replicates,
+        seed=seed,
+    )
 
 
 @lru_cache(maxsize=8)

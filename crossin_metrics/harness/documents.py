@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,7 +21,12 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
     A row has: `id`, `language`, `group` (passage, subject or relation), `formulation`, `prompt` (its id), `question`,
     `options` (texts in the order shown), `order` (`order[position]` is the option shown there), `gold` (option),
     `target` (its position, or its letter for `gen`), `query` (the whole prompt), `choices` (continuations), `space`.
+    Of rows that are asked again also `again`, "" for the first asking.
     """
+    entry = SETS.get(options.set)
+    cloze = options.formulation == "cf" and entry is not None and entry.cloze
+    if cloze and options.again:
+        raise CrossinError(f"{options.task}: metadata again: sentences with a blank have no prompt to vary")
     data = load_parallel(
         options.set,
         languages=options.languages,
@@ -33,38 +39,38 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
     most = max(len(item.choices) for item in data.items[data.languages[0]])
     if most > len(LETTERS):
         raise CrossinError(f"{options.task}: a question has {most} options; {len(LETTERS)} can be named by letters")
-    wording, entry = options.wording, SETS.get(options.set)
-    cloze = options.formulation == "cf" and entry is not None and entry.cloze
+    askings = [(again, asked, asked.wording) for again, asked in options.askings().items()]
+    rows = itertools.product(enumerate(data.ids), askings, data.languages)
     documents = []
-    for index, key in enumerate(data.ids):
-        for language in data.languages:
-            item = data.items[language][index]
-            prompt = prompt_for(wording, language)
-            order = option_order(options, key, language, len(item.choices))
-            shown = [item.choices[option] for option in order]
-            letters = list(LETTERS[: len(shown)])
-            position = order.index(data.gold[index])
-            query = prompt.render(item.context, item.question, shown, options.formulation)
-            choices, space = shown if options.formulation == "cf" else letters, prompt.space
-            if cloze:
-                query, choices, space = filled_in(item, shown, whole=options.likelihood == "mean")
-            documents.append(
-                {
-                    "id": key,
-                    "language": language,
-                    "group": data.groups[index] or key,
-                    "formulation": options.formulation,
-                    "prompt": options.prompt_id,
-                    "question": item.question,
-                    "options": shown,
-                    "order": order,
-                    "gold": data.gold[index],
-                    "target": letters[position] if options.formulation == "gen" else position,
-                    "query": query,
-                    "choices": choices,
-                    "space": space,
-                }
-            )
+    for (index, key), (again, asked, wording), language in rows:
+        item = data.items[language][index]
+        prompt = prompt_for(wording, language)
+        order = option_order(asked, key, language, len(item.choices))
+        shown = [item.choices[option] for option in order]
+        letters = list(LETTERS[: len(shown)])
+        position = order.index(data.gold[index])
+        query = prompt.render(item.context, item.question, shown, options.formulation)
+        choices, space = shown if options.formulation == "cf" else letters, prompt.space
+        if cloze:
+            query, choices, space = filled_in(item, shown, whole=options.likelihood == "mean")
+        documents.append(
+            {
+                "id": key,
+                "language": language,
+                "group": data.groups[index] or key,
+                "formulation": options.formulation,
+                "prompt": asked.prompt_id,
+                "question": item.question,
+                "options": shown,
+                "order": order,
+                "gold": data.gold[index],
+                "target": letters[position] if options.formulation == "gen" else position,
+                "query": query,
+                "choices": choices,
+                "space": space,
+                **({"again": again} if options.again else {}),
+            }
+        )
     return documents, data
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ class TaskOptions:
         thought_marks: more marks of thoughts, pairs `[opening, closing]`.
         repeats: outputs a row; the answer is the one that most of them give.
         detect_languages: log the language of each thought and answer (lingua).
+        again: ask each row again: names of other prompts, or `order-<seed>` for another order of the options (one a
+            question); scores are of the first asking, `asked_again` and its like of all.
     """
 
     task: str
@@ -78,6 +81,7 @@ class TaskOptions:
     thought_marks: tuple[tuple[str, str], ...] = ()
     repeats: int = 1
     detect_languages: bool = False
+    again: tuple[str, ...] = ()
 
     @classmethod
     def from_metadata(cls, task: str, metadata: Mapping[str, Any]) -> TaskOptions:
@@ -106,6 +110,7 @@ class TaskOptions:
         for key in ("enable_thinking", "detect_languages"):
             if key in values:
                 values[key] = _yes_or_no(task, key, values[key])
+        values["again"] = _names(task, "again", values.get("again") or ())
         values["thought_marks"] = _marks(task, values.get("thought_marks") or ())
         thinks = values.get("enable_thinking") or values.get("think_end_token") is not None
         values["preset"] = values.get("preset") or ("thinking" if thinks else "plain")
@@ -133,8 +138,29 @@ class TaskOptions:
         _no_chat_api(task, options.formulation, metadata.get("base_url"))
         if options.data_dir is not None and not Path(options.data_dir).expanduser().exists():
             raise CrossinError(f"{task}: metadata data_dir: no such folder: {options.data_dir}")
-        options.wording  # noqa: B018  (report an unknown prompt now, not at the first row)
+        options.askings()  # reports an unknown prompt now, not at the first row
         return options
+
+    def askings(self) -> dict[str, TaskOptions]:
+        """The options of each asking of a row: "" for the first, then by the names in `again`.
+
+        Raises:
+            CrossinError: an unknown prompt, the same one twice, or an order where options are not shown.
+        """
+        found = {"": self}
+        for name in self.again:
+            order = re.fullmatch(r"order-(\d+)", name)
+            if order and self.formulation == "cf":
+                raise CrossinError(f"{self.task}: metadata again {name!r}: _cf tasks show no options to reorder")
+            other = {"permute": "question", "permute_seed": int(order[1])} if order else {"prompt": name}
+            found[name] = dataclasses.replace(self, **other)
+        asked = [(one.prompt_id, one.permute, one.permute_seed) for one in found.values()]
+        if len(set(asked)) < len(self.again) + 1:
+            raise CrossinError(
+                f"{self.task}: metadata again {', '.join(self.again)}: name each other prompt or order once, and not "
+                f"{self.prompt} itself"
+            )
+        return found
 
     @property
     def wording(self) -> dict[str, Prompt] | Prompt:
@@ -157,6 +183,12 @@ def _yes_or_no(task: str, key: str, value: Any) -> bool | None:
     if str(value).lower() not in known:
         raise CrossinError(f"{task}: metadata {key} must be true or false, not {value!r}")
     return known[str(value).lower()]
+
+
+def _names(task: str, key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        raise CrossinError(f'{task}: metadata {key} must be a list of names, like ["p2", "p3"], not {value!r}')
+    return tuple(value)
 
 
 def _marks(task: str, value: Any) -> tuple[tuple[str, str], ...]:

@@ -38,10 +38,11 @@ from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.signature import signature_line
 
 logger = logging.getLogger("lm_eval.crossin")
+RowKey = tuple[str, str, str]  # id, language, asking
 
 
 class ParallelSampler(ContextSampler):
-    """Few-shot examples: the same questions in every language, each shown in the language of the row.
+    """Few-shot examples: the same questions in every language, each shown in the language and prompt of the row.
 
     All rows use one seeded order of the questions and skip the question itself and all others on its passage, so
     nothing leaks from another language or from the passage.
@@ -49,7 +50,7 @@ class ParallelSampler(ContextSampler):
 
     def __init__(self, df: Sequence[dict[str, Any]] | None = None, *, rnd: int | None = None, **kwargs: Any) -> None:
         super().__init__(df, rnd=rnd, **kwargs)
-        self._rows = {(doc["id"], doc["language"]): doc for doc in self.df}
+        self._rows = {_row_key(doc): doc for doc in self.df}
         self._groups = {doc["id"]: doc["group"] for doc in self.df}
         self._order = ordered_by_hash(self._groups, 1234)
 
@@ -75,7 +76,7 @@ class ParallelSampler(ContextSampler):
             raise CrossinError(
                 f"num_fewshot is {n}, but only {len(free)} questions are on other passages than {eval_doc['id']}"
             )
-        return [self._rows[key, eval_doc["language"]] for key in free[:n]]
+        return [self._rows[key, eval_doc["language"], eval_doc.get("again", "")] for key in free[:n]]
 
 
 class ParallelMCQTask(ConfigurableTask):
@@ -99,10 +100,14 @@ class ParallelMCQTask(ConfigurableTask):
         super().__init__(config=config)
         thinks = self.options.preset == "thinking"
         self._metrics = headline_metrics(
-            self.options.formulation, self.languages, thinks=thinks, repeats=self.options.repeats
+            self.options.formulation,
+            self.languages,
+            thinks=thinks,
+            repeats=self.options.repeats,
+            again=bool(self.options.again),
         )
-        self._opened: dict[tuple[str, str], str] = {}
-        self._lengths: dict[tuple[str, str], list[int]] = {}
+        self._opened: dict[RowKey, str] = {}
+        self._lengths: dict[RowKey, list[int]] = {}
         self._higher_is_better = {name: describe(key).higher_is_better for name, (_, key) in self._metrics.items()}
         self._aggregation_list = self._aggregations()
 
@@ -126,14 +131,15 @@ class ParallelMCQTask(ConfigurableTask):
         """
         rows = range(len(self.eval_docs)) if samples is None else samples
         rows = list(rows)[:limit]
-        width = len(self.languages)
+        width = len(self.languages) * (1 + len(self.options.again))
         seen: dict[int, int] = {}
         for row in rows:
             seen[row // width] = seen.get(row // width, 0) + 1
         if not any(count == width for count in seen.values()):
             raise CrossinError(
-                f"{self.config.task}: the {len(rows)} rows selected contain no question in all {width} languages "
-                f"({', '.join(self.languages)}); rows go question by question: use --limit {width} or a multiple of it"
+                f"{self.config.task}: the {len(rows)} rows selected contain no question in all {len(self.languages)} "
+                f"languages ({', '.join(self.languages)}){' and askings' * bool(self.options.again)}; rows go question "
+                f"by question: use --limit {width} or a multiple of it"
             )
         chat = bool(kwargs.get("apply_chat_template"))
         if self.options.formulation == "gen":
@@ -142,8 +148,7 @@ class ParallelMCQTask(ConfigurableTask):
         super().build_all_requests(limit=limit, samples=samples, **kwargs)
         if self.options.formulation == "gen":
             self._opened = {
-                (one.doc["id"], one.doc["language"]): opening_mark(one.args[0], self.options.thought_marks)
-                for one in self.instances
+                _row_key(one.doc): opening_mark(one.args[0], self.options.thought_marks) for one in self.instances
             }
         if self.options.likelihood == "mean":
             self._count_tokens()
@@ -162,7 +167,7 @@ class ParallelMCQTask(ConfigurableTask):
         counts = continuation_tokens(tokenizer, [one.args for one in self.instances])
         self._lengths = {}
         for one, count in zip(self.instances, counts, strict=True):
-            self._lengths.setdefault((one.doc["id"], one.doc["language"]), []).append(count)
+            self._lengths.setdefault(_row_key(one.doc), []).append(count)
 
     def _prepare_generation(self, chat: bool, model: Any) -> None:
         """Settle how the model generates, tell the model, and refuse a chat API without the chat template."""
@@ -244,7 +249,7 @@ class ParallelMCQTask(ConfigurableTask):
             shown = [float(logprob) for logprob, _ in results]
             sums = logprobs[""] = _by_option(shown, order)
             if self.options.likelihood == "mean":
-                counts = _by_option(self._lengths[doc["id"], doc["language"]], order)
+                counts = _by_option(self._lengths[_row_key(doc)], order)
                 logprobs[""] = log["logprobs"] = [ll / n for ll, n in zip(sums, counts, strict=True)]
             answers = {"": _pick(logprobs[""])}
             if self.options.formulation == "cf":
@@ -263,6 +268,7 @@ class ParallelMCQTask(ConfigurableTask):
                 rule=log.get("rule", ""),
                 thought=log.get("thought", 0),
                 self_agreement=log.get("self_agreement", 1.0),
+                again=doc.get("again", ""),
             )
             for suffix, answer in answers.items()
         }
@@ -277,7 +283,7 @@ class ParallelMCQTask(ConfigurableTask):
         self, doc: Mapping[str, Any], outputs: Sequence[str], order: list[int]
     ) -> tuple[int | None, dict[str, Any]]:
         """The option picked, and what the log says of how it was read; of repeats, that of the first that gives it."""
-        opened = self._opened.get((doc["id"], doc["language"]), "")
+        opened = self._opened.get(_row_key(doc), "")
         read = [read_row(text, doc, self.options, self._budget, opened) for text in outputs]
         position, agreement = majority([reading.answer for reading, _ in read])
         chosen = next(number for number, (reading, _) in enumerate(read) if reading.answer == position)
@@ -289,7 +295,8 @@ class ParallelMCQTask(ConfigurableTask):
         if self.options.detect_languages:
             log |= languages_of(outputs[chosen], self.options, reading)
         if position is None and self.options.unanswered == "random":
-            position = random_answer(doc["id"], doc["language"], len(order), self.options.score_seed)
+            asked = doc["id"] + doc.get("again", "")
+            position = random_answer(asked, doc["language"], len(order), self.options.score_seed)
         return (None if position is None else order[position]), log
 
     def _aggregations(self) -> dict[str, Callable[[Sequence[Row]], Any]]:
@@ -301,6 +308,10 @@ class ParallelMCQTask(ConfigurableTask):
                 key, self.languages, self.options.bootstrap, self.options.score_seed
             )
         return table
+
+
+def _row_key(doc: Mapping[str, Any]) -> RowKey:
+    return doc["id"], doc["language"], doc.get("again", "")
 
 
 def _by_option(shown: Sequence[float], order: Sequence[int]) -> list[float]:

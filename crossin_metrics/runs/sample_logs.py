@@ -187,9 +187,18 @@ def _own_rows(
         else:  # version 0.1 logged no pick of tasks with one language
             assert logprobs is not None
             answer = logprobs.index(max(logprobs))
-        run = log._replace(prompt=str(doc.get("prompt") or ""), variant=_variant(sample, options, variant))
+        run = log._replace(prompt=str(doc.get("prompt") or ""), variant=_variant(sample, _asked(doc, options), variant))
         row = AnswerRow(identifier, language, answer, gold, n_choices, order, logprobs, place, rule, thought)
         yield run, row._replace(group=str(doc.get("group") or ""))
+
+
+def _asked(doc: Mapping[str, Any], options: str) -> str:
+    """The signed options of a row, with the order of options in which it is asked again, if it is another."""
+    again = re.fullmatch(r"order-(\d+)", str(doc.get("again") or ""))
+    if again is None:
+        return options
+    kept = [part for part in options.split("+") if part and not part.startswith("order:")]
+    return "+".join([f"order:question-{again[1]}", *kept])
 
 
 def _reread(

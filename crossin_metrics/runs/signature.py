@@ -94,6 +94,11 @@ def signature_of(run: Run) -> str:
         if run.mode and run.mode not in _MODES and "shot" not in run.mode and run.mode != "chat":
             fields["mode"] = run.mode
         fields |= {"s": str(min(DEFAULT_SUBSET, len(run.languages))), "v": __version__}
+    if (run.settings.get("metadata") or {}).get("again"):  # the log's signature is that of the first asking
+        orders = [part.removeprefix("order:") for part in run.variant.split("+") if part.startswith("order:")]
+        fields |= {"order": orders[0]} if orders else {}
+        if not fields["prompt"].startswith(run.prompt):
+            fields["prompt"] = run.prompt
     fields["langs"] = ",".join(run.languages)  # `--languages` may have left some out
     variant = [part for part in run.variant.split("+") if part and not part.startswith(("order:", "unanswered:"))]
     if variant:
