@@ -26,6 +26,17 @@ def test_it_appears_at_the_end_of_the_block(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_the_old_file_is_replaced_by_renaming_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with path.open() as reader:
+        with atomic_path(path) as temporary:
+            temporary.write_text("new")
+            number = temporary.stat().st_ino
+        assert reader.read() == "old"  # who had it open keeps the whole old one
+    assert path.stat().st_ino == number
+
+
 @pytest.mark.parametrize("error", [CrossinError("full"), ValueError("data"), KeyboardInterrupt()])
 def test_an_older_file_outlives_an_error(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "a.txt"

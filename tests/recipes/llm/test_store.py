@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossin_metrics.errors import CrossinError
@@ -31,6 +31,7 @@ def test_the_store_keeps_what_it_was_given(tmp_path: Path) -> None:
             store.add("new", {})
 
 
+@settings(deadline=None)
 @given(cut=st.integers(min_value=0, max_value=400))
 def test_any_half_written_end_is_cut(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     folder = tmp_path_factory.mktemp("store")
@@ -64,6 +65,25 @@ def test_any_changed_byte_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(whole)
     with ReplyStore(tmp_path) as store:
         assert len(store) == 3
+
+
+def test_a_damaged_last_line_is_refused_and_only_a_half_written_one_is_cut(tmp_path: Path) -> None:
+    with ReplyStore(tmp_path) as store:
+        for k in range(2):
+            store.add(f"{k:064x}", {"text": "hello", "finish_reason": "stop"})
+    path = tmp_path / "replies-00000.jsonl"
+    whole = path.read_bytes()
+    start = whole.index(b"\n") + 1
+    for position in range(start, len(whole) - 1, 3):
+        damaged = whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :]
+        path.write_bytes(damaged)
+        with pytest.raises(CrossinError, match=r"replies-00000\.jsonl:2: damaged"):
+            ReplyStore(tmp_path)
+        assert path.read_bytes() == damaged
+    path.write_bytes(whole[:-1])
+    with ReplyStore(tmp_path) as store:
+        assert len(store) == 1
+        assert "half-written line" in store.cut[0]
 
 
 def test_the_lock_dies_with_its_owner(tmp_path: Path) -> None:
