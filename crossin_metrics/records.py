@@ -34,7 +34,7 @@ def read_records(path: Path, *, unique_keys: bool = False) -> Iterator[Record]:
     """Records of a file whose name ends in one of :data:`SUFFIXES`, without loading JSON Lines and Parquet whole.
 
     Args:
-        path: the file. A `.json` file holds an array of objects, or an object with one array in it.
+        path: the file. A `.json` file holds an array of objects, an object with one array in it, or JSON Lines.
         unique_keys: refuse JSON objects with a duplicate key (slower).
 
     Raises:
@@ -247,6 +247,11 @@ def text_lines(path: Path) -> Iterator[str]:
 
 
 def _json_array(path: Path, unique_keys: bool) -> Iterator[Record]:
+    filled = (line for line in text_lines(path) if not line.isspace())
+    first, second = next(filled, "").strip(), next(filled, "")
+    if second.startswith("{") and first.startswith("{") and first.endswith("}"):
+        yield from json_lines(path, unique_keys=unique_keys)
+        return
     content = read_json(path, unique_keys=unique_keys)
     if isinstance(content, dict):  # {"data": [...]} and the like
         arrays = [value for value in content.values() if isinstance(value, list)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from recipes.tuning.frames import set_frame
+from recipes.tuning.frames import prompt_ids, set_frame
 from recipes.tuning.options import ModelOptions, RunOptions, TrainOptions
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def load_tokenizer(
     `frame_name` None leaves the chat template as it is.
 
     Raises:
-        CrossinError: the folder has no tokenizer; it has no EOS token or nothing to pad with; `set_frame` refuses.
+        CrossinError: the folder has no tokenizer; it has no EOS token; `set_frame` refuses.
     """
     from transformers import AutoTokenizer
 
@@ -107,25 +107,23 @@ def load_tokenizer(
     return tokenizer
 
 
-def set_pad_token(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Choose a pad token other than EOS: with pad = EOS, collators mask the real EOS and models never stop.
+def set_pad_token(tokenizer: PreTrainedTokenizerBase, n_embeddings: int | None = None) -> None:
+    """Choose a pad token other than EOS: with pad = EOS, many collators mask the real EOS and models never stop.
 
-    Raises:
-        CrossinError: the vocabulary has no token to pad with.
+    It is EOS where the vocabulary has nothing else, as GPT-2's: masks of ours do not go by the pad token.
+
+    Args:
+        tokenizer: is changed.
+        n_embeddings: rows of the model's embedding; a pad token beyond them is replaced.
     """
-    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
+    limit = n_embeddings or 2**62
+    if tokenizer.pad_token_id not in (None, tokenizer.eos_token_id) and tokenizer.pad_token_id < limit:
         return
     vocabulary = tokenizer.get_vocab()
     names = [name for name in PAD_CANDIDATES if name in vocabulary]
     names += [name for name in (tokenizer.unk_token, tokenizer.bos_token) if name is not None]
-    for name in names:
-        if vocabulary.get(name) not in (None, tokenizer.eos_token_id):
-            tokenizer.pad_token = name
-            return
-    raise CrossinError(
-        f"tokenizer {tokenizer.name_or_path}: the pad token is {tokenizer.pad_token!r}, the same as EOS, and no unused "
-        "token was found; set pad_token in its tokenizer_config.json to a token that no text contains"
-    )
+    usable = [name for name in names if vocabulary.get(name, limit) < limit and name != tokenizer.eos_token]
+    tokenizer.pad_token = usable[0] if usable else tokenizer.eos_token
 
 
 @dataclass(frozen=True)
@@ -169,11 +167,13 @@ def plan_adapter(
     """Build the model without weights, check every module name against it, and count.
 
     Raises:
-        CrossinError: a LoRA target or a module to save matches no module, or the output head is a LoRA target.
+        CrossinError: a LoRA target or a module to save matches no module, the output head is a LoRA target, or the
+            tokenizer has tokens that the model has no embedding for.
     """
     import torch
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM
+    from transformers.pytorch_utils import Conv1D  # GPT-2's linear layers
 
     try:
         with torch.device("meta"):
@@ -181,7 +181,8 @@ def plan_adapter(
     except ValueError as error:
         raise CrossinError(f"{config.model_type} is not a causal language model: {_first_line(error)}") from error
     model.tie_weights()
-    linear = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    _check_embeddings(tokenizer, model.get_input_embeddings().weight.shape[0])
+    linear = {name: module for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D))}
     head = next((name for name, module in linear.items() if module is model.get_output_embeddings()), None)
     targets = list(options.lora_target_modules or [])
     n_lora = 0
@@ -196,8 +197,8 @@ def plan_adapter(
             )
     for name, module in linear.items():
         if any(_matches(name, target) for target in targets):
-            n_lora += options.lora_r * (module.in_features + module.out_features)
-            n_lora += module.out_features if options.use_dora else 0
+            n_lora += options.lora_r * sum(module.weight.shape)
+            n_lora += module.weight.shape[isinstance(module, Conv1D)] if options.use_dora else 0  # features that go out
     saved = list(options.lora_modules_to_save or [])
     if saved and tune.trainable_tokens:
         raise CrossinError("trainable_tokens and lora_modules_to_save both train embeddings: set one of them to []")
@@ -233,6 +234,18 @@ def plan_adapter(
         task_type="CAUSAL_LM",
     )
     return AdapterPlan(n_base, n_lora, sum(seen.values()), n_tokens, n_lora + stored + n_tokens, tied, config_)
+
+
+def _check_embeddings(tokenizer: PreTrainedTokenizerBase, n: int) -> None:
+    """Tokens can be added to a tokenizer and not to its model; a pad token is replaced, others are refused."""
+    set_pad_token(tokenizer, n)
+    used = {tokenizer.eos_token_id, tokenizer.pad_token_id, *prompt_ids(tokenizer, "a")}
+    beyond = [tokenizer.convert_ids_to_tokens(token) for token in used if token >= n]
+    if beyond:
+        raise CrossinError(
+            f"tokenizer {tokenizer.name_or_path}: the model has no embedding for {beyond[0]!r} ({n:,} rows): use the "
+            "tokenizer of this model, or another frame"
+        )
 
 
 def trained_token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[int]:
@@ -279,6 +292,10 @@ def load_model(path: str, plan: AdapterPlan, options: ModelOptions, train: Train
     plan.config.revision = None if Path(path).is_dir() else options.model_revision
     # ZeRO-3 gathers parameters of one dtype only (deepspeed issue 8072), so the adapter keeps the base's there.
     model = get_peft_model(model, plan.config, autocast_adapter_dtype=not (zero3 and not quantized))
+    if train.use_cpu:  # autocast leaves layer_norm alone there, and its kernel takes no float32 input in 16 bits
+        for module in model.modules():
+            if isinstance(module, torch.nn.LayerNorm):
+                module.float()
     if not zero3:
         # peft casts LoRA matrices to float32 but leaves whole modules in the base's dtype; bfloat16 would round away
         # an update of 1e-4 of a weight.

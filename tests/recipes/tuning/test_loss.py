@@ -127,16 +127,16 @@ def test_a_model_that_mixes_rows_is_found_out(tmp_path: Path) -> None:
     """Eager attention with a mask of our own that lets everything be seen: the probe must notice."""
     folder = tiny_model(tmp_path / "model")
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    assert leak(model) < 1e-5
+    assert leak(model) == leak(model, bf16=True) == 0.0
     original = model.forward
 
     def forward(*args: Any, position_ids: Any = None, **kwargs: Any) -> Any:
         return original(*args, **kwargs)  # positions forgotten: the second row follows the first
 
     model.forward = forward
-    assert leak(model) > 0.05
+    assert leak(model) > 0.5
     _, train, _ = parse_options(arguments(tmp_path / "run", folder, tmp_path / "m", packing=True))
-    with pytest.raises(Exception, match="lets a row attend to the one before it"):
+    with pytest.raises(Exception, match="lets a row see the one before it"):
         check_attention(model, train)
 
 
