@@ -17,9 +17,11 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
 from crossin_metrics.records import json_lines
 from crossin_metrics.report.entries import Entry
+from crossin_metrics.runs.repeats import floor_of, reasons_of
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.sample_logs import task_of
 from crossin_metrics.runs.seaeval_logs import read_samples
+from crossin_metrics.scores.causes.disagreements import AGREE, reason_shares
 
 MAX_QUESTIONS = 200
 MAX_BYTES = 6_000_000
@@ -45,6 +47,11 @@ class QuestionSet:
         n_options: most options of a question with likelihoods.
         chances: entry's number -> prompt -> two digits an option, question-major: its probability among the options in
             percent, 99 at most.
+        reasons: entry's number -> prompt -> one character a question and language pair (question-major), a digit of
+            `REASONS`, "." where the two agree.
+        shares: entry's number -> `[n_pairs][n_reasons]`, of all its questions, means over its prompts.
+        floors: entry's number -> agreement within and across languages when asked with different prompts, and their
+            ratio; of several prompts only.
         n_left_out: texts, responses and probabilities that `max_bytes` left out.
     """
 
@@ -58,6 +65,9 @@ class QuestionSet:
     responses: dict[int, dict[str, dict[str, str]]] = field(default_factory=dict)
     n_options: int = 0
     chances: dict[int, dict[str, str]] = field(default_factory=dict)
+    reasons: dict[int, dict[str, str]] = field(default_factory=dict)
+    shares: dict[int, list[list[float]]] = field(default_factory=dict)
+    floors: dict[int, list[float]] = field(default_factory=dict)
     n_left_out: int = 0
 
 
@@ -142,6 +152,19 @@ def _set(
             chances = _chances(run.logprobs[chosen], made.n_options)
             if fits(iter([chances])):
                 made.chances.setdefault(number, {})[prompt] = chances
+    if len(first.languages) > 1:
+        for number, entry in entries.items():
+            reasons = [reasons_of(run, entry.runs) for run in entry.runs]
+            made.shares[number] = np.mean([reason_shares(one) for one in reasons], axis=0).round(4).tolist()
+            if len(entry.runs) > 1:
+                floor = floor_of(entry.runs, n_resamples=2, seed=0).estimate
+                made.floors[number] = [
+                    round(floor[key], 4) for key in ("asked_again", "asked_across", "language_ratio") if key in floor
+                ]
+            for prompt, one in zip(entry.by_prompt, reasons, strict=True):
+                codes = "".join(NO_ANSWER if code == AGREE else str(code) for code in one[:, chosen].T.ravel().tolist())
+                if fits(iter([codes])):
+                    made.reasons.setdefault(number, {})[prompt] = codes
     return made, used
 
 

@@ -9,12 +9,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.html import embedded_json
 from crossin_metrics.report.browser import LONGEST, read_question_texts
 from crossin_metrics.report.build import Options, build_report, check_target, write_report
+from crossin_metrics.runs.repeats import reasons_of
+from crossin_metrics.runs.run import read_predictions
+from crossin_metrics.scores.causes.disagreements import reason_shares
 from tests.helpers.report_files import answers_of, text_of, write_run
 
 PAYLOADS = (
@@ -224,3 +228,22 @@ def test_probabilities_of_options(tmp_path: Path) -> None:
     picked = made["answers"]["0"]["p1"]
     assert [max(range(4), key=shares[4 * i : 4 * i + 4].__getitem__) for i in range(48)] == [int(one) for one in picked]
     assert 98 <= sum(shares[:4]) <= 102
+
+
+def test_reasons_of_disagreement_by_question_and_pair(tmp_path: Path) -> None:
+    answers, gold = answers_of(0.5, n=30)
+    again, _ = answers_of(0.5, n=30, seed=7)
+    write_run(tmp_path / "1", answers, gold)
+    write_run(tmp_path / "2", again, gold, prompt="p2", data="74bc95a20242")
+    data = data_of(page_of(tmp_path))
+    (made,) = data["sets"]
+    runs = {run.prompt: run for run in read_predictions([tmp_path / "1", tmp_path / "2"])}
+    expected = reasons_of(runs["p1"], list(runs.values()))
+    rows = [runs["p1"].ids.index(one) for one in made["ids"]]
+    codes = made["why"]["0"]["p1"]
+    assert codes == "".join("." if code < 0 else str(code) for code in expected[:, rows].T.ravel())
+    assert {"prompt", "ignorance"} <= {data["reasons"][int(code)] for code in codes if code != "."}
+    both = [reason_shares(reasons_of(run, list(runs.values()))) for run in runs.values()]
+    assert np.array(made["shares"]["0"]) == pytest.approx(np.mean(both, axis=0), abs=1e-4)
+    same = [(runs["p1"].answers == runs["p2"].answers).mean()]
+    assert made["floors"]["0"][0] == pytest.approx(same[0], abs=1e-4)

@@ -235,6 +235,21 @@ def test_filters_questions_by_what_the_languages_say(browser: Any, report: Path)
     assert counts["agree on a wrong option"] == int((agree & (answers[:, 0] != gold)).sum())
 
 
+def test_filters_questions_by_the_reason_of_the_disagreement(browser: Any, report: Path) -> None:
+    opened(browser, report)
+    choose(browser, "#which", "all")
+    set_ = json.loads(find(browser, "#data").get_attribute("textContent"))
+    made, codes = set_["sets"][0], set_["sets"][0]["why"]["0"]
+    reasons = next(iter(codes.values()))
+    pairs = [reasons[6 * i : 6 * i + 6] for i in range(len(made["ids"]))]
+    code = max(set("".join(pairs)) - {"."})
+    choose(browser, "#why", set_["reasons"][int(code)])
+    assert int(find(browser, "#question-note").text.split()[0]) == sum(code in pair for pair in pairs)
+    find(browser, "details.question summary").click()
+    assert "Why its languages disagree: " in find(browser, "details.question").text
+    assert find(browser, "table.why tbody tr").text.startswith("all pairs ")
+
+
 def test_language_pairs_are_the_scores(browser: Any, report: Path) -> None:
     from selenium.webdriver.common.by import By
 

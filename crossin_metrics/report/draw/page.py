@@ -25,6 +25,7 @@ from crossin_metrics.report.draw.tables import LEGEND, Section, heading, mark
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.standing import no_better_than
 from crossin_metrics.scores.catalogue import MAIN_SCORES
+from crossin_metrics.scores.causes.disagreements import REASONS
 from crossin_metrics.text_tables import NOT_SIGNIFICANT, UNTESTED, percent
 
 
@@ -164,6 +165,7 @@ def _data(content: Content, entries: Sequence[Entry]) -> dict[str, Any]:
             for code in sorted({code for entry in entries for run in entry.runs for code in run.languages})
             if code in LANGUAGES
         },
+        "reasons": REASONS,
         "sets": [
             {
                 "benchmark": made.benchmark,
@@ -176,6 +178,9 @@ def _data(content: Content, entries: Sequence[Entry]) -> dict[str, Any]:
                 "responses": made.responses,
                 "options": made.n_options,
                 "chances": made.chances,
+                "why": made.reasons,
+                "shares": made.shares,
+                "floors": made.floors,
             }
             for made in content.question_sets
         ],

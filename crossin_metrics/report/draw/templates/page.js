@@ -195,6 +195,33 @@ const drawPairs = (entry) => {
   const table = drawTable("heat", "Consistency of language pairs", caption, head, rows);
   return make("div", {}, table, scale());
 };
+// Why two languages disagree: the share of the questions for each reason.
+const REASON_TEXTS = {
+  unanswered: "an answer is missing",
+  letter: "the letter decides, not the option",
+  tie: "the two answers are nearly as probable",
+  prompt: "another prompt brings the other answer",
+  ignorance: "one language is unsure, or wrong where the other is right",
+  belief: "both are sure, of different answers",
+  unclear: "both wrong; nothing tells how sure they are",
+};
+const pairNames = (langs) => langs.flatMap((a, i) => langs.slice(i + 1).map((b) => `${a} ${b}`));
+const drawReasons = (entry, number) => {
+  const set = data.sets.find((one) => one.shares[number]);
+  if (!set) return [];
+  const seen = data.reasons.map((_, i) => i).filter((i) => set.shares[number].some((pair) => pair[i] > 0));
+  const total = (pair) => pair.reduce((a, b) => a + b, 0);
+  const pairs = pairNames(set.langs).map((name, i) => [name, set.shares[number][i]]).sort((a, b) => total(b[1]) - total(a[1]));
+  const mean = data.reasons.map((_, i) => pairs.reduce((sum, [, pair]) => sum + pair[i], 0) / pairs.length);
+  const cells = (pair) => [total(pair), ...seen.map((i) => pair[i])].map((value) => make("td", { class: "n" }, percent(value)));
+  const rows = [["all pairs", mean], ...pairs.slice(0, 20)].map(([name, pair]) => make("tr", {}, rowHead(name), ...cells(pair)));
+  const head = ["Languages", "Disagree", ...seen.map((i) => make("abbr", { title: REASON_TEXTS[data.reasons[i]] }, data.reasons[i]))].map(columnHead);
+  const [again, across, ratio] = set.floors[number] || [];
+  const floor = again === undefined ? [] : [make("p", {}, `Asked again with another prompt, it gives the same answer in ${percent(again)}% of cases in the same language${across === undefined ? "" : `, and in ${percent(across)}% in another (ratio ${ratio === undefined ? "–" : ratio.toFixed(2)}; 1 would mean that languages matter no more than prompts)`}.`)];
+  const caption = "Why languages disagree: share of the questions, in percent.";
+  const meanings = seen.map((i) => `${data.reasons[i]}: ${REASON_TEXTS[data.reasons[i]]}`).join("; ");
+  return [drawTable("why", "Why languages disagree", caption, head, rows), make("p", { class: "muted" }, `${meanings}.`), ...floor];
+};
 const chooser = byId("entry");
 const withLanguages = data.entries.map((entry, i) => [entry, i]).filter(([entry]) => entry.langs.length);
 fill(chooser, withLanguages.map(([entry, i]) => [i, describe(entry)]));
@@ -206,6 +233,7 @@ const drawLanguages = () => {
   }
   byId("accuracy").replaceChildren(drawAccuracy(entry));
   byId("pairs").replaceChildren(drawPairs(entry));
+  byId("why-shares").replaceChildren(...drawReasons(entry, chooser.value));
 };
 byId("entry-form").hidden = withLanguages.length === 0;
 onChange(chooser, drawLanguages);

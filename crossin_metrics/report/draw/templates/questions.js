@@ -2,7 +2,7 @@
 const PAGE = 20;
 const digits = "0123456789abcdefghijklmnopqrstuvwxyz";
 const letter = (option) => (option < 26 ? String.fromCharCode(65 + option) : String(option + 1));
-const [sets, answerer, other, prompt, which, order, contains] = ["set", "answerer", "other", "prompt", "which", "order", "contains"].map(byId);
+const [sets, answerer, other, prompt, which, why, order, contains] = ["set", "answerer", "other", "prompt", "which", "why", "order", "contains"].map(byId);
 let start = 0;
 const chosenSet = () => data.sets[sets.value];
 const promptOf = (set, number) => (prompt.value in set.answers[number] ? prompt.value : Object.keys(set.answers[number])[0]);
@@ -24,6 +24,17 @@ const nDiffer = (set, question) => {
   const [one, two] = compared().map((number) => answersOf(set, question, number));
   return two ? one.filter((answer, i) => answer !== two[i]).length : 0;
 };
+// The reasons why languages of a question disagree, pair by pair; "." where they agree, "" where unknown.
+const reasonsOf = (set, question) => {
+  const width = (set.langs.length * (set.langs.length - 1)) / 2;
+  const text = (set.why[answerer.value] || {})[promptOf(set, answerer.value)] || "";
+  return text.slice(question * width, (question + 1) * width);
+};
+const reasonText = (set, question) => {
+  const names = pairNames(set.langs);
+  const found = data.reasons.map((_, code) => names.filter((_, i) => reasonsOf(set, question)[i] === String(code)));
+  return data.reasons.flatMap((reason, code) => (found[code].length ? [`${reason}: ${REASON_TEXTS[reason]} (${found[code].join(", ")})`] : [])).join("; ");
+};
 const fits = (set, question) => {
   const answers = answersOf(set, question);
   const right = answers.filter((answer) => answer === set.gold[question]).length;
@@ -37,6 +48,7 @@ const fits = (set, question) => {
     differ: nDiffer(set, question) > 0,
   };
   if (!kinds[which.value]) return false;
+  if (why.value && !reasonsOf(set, question).includes(why.value)) return false;
   const part = contains.value.trim().toLowerCase();
   if (!part) return true;
   const texts = Object.values(set.texts[set.ids[question]] || {});
@@ -99,7 +111,10 @@ const questionItem = (set, question) => {
   const summary = make("summary", {}, make("code", {}, id), make("bdi", { class: "head" }, text ? text.q.slice(0, 160) : `right: ${letter(set.gold[question])}`), ...compared().map((number) => chips(set, question, number)));
   const item = make("details", { class: "question" }, summary);
   const show = () => {
-    if (item.children.length === 1) item.append(side(set, question));
+    if (item.children.length > 1) return;
+    const said = reasonText(set, question);
+    if (said) item.append(make("p", { class: "muted" }, `Why its languages disagree: ${said}.`));
+    item.append(side(set, question));
   };
   item.addEventListener("toggle", () => {
     if (item.open) show();
@@ -132,6 +147,8 @@ const drawQuestions = () => {
   byId("later").disabled = start + PAGE >= found.length;
 };
 const drawPrompts = () => {
+  const coded = Object.values(chosenSet().why[answerer.value] || {}).join("");
+  fill(why, [["", "any reason"], ...data.reasons.map((reason, code) => [String(code), reason]).filter(([code]) => coded.includes(code))]);
   fill(prompt, Object.keys(chosenSet().answers[answerer.value]).map((name) => [name, name]));
   drawQuestions();
 };
@@ -162,7 +179,7 @@ if (data.sets.length) {
   byId("question-form").hidden = false;
   onChange(sets, restart(drawAnswerers));
   onChange(answerer, restart(drawPrompts));
-  for (const control of [other, prompt, which, order, contains]) onChange(control, restart(drawQuestions));
+  for (const control of [other, prompt, which, why, order, contains]) onChange(control, restart(drawQuestions));
   byId("question-form").addEventListener("submit", (event) => event.preventDefault());
   const turn = (step) => () => {
     start += step;
