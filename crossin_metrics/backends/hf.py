@@ -320,10 +320,13 @@ def _log_softmax_at(
             chosen[at] = scored[rows[at] - start, tokens[at]]
     else:
         chosen = torch.log_softmax(logits, dim=-1, dtype=dtype)[rows, tokens]
-    greedy = picked == logits.amax(dim=-1)[rows]
-    if bool(greedy.any()):  # of equal logits only the first is the argmax, which takes longer to find than the maximum
-        greedy[greedy.clone()] = logits[rows[greedy]].argmax(dim=-1) == tokens[greedy]
-    return chosen, greedy.tolist()
+    highest = picked == logits.amax(dim=-1)[rows]
+    first: dict[tuple[int, int], bool] = {}  # of equal logits only the first is the argmax, which is slower to find
+    for row, token in zip(rows[highest].tolist(), tokens[highest].tolist(), strict=True):
+        if (row, token) not in first:
+            first[row, token] = not bool((logits[row, :token] == logits[row, token]).any())
+    greedy = [first.get(pair, False) for pair in zip(rows.tolist(), tokens.tolist(), strict=True)]
+    return chosen, greedy
 
 
 @contextmanager

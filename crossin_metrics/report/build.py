@@ -15,13 +15,15 @@ from crossin_metrics.report.arms import averaged, costs, make_studies, missing_r
 from crossin_metrics.report.browser import MAX_BYTES, MAX_QUESTIONS, question_sets, read_question_texts
 from crossin_metrics.report.collect import MARKER, collect
 from crossin_metrics.report.diagnosis import RULES, diagnose
-from crossin_metrics.report.draw import arm_tables, tables
+from crossin_metrics.report.draw import arm_tables, group_tables, tables
 from crossin_metrics.report.draw.page import Content, render
 from crossin_metrics.report.entries import group_entries, make_entries, rank_and_test
 from crossin_metrics.report.labels import Labels, read_labels
 from crossin_metrics.report.published import read_published
 from crossin_metrics.report.standing import sentences
 from crossin_metrics.scores.significance import TEST_RESAMPLES
+
+GROUP_RESAMPLES = 1000  # for intervals, as in `crossin score --by group`
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,10 @@ def build_report(
     }
     if readings := tables.readings_csv(groups):
         files["readings.csv"] = readings
+    say("groups of questions")
+    by_group = [group_tables.by_group(group, n_resamples=GROUP_RESAMPLES, seed=options.seed) for group in groups]
+    if all_groups := group_tables.groups_csv(by_group):
+        files["groups.csv"] = all_groups
     if arms:
         files["arms.md"] = tables.markdown("Arms", legend, arms, missing)
         files["arms.tex"] = tables.latex(legend, arms)
@@ -143,6 +149,7 @@ def build_report(
         arms=arms,
         arms_legend=legend,
         missing=missing,
+        by_group=group_tables.group_sections(groups, by_group),
     )
     files["index.html"] = render(content)
     return Report(files, found.problems, notes)

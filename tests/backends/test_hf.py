@@ -312,3 +312,22 @@ def test_unknown_hub_name(monkeypatch):
         CrossinHF("nobody-here/no-such-model-at-all", device="cpu")
     assert "\n" not in str(caught.value)
     assert os.environ["HF_HUB_OFFLINE"] == "1"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_log_softmax_of_some_tokens_is_that_of_all(dtype):
+    """Also where logits tie, rows repeat and rows are not asked for."""
+    from crossin_metrics.backends.hf import _log_softmax_at
+
+    generator = torch.Generator().manual_seed(0)
+    logits = (3 * torch.randn(37, 500, generator=generator)).to(dtype)
+    logits[:20, 17] = logits[:20, 400] = logits[:20].amax(dim=-1)
+    rows = torch.randint(0, 36, (300,), generator=generator)
+    tokens = torch.randint(0, 500, (300,), generator=generator)
+    tokens[:60], tokens[60:90], tokens[90:120] = logits[rows[:60]].argmax(dim=-1), 17, 400
+    whole = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+    chosen, greedy = _log_softmax_at(logits, rows, tokens, torch.float32)
+    assert torch.equal(chosen, whole[rows, tokens])
+    first = [int((row == row.max()).nonzero()[0]) for row in logits]
+    assert greedy == [token == first[row] for row, token in zip(rows.tolist(), tokens.tolist(), strict=True)]
+    assert 60 <= sum(greedy) < 300

@@ -50,6 +50,7 @@ def write_run(
     samples: bool = True,
     results: bool = True,
     scores: dict[str, Any] | None = None,
+    group: str = "",
 ) -> Path:
     """Write `folder/<model>/results_<time>.json` and `samples_<task>_<time>.jsonl`; return the inner folder."""
     inner = folder / model.replace("/", "__")
@@ -79,6 +80,8 @@ def write_run(
                     sample = _sample(
                         q, language, int(row[column]), int(gold[q]), formulation, prompt, (question, option, words)
                     )
+                    if group:
+                        sample["doc"]["group"] = group.format(q % 4)
                     stream.write(json.dumps(sample, ensure_ascii=False) + "\n")
     return inner
 

@@ -11,6 +11,7 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crossin_metrics.report.build import Options, Report, build_report
@@ -166,3 +167,37 @@ def test_readings_csv_says_how_answers_were_read(tmp_path: Path) -> None:
     assert [(row["language"], row["rule"], row["rows"], row["n_cut"]) for row in found] == [
         ("de", "cut", "2", "2"), ("en", "announced", "2", "0"), ("es", "announced", "2", "0"),
     ]  # fmt: skip
+
+
+def test_groups_where_languages_part_most_come_first(tmp_path: Path) -> None:
+    answers, gold = answers_of(0.9)
+    answers[2::4] = np.arange(4)  # in group 2 every language picks another option
+    for model in ("org/one", "org/two"):
+        write_run(tmp_path / "runs", answers, gold, model=model, group="<b>relation</b> {}")
+    report = build_report([tmp_path / "runs"], Options(n_resamples=50, plots=False))
+    rows = list(csv.DictReader(io.StringIO(text_of(report, "groups.csv"))))
+    assert len(rows) == 8
+    worst = [row for row in rows if row["group"] == "<b>relation</b> 2"]
+    assert [(row["model"], row["n_questions"], float(row["consistency"])) for row in worst] == [
+        ("org/one", "30", 0.0),
+        ("org/two", "30", 0.0),
+    ]
+    assert all(float(row["acc_low"]) <= float(row["acc"]) <= float(row["acc_high"]) for row in rows)
+    (log,) = (tmp_path / "runs" / "org__one").glob("samples_*")
+    by_score = json.loads(crossin("score", str(log), "--by", "group", "--json").stdout)
+    for row in rows[:4]:
+        scores = next(found for name, found in by_score.items() if name.endswith(f"|{row['group']}"))
+        assert float(row["consistency"]) == pytest.approx(scores["consistency"])
+        assert float(row["acc"]) == pytest.approx(scores["acc"])
+    section = text_of(report, "index.html").partition('id="h-groups"')[2].partition("</section>")[0]
+    names = re.findall(r"relation&lt;/b&gt; (\d)", section)
+    assert names[0] == "2"
+    assert len(names) == 4
+    assert "<b>relation" not in section
+
+
+def test_no_group_table_without_groups(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", *answers_of(0.5))
+    report = build_report([tmp_path / "runs"], Options(n_resamples=50, plots=False))
+    assert "groups.csv" not in report.files
+    assert 'id="h-groups"' not in text_of(report, "index.html")

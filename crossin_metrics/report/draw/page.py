@@ -20,6 +20,7 @@ from crossin_metrics.html import render_page
 from crossin_metrics.languages import LANGUAGES
 from crossin_metrics.report.browser import QuestionSet
 from crossin_metrics.report.diagnosis import RULES, Finding
+from crossin_metrics.report.draw import group_tables
 from crossin_metrics.report.draw.style import Figure
 from crossin_metrics.report.draw.tables import LEGEND, Section, heading, mark
 from crossin_metrics.report.entries import Entry, Group
@@ -55,6 +56,7 @@ class Content:
     arms: Sequence[Section] = ()
     arms_legend: str = ""
     missing: Sequence[str] = ()
+    by_group: Sequence[Section] = ()
 
 
 def render(content: Content) -> str:
@@ -81,6 +83,7 @@ def render(content: Content) -> str:
         findings=[(entries[number], found) for number, found in content.findings.items() if found],
         rules=RULES,
         legend=LEGEND,
+        group_legend=group_tables.LEGEND,
         legend_marks=f"{NOT_SIGNIFICANT}: not significantly different from the best of its benchmark and set-up; "
         f"{UNTESTED}: untested, no shared prompt.",
         version=__version__,
