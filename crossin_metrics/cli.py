@@ -96,6 +96,13 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def subcommand_options(name: str) -> list[str]:
+    """The options of a command in COMMANDS, as `--languages`."""
+    parser = argparse.ArgumentParser()
+    importlib.import_module(COMMANDS[name][0]).add_arguments(parser)
+    return [flag for flag in parser._option_string_actions if flag.startswith("--")]
+
+
 def recipes_root() -> Path:
     """The folder that holds `recipes/`: the checkout, or `crossin_recipes` in an installation."""
     above = Path(__file__).resolve().parents[1]

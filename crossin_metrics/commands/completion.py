@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
 
-from crossin_metrics.cli import COMMANDS, PASS_THROUGH, RECIPES
+from crossin_metrics.cli import COMMANDS, PASS_THROUGH, RECIPES, subcommand_options
 from crossin_metrics.sets.catalogue import GROUPS, all_tasks
 from crossin_metrics.text_tables import show
 
@@ -36,11 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the script; files complete where nothing of ours fits."""
     from crossin_metrics.harness.command import OPTIONS
 
-    options = {"eval": OPTIONS}
-    for name, (module, _) in COMMANDS.items():
-        parser = argparse.ArgumentParser()
-        import_module(module).add_arguments(parser)
-        options[name] = [flag for flag in parser._option_string_actions if flag.startswith("--")]
+    options = {"eval": OPTIONS, **{name: subcommand_options(name) for name in COMMANDS}}
     show(
         _SCRIPT.format(
             commands=" ".join((*COMMANDS, *PASS_THROUGH, *RECIPES)),

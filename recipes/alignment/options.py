@@ -131,11 +131,14 @@ class AlignModelOptions(ModelOptions):
 
 def parse_options(argv: Sequence[str] | None = None) -> tuple[AlignOptions, TrainOptions, AlignModelOptions]:
     """Parse command line and YAML into the three option sets; errors as in `recipes.common.options.parse`."""
+    usual = """model_name_or_path set data_dir languages output_dir loss beta n_pairs formulation prompt learning_rate
+        lora_r eval_tasks seed"""
     parsed: Any = parse(
         (AlignOptions, TrainOptions, AlignModelOptions),
         argv,
         prog="align_crossin",
         description="Align a model's languages on the questions of a parallel set, with a LoRA adapter.",
+        usual=usual.split(),
     )
     align, train, model = parsed
     if train.packing:
