@@ -41,7 +41,8 @@ def floor_of(runs: Sequence[Run], *, n_resamples: int, seed: int | None) -> Repl
     """
     rows = _shared_rows(runs)
     answers = np.stack([run.answers[at] for run, at in zip(runs, rows, strict=True)])
-    n_choices = _n_choices(runs[0])[rows[0]]
+    # Where a table does not say it, the number of options is known from the answers only: too low in some runs.
+    n_choices = np.max([_n_choices(run)[at] for run, at in zip(runs, rows, strict=True)], axis=0)
     orders = None
     if any(run.orders is not None for run in runs):
         orders = np.stack([_orders(run, int(n_choices.max()))[at] for run, at in zip(runs, rows, strict=True)])
