@@ -215,7 +215,9 @@ def _one_run(
         blocks.append(f"* no resample differs (SE 0): the interval is Wilson's for {len(run.ids)} questions")
     blocks.append(align(_language_rows(codes, scores, errors)))
     if run.rules is not None:
-        blocks.append("how answers were read (rows by rule)\n" + align(_reading_rows(run, scores)))
+        from crossin_metrics.runs.readings import reading_rows
+
+        blocks.append("how answers were read (rows by rule)\n" + align(reading_rows(run)))
     if 1 < len(codes) <= _WIDEST_MATRIX:
         blocks.append("consistency of language pairs\n" + align(_pair_matrix(codes, scores)))
     elif len(codes) > _WIDEST_MATRIX:
@@ -256,20 +258,6 @@ def _language_rows(codes: Sequence[str], scores: Mapping[str, float], errors: Ma
         if transfer:
             row.append(number(scores.get(f"transfer_{code}")))
         rows.append(row)
-    return rows
-
-
-def _reading_rows(run: Run, scores: Mapping[str, float]) -> list[list[str]]:
-    """Per language: rows unanswered and cut, mean characters of thought, rows by rule ("none": no rule decided)."""
-    from crossin_metrics.scores.readings import rule_counts
-
-    assert run.rules is not None
-    counts = rule_counts(run.rules, run.languages)
-    rules = sorted({rule for found in counts.values() for rule in found} - {"cut"})
-    rows = [["language", "unanswered", "cut", "thought", *rules]]
-    for code, found in counts.items():
-        cells = [f"{scores[f'{name}_{code}']:.0f}" for name in ("n_unanswered", "n_cut", "thought")]
-        rows.append([code, *cells, *(str(found[rule]) for rule in rules)])
     return rows
 
 

@@ -33,7 +33,8 @@ class Row:
 
     `answer` and `gold` are option indices (-1: no answer), `order[position]` the option shown there (empty: unknown),
     `logprobs` log-probabilities in option order. Of generated text: `rule` that read it, characters of `thought`,
-    `self_agreement` of its repeats. `again` names the asking, "" the first: the scores are of that one.
+    `written` language of thought and answer ("": unknown; None: not detected), `self_agreement` of its repeats.
+    `again` names the asking, "" the first: the scores are of that one.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Row:
     logprobs: tuple[float, ...] | None = None
     rule: str = ""
     thought: int = 0
+    written: tuple[str, str] | None = None
     self_agreement: float = 1.0
     again: str = ""
 
@@ -76,7 +78,13 @@ class RowResult(dict[str, Any]):
 
 
 def headline_metrics(
-    formulation: str, languages: Sequence[str], *, thinks: bool = False, repeats: int = 1, again: bool = False
+    formulation: str,
+    languages: Sequence[str],
+    *,
+    thinks: bool = False,
+    repeats: int = 1,
+    again: bool = False,
+    detects: bool = False,
 ) -> dict[str, tuple[str, str]]:
     """Return the metrics of the harness's table for a formulation: name -> (suffix of the answers, score key).
 
@@ -88,12 +96,15 @@ def headline_metrics(
         keys.remove("transfer")
     if repeats == 1 and "self_agreement" in keys:
         keys.remove("self_agreement")
-    if not thinks and "thought" in keys:
-        keys.remove("thought")
+    if not thinks:
+        keys = [key for key in keys if key not in ("thought", "thought_own_language")]
+    if not detects:
+        keys = [key for key in keys if not key.endswith("_own_language")]
     if len(languages) == 1:
         keys = [key for key in keys if key == "acc" or SCORES[key].kind in ("count", "reading")]
     elif formulation == "gen":
-        names = ("n_unanswered", *(("n_cut", "thought") if thinks else ()))
+        names = ["n_unanswered", *(("n_cut", "thought") if thinks else ())]
+        names += [key for key in keys if key.endswith("_own_language")]
         keys += [f"{name}_{language}" for name in names for language in languages]
     keys[1:1] = [f"acc_{language}" for language in languages]
     if again:
@@ -157,7 +168,9 @@ def _scores(rows: tuple[Row, ...], languages: tuple[str, ...]) -> dict[str, floa
     answers, rules, thoughts = (
         np.array([getattr(row, name) for row in ordered]).reshape(shape) for name in ("answer", "rule", "thought")
     )
-    readings = reading_scores(answers, rules, thoughts, languages)
+    written = [row.written for row in ordered if row.written is not None]
+    known = np.array(written).reshape(*shape, 2) if len(written) == len(ordered) else None
+    readings = reading_scores(answers, rules, thoughts, languages, known)
     agreement = float(np.mean([row.self_agreement for row in ordered]))
     scores = score_questions(matrix) | readings | {"self_agreement": agreement}
     return scores | (_floor(rows, languages, 2, 0).estimate if any(row.again for row in rows) else {})

@@ -11,6 +11,7 @@ from crossin_metrics.answers.outputs import CUT, read_output
 from crossin_metrics.answers.reading import Reading
 from crossin_metrics.answers.thoughts import split_thought
 from crossin_metrics.harness.options import TaskOptions
+from crossin_metrics.languages import language_code
 
 CountTokens = Callable[[str], int]
 
@@ -79,11 +80,18 @@ def languages_of(text: str, options: TaskOptions, reading: Reading) -> dict[str,
     }
 
 
+def written_languages(log: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the languages of thought and answer that a row's log holds ("": unknown); None if none were detected."""
+    if "answer_language" not in log:
+        return None
+    return str(log.get("thought_language") or ""), str(log["answer_language"] or "")
+
+
 _SHORTEST = 20  # letters; below it a language is a guess
 
 
 def detect_language(text: str) -> str | None:
-    """Return the ISO code of a text's language by lingua; None for a text too short to tell.
+    """Return the code of a text's language (as in the tables of languages) by lingua; None if it is too short to tell.
 
     Raises:
         CrossinError: lingua is not installed.
@@ -91,7 +99,7 @@ def detect_language(text: str) -> str | None:
     if sum(letter.isalpha() for letter in text) < _SHORTEST:
         return None
     found = _detector().detect_language_of(text[:2000])
-    return None if found is None else found.iso_code_639_1.name.lower()
+    return None if found is None else language_code(found.iso_code_639_1.name.lower())
 
 
 @lru_cache(maxsize=1)

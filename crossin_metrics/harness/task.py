@@ -32,6 +32,7 @@ from crossin_metrics.harness.outputs import (
     load_tokenizer,
     read_row,
     token_counter,
+    written_languages,
 )
 from crossin_metrics.harness.prompts import signed_prompt
 from crossin_metrics.scores.catalogue import describe
@@ -105,6 +106,7 @@ class ParallelMCQTask(ConfigurableTask):
             thinks=thinks,
             repeats=self.options.repeats,
             again=bool(self.options.again),
+            detects=self.options.detect_languages,
         )
         self._opened: dict[RowKey, str] = {}
         self._lengths: dict[RowKey, list[int]] = {}
@@ -267,6 +269,7 @@ class ParallelMCQTask(ConfigurableTask):
                 logprobs=None if logprobs[suffix] is None else tuple(logprobs[suffix] or ()),
                 rule=log.get("rule", ""),
                 thought=log.get("thought", 0),
+                written=written_languages(log),
                 self_agreement=log.get("self_agreement", 1.0),
                 again=doc.get("again", ""),
             )

@@ -139,6 +139,7 @@ def build_report(
         answers=sentences(folded, studies),
         entries=ordered,
         tables=tables.build_tables(folded) if studies else sections,
+        readings=tables.reading_sections(groups),
         findings=findings,
         figures=figures,
         question_sets=sets,

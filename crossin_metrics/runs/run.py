@@ -56,6 +56,7 @@ class Run:
         n_incomplete: questions left out because a language lacks them or (with `skip_mismatched`) they differ.
         rules: `[n_questions, n_languages]`, the rule that read each generated output; None where not all are known.
         thoughts: `[n_questions, n_languages]`, characters of thought; None as for `rules`.
+        written: `[n_questions, n_languages, 2]`, languages of thought and answer, "" if unknown; None if not detected.
         groups: `[n_questions]`, passage, subject or relation; "" where unknown.
     """
 
@@ -78,6 +79,7 @@ class Run:
     n_incomplete: int = 0
     rules: NDArray[np.str_] | None = None
     thoughts: NDArray[np.int64] | None = None
+    written: NDArray[np.str_] | None = None
     groups: tuple[str, ...] = ()
 
     def by_group(self) -> dict[str, Run]:
@@ -91,7 +93,7 @@ class Run:
         rows: dict[str, list[int]] = {}
         for number, group in enumerate(self.groups):
             rows.setdefault(group, []).append(number)
-        arrays = ("answers", "gold", "n_choices", "orders", "logprobs", "rules", "thoughts")
+        arrays = ("answers", "gold", "n_choices", "orders", "logprobs", "rules", "thoughts", "written")
         known = [name for name in arrays if getattr(self, name) is not None]
         return {
             group: replace(
@@ -107,7 +109,7 @@ class Run:
         """How generated outputs were read (:func:`reading_scores`); empty where the files do not say."""
         if self.rules is None or self.thoughts is None:
             return {}
-        return reading_scores(self.answers, self.rules, self.thoughts, self.languages)
+        return reading_scores(self.answers, self.rules, self.thoughts, self.languages, self.written)
 
     def questions(self) -> AnswerMatrix:
         """The answers as the scoring and bootstrap functions take them."""
@@ -358,6 +360,9 @@ def _assemble(
         n_incomplete=len(questions) - len(ids),
         rules=np.array([[cell.rule for cell in row] for row in rows]) if known else None,
         thoughts=np.array([[cell.thought for cell in row] for row in rows], dtype=np.int64) if known else None,
+        written=np.array([[cell.written for cell in row] for row in rows])
+        if known and all(cell.written is not None for row in rows for cell in row)
+        else None,
         groups=tuple(row[0].group for row in rows),
     )
 

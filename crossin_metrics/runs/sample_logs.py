@@ -189,7 +189,14 @@ def _own_rows(
             answer = logprobs.index(max(logprobs))
         run = log._replace(prompt=str(doc.get("prompt") or ""), variant=_variant(sample, _asked(doc, options), variant))
         row = AnswerRow(identifier, language, answer, gold, n_choices, order, logprobs, place, rule, thought)
-        yield run, row._replace(group=str(doc.get("group") or ""))
+        yield run, row._replace(group=str(doc.get("group") or ""), written=_written(sample))
+
+
+def _written(sample: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Languages of thought and answer, if the log has them."""
+    if "answer_language" not in sample:
+        return None
+    return str(sample.get("thought_language") or ""), str(sample["answer_language"] or "")
 
 
 def _asked(doc: Mapping[str, Any], options: str) -> str:

@@ -62,6 +62,7 @@ class AnswerRow(NamedTuple):
     place: str = ""  # file and line, for messages
     rule: str | None = None  # of generated text: the rule that read it ("": none did), and the length of its thought
     thought: int = 0
+    written: tuple[str, str] | None = None  # languages of thought and answer ("": unknown), where they were detected
     group: str = ""  # passage, subject or relation
     signature: str = ""  # the run's, of a table that carries it
 

@@ -164,6 +164,18 @@ SCORES: dict[str, Score] = {
             harness=("gen",),
             kind="reading",
         ),
+        *(
+            Score(
+                f"{part}_own_language",
+                f"{part.capitalize()}s in the row's language",
+                f"share of {part}s in the row's language, of those whose language is known (`detect_languages`)",
+                higher_is_better=None,
+                headline=False,
+                harness=("gen",),
+                kind="reading",
+            )
+            for part in ("thought", "answer")
+        ),
         Score(
             "self_agreement",
             "Self-agreement",
@@ -224,7 +236,11 @@ _FAMILIES: tuple[tuple[str, str, str], ...] = (
     (r"(disagree)_([a-z]+)", "{title} by {0}", "{description}, for this reason: {0}"),
     (r"(asked_again)_(.+)", "{title}, {0}", "{description}, in {0}"),
     (r"(acc)_(.+)", "{title}, {0}", "share of questions answered right in {0}"),
-    (r"(n_unanswered|n_cut|thought)_(.+)", "{title}, {0}", "{description}, in {0}"),
+    (
+        r"(n_unanswered|n_cut|thought_own_language|answer_own_language|thought)_(.+)",
+        "{title}, {0}",
+        "{description}, in {0}",
+    ),
     (r"(transfer)_(.+)", "{title}, {0}", "share right in {0} among the questions right in English"),
     (r"(consistency|ac3|consistent_correct)_(\d+)", "{title} (s = {0})", "{description}, s = {0}"),
     (r"(consistency)_(.+)_(.+)", "{title}, {0} and {1}", "share of questions with one answer in {0} and {1}"),

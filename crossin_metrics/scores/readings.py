@@ -1,4 +1,4 @@
-"""How generated outputs were read: unanswered and cut rows, and length of thought, overall and per language.
+"""How generated outputs were read: unanswered and cut rows, length and language of thought, overall and per language.
 
 Shapes: `[n_questions, n_languages]`, as everywhere in this package.
 """
@@ -15,7 +15,11 @@ CUT = "cut"  # as :mod:`crossin_metrics.answers.outputs` names it; this package 
 
 
 def reading_scores(
-    answers: NDArray[np.integer], rules: NDArray[np.str_], thoughts: NDArray[np.integer], languages: Sequence[str]
+    answers: NDArray[np.integer],
+    rules: NDArray[np.str_],
+    thoughts: NDArray[np.integer],
+    languages: Sequence[str],
+    written: NDArray[np.str_] | None = None,
 ) -> dict[str, float]:
     """Count rows by how they were read.
 
@@ -24,10 +28,13 @@ def reading_scores(
         rules: `[n_questions, n_languages]`, the rule that read each row.
         thoughts: `[n_questions, n_languages]`, characters of thought.
         languages: codes of the columns.
+        written: `[n_questions, n_languages, 2]`, the language of each thought and of each answer ("": unknown), where
+            they were detected.
 
     Returns:
-        `n_unanswered`, `n_cut` (rows, cut ones among the unanswered) and `thought` (mean characters a row, from 0), and
-        each with `_<language>`.
+        `n_unanswered`, `n_cut` (rows, cut ones among the unanswered), `thought` (mean characters a row, from 0),
+        `thought_own_language` and `answer_own_language` (share of thoughts and answers of known language that are in
+        the row's, in [0, 1]; left out where none is known), and each with `_<language>`.
     """
     missing, cut = answers < 0, rules == CUT
     found = {"n_unanswered": float(missing.sum()), "n_cut": float(cut.sum()), "thought": float(thoughts.mean())}
@@ -35,6 +42,14 @@ def reading_scores(
         found[f"n_unanswered_{code}"] = float(missing[:, column].sum())
         found[f"n_cut_{code}"] = float(cut[:, column].sum())
         found[f"thought_{code}"] = float(thoughts[:, column].mean())
+    for part, name in enumerate(("thought_own_language", "answer_own_language") if written is not None else ()):
+        assert written is not None
+        own = written[:, :, part] == np.array(languages)
+        known = written[:, :, part] != ""
+        found |= {name: float(own[known].mean())} if known.any() else {}
+        for column, code in enumerate(languages):
+            if known[:, column].any():
+                found[f"{name}_{code}"] = float(own[:, column][known[:, column]].mean())
     return found
 
 

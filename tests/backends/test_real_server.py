@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,10 @@ pytestmark = [
 ]
 
 LENGTH = 1024
-ROWS = 16
 PROMPTS = ["p1", "p2", "p3", "p4", "p5", "native"]
-BUDGET = 40  # tokens: enough for most thoughts of this model, not for all
+BUDGET = 32  # tokens: enough for most thoughts of this model, not for all
+GREEDY = {"temperature": 0, "max_gen_toks": BUDGET}
+LIMIT = {"crossin_mini": 16, "crossin_mini_gen": 8}  # rows
 # The model's own template; where thinking is asked for, it shows an example thought and opens the next one.
 TEMPLATE = """{%- set thinks = enable_thinking is defined and enable_thinking -%}
 {{ '<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n' }}
@@ -56,7 +58,7 @@ def evaluate(
 ) -> Results:
     manager = TaskManager(include_path=str(repo / "lm_eval_tasks"), include_defaults=False, metadata=metadata)
     found = simple_evaluate(
-        model=model, tasks=[task], task_manager=manager, limit=ROWS, apply_chat_template=chat, bootstrap_iters=0,
+        model=model, tasks=[task], task_manager=manager, limit=LIMIT[task], apply_chat_template=chat, bootstrap_iters=0,
         gen_kwargs=gen_kwargs,
     )  # fmt: skip
     return found["results"][task], found["samples"][task]
@@ -72,7 +74,7 @@ def command(out: Path, model: str, arguments: str, task: str, *extra: str) -> Re
         "--tasks",
         task,
         "--limit",
-        str(ROWS),
+        str(LIMIT[task]),
         "--model",
         model,
     ]
@@ -86,41 +88,47 @@ def command(out: Path, model: str, arguments: str, task: str, *extra: str) -> Re
 
 
 @pytest.fixture(scope="module")
-def served(checkpoint: str, repo: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Any, Results]:
-    """Everything that is asked of the server, which is stopped then."""
-    folder, port, found = tmp_path_factory.mktemp("server"), free_port(), {}
+def server(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ExitStack]]:
+    """The API's address, and what stops the server."""
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
     template = folder / "template.jinja"
     template.write_text(TEMPLATE, encoding="utf-8")
-    url = f"http://127.0.0.1:{port}/v1"
-    greedy = {"temperature": 0, "max_gen_toks": BUDGET}
-    with vllm_server(checkpoint, port, folder, LENGTH, ("--dtype", "float32", "--chat-template", str(template))):
-        model = CrossinAPI(base_url=url, model="gemma")
-        for chat in (False, True):
-            found["letters", chat] = evaluate(model, repo, "crossin_mini", chat)
-        local = f"base_url={url}/completions,model=gemma,tokenizer={checkpoint},tokenizer_backend=huggingface"
-        found["letters", "local"] = command(folder / "a", "local-completions", local, "crossin_mini")
-        for prompt in PROMPTS:
-            for thinking in (True, False):
-                found[prompt, thinking] = evaluate(
-                    model, repo, "crossin_mini_gen", True, greedy, prompt=prompt, enable_thinking=thinking
-                )
-        found["plain"] = evaluate(model, repo, "crossin_mini_gen", False, greedy)
-        found["plain", "local"] = command(
-            folder / "b", "local-completions", local, "crossin_mini_gen", "--gen_kwargs", f"max_gen_toks={BUDGET}"
-        )
-        chat_url = f"base_url={url}/chat/completions,model=gemma,num_concurrent=8,tokenizer={checkpoint}"
-        for thinking in (True, False):
-            found["chat", thinking, "local"] = command(
-                folder / f"c{thinking}", "local-chat-completions", chat_url, "crossin_mini_gen",
-                "--apply_chat_template", "--gen_kwargs", f"temperature=0,max_gen_toks={BUDGET}",
-                "--metadata", json.dumps({"enable_thinking": thinking}),
-            )  # fmt: skip
-    return found
+    extra = ("--dtype", "float32", "--chat-template", str(template))
+    with ExitStack() as running:
+        running.enter_context(vllm_server(checkpoint, port, folder, LENGTH, extra))
+        yield f"http://127.0.0.1:{port}/v1", running
 
 
 @pytest.fixture(scope="module")
-def engine(served: dict[Any, Results], checkpoint: str) -> Iterator[Any]:
-    """crossin-vllm in this process, once the server is gone."""
+def local(server: tuple[str, ExitStack], checkpoint: str) -> str:
+    """Arguments of the harness's local-completions."""
+    return f"base_url={server[0]}/completions,model=gemma,num_concurrent=8,tokenizer={checkpoint}"
+
+
+@pytest.fixture(scope="module")
+def letters(server: tuple[str, ExitStack], local: str, repo: Path, tmp_path_factory: Any) -> dict[Any, Results]:
+    model = CrossinAPI(base_url=server[0], model="gemma")
+    found = {chat: evaluate(model, repo, "crossin_mini", chat) for chat in (False, True)}
+    folder = tmp_path_factory.mktemp("letters")
+    return found | {"local": command(folder, "local-completions", local, "crossin_mini")}
+
+
+@pytest.fixture(scope="module")
+def texts(server: tuple[str, ExitStack], repo: Path) -> dict[Any, Results]:
+    """What crossin-api generates: with every prompt, thinking and not, and without the chat template."""
+    model, task = CrossinAPI(base_url=server[0], model="gemma"), "crossin_mini_gen"
+    found: dict[Any, Results] = {
+        (prompt, thinking): evaluate(model, repo, task, True, GREEDY, prompt=prompt, enable_thinking=thinking)
+        for prompt in PROMPTS
+        for thinking in (True, False)
+    }
+    return found | {"plain": evaluate(model, repo, task, False, GREEDY)}
+
+
+@pytest.fixture(scope="module")
+def engine(letters: dict[Any, Results], server: tuple[str, ExitStack], checkpoint: str) -> Iterator[Any]:
+    """crossin-vllm in this process, once the server is stopped."""
+    server[1].close()
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     from crossin_metrics.backends.vllm import CrossinVLLM
 
@@ -146,27 +154,18 @@ def assert_same_letters(ours: Results, theirs: Results) -> None:
                 seen += 1
         assert row["answer"] == other["answer"]
     print(f"{seen} letters equal, {bounded} within their bounds")
-    assert seen > 0.8 * ROWS * 4
+    assert seen > 0.8 * (seen + bounded)
     for key in ("acc,none", "consistency,none", "ac3,none"):
         assert ours[0][key] == pytest.approx(theirs[0][key])
 
 
-@pytest.mark.parametrize("chat", [False, True], ids=["plain", "chat"])
-def test_letters_are_those_of_crossin_vllm(served: dict[Any, Results], engine: Any, repo: Path, chat: bool) -> None:
-    assert_same_letters(served["letters", chat], evaluate(engine, repo, "crossin_mini", chat))
-
-
-def test_letters_are_those_of_local_completions(served: dict[Any, Results]) -> None:
-    assert_same_letters(served["letters", False], served["letters", "local"])
-
-
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_thoughts_are_set_aside_and_cut_ones_counted(served: dict[Any, Results], prompt: str) -> None:
-    scores, rows = served[prompt, True]
-    texts = [row["resps"][0][0] for row in rows]
-    cut = [row["finish"] == "length" and "</think>" not in text for row, text in zip(rows, texts, strict=True)]
+def test_thoughts_are_set_aside_and_cut_ones_counted(texts: dict[Any, Results], prompt: str) -> None:
+    scores, rows = texts[prompt, True]
+    outputs = [row["resps"][0][0] for row in rows]
+    cut = [row["finish"] == "length" and "</think>" not in text for row, text in zip(rows, outputs, strict=True)]
     closed = 0
-    for row, text, is_cut in zip(rows, texts, cut, strict=True):
+    for row, text, is_cut in zip(rows, outputs, cut, strict=True):
         thought, mark, answer = text.rpartition("</think>")
         if mark:
             closed += 1
@@ -181,26 +180,51 @@ def test_thoughts_are_set_aside_and_cut_ones_counted(served: dict[Any, Results],
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_without_thoughts_only_what_is_unanswered_is_cut(served: dict[Any, Results], prompt: str) -> None:
-    scores, rows = served[prompt, False]
+def test_without_thoughts_only_what_is_unanswered_is_cut(texts: dict[Any, Results], prompt: str) -> None:
+    scores, rows = texts[prompt, False]
     assert not any("<think>" in row["resps"][0][0] for row in rows)
     assert scores["n_cut,none"] == sum(row["finish"] == "length" and row["answer"] is None for row in rows)
     assert {row["finish"] for row in rows} <= {"length", "stop"}
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [(("p1", True), ("chat", True, "local")), (("p1", False), ("chat", False, "local")), ("plain", ("plain", "local"))],
-)
-def test_the_harness_own_models_give_the_same_answers_and_cuts(
-    served: dict[Any, Results], ours: Any, theirs: Any
+@pytest.mark.parametrize("thinking", [True, False], ids=["thinking", "not thinking"])
+def test_local_chat_completions_gives_the_same_answers_and_cuts(
+    texts: dict[Any, Results], server: tuple[str, ExitStack], checkpoint: str, tmp_path: Path, thinking: bool
 ) -> None:
-    """They do not say why an output ended: what was cut is counted in tokens."""
+    arguments = f"base_url={server[0]}/chat/completions,model=gemma,num_concurrent=8,tokenizer={checkpoint}"
+    theirs = command(
+        tmp_path, "local-chat-completions", arguments, "crossin_mini_gen", "--apply_chat_template",
+        "--gen_kwargs", f"temperature=0,max_gen_toks={BUDGET}",
+        "--metadata", json.dumps({"enable_thinking": thinking}),
+    )  # fmt: skip
+    assert_same_texts(texts["p1", thinking], theirs)
+
+
+def test_local_completions_gives_the_same_answers_and_cuts(
+    texts: dict[Any, Results], local: str, tmp_path: Path
+) -> None:
+    budget = f"max_gen_toks={BUDGET}"
+    assert_same_texts(
+        texts["plain"], command(tmp_path, "local-completions", local, "crossin_mini_gen", "--gen_kwargs", budget)
+    )
+
+
+def assert_same_texts(ours: Results, theirs: Results) -> None:
+    """The harness's models do not say why an output ended: what was cut is counted in tokens."""
     same = 0
-    for row, other in zip(served[ours][1], served[theirs][1], strict=True):
+    for row, other in zip(ours[1], theirs[1], strict=True):
         if row["resps"] == other["resps"]:  # greedy, but the batches differ
             same += 1
             assert (row["answer"], row["rule"]) == (other["answer"], other["rule"]), row["resps"]
-    print(f"{same} of {ROWS} outputs alike")
-    assert same > 0.6 * ROWS
-    assert served[theirs][0]["n_cut,none"] == sum(row["rule"] == "cut" for row in served[theirs][1])
+    print(f"{same} of {len(ours[1])} outputs alike")
+    assert same > 0.6 * len(ours[1])
+    assert theirs[0]["n_cut,none"] == sum(row["rule"] == "cut" for row in theirs[1])
+
+
+@pytest.mark.parametrize("chat", [False, True], ids=["plain", "chat"])
+def test_letters_are_those_of_crossin_vllm(letters: dict[Any, Results], engine: Any, repo: Path, chat: bool) -> None:
+    assert_same_letters(letters[chat], evaluate(engine, repo, "crossin_mini", chat))
+
+
+def test_letters_are_those_of_local_completions(letters: dict[Any, Results]) -> None:
+    assert_same_letters(letters[False], letters["local"])

@@ -299,5 +299,9 @@ def test_languages_of_thought_and_answer(repo: Path) -> None:
     spanish = "La respuesta correcta es {}, porque el texto lo dice con toda claridad."
     english = "Let me think about what the question asks before I choose one of the options."
     model = Scripted(lambda doc, number: f"<think>{english}</think>{spanish.format(letter(doc))}")
-    _, samples, _ = evaluate(model, repo, detect_languages=True, limit=4)
+    scores, samples, _ = evaluate(model, repo, chat=False, detect_languages=True, preset="thinking", limit=8)
+    share = sum(row["doc"]["language"] == "es" for row in samples) / len(samples)
+    assert scores["answer_own_language"] == share > 0
+    assert (scores["answer_own_language_es"], scores["answer_own_language_en"]) == (1.0, 0.0)
+    assert (scores["thought_own_language_es"], scores["thought_own_language_en"]) == (0.0, 1.0)
     assert {(row["thought_language"], row["answer_language"]) for row in samples} == {("en", "es")}

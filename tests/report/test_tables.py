@@ -157,6 +157,7 @@ def test_readings_csv_says_how_answers_were_read(tmp_path: Path) -> None:
         doc = {"id": identifier, "language": code, "formulation": "gen", "prompt": "p1", "gold": 0}
         doc |= {"options": ["tea", "milk"], "order": [0, 1]}
         read = {"answer": None, "rule": "cut", "thought": 13} if code == "de" else {"answer": 0, "rule": "announced"}
+        read |= {"thought_language": "en" if code == "de" else None, "answer_language": None if code == "de" else "en"}
         rows.append({"doc": doc, "filtered_resps": [text], "filter": "none", **read})
     folder = tmp_path / "model"
     folder.mkdir()
@@ -166,6 +167,19 @@ def test_readings_csv_says_how_answers_were_read(tmp_path: Path) -> None:
     found = list(csv.DictReader(io.StringIO(text_of(report, "readings.csv"))))
     assert [(row["language"], row["rule"], row["rows"], row["n_cut"]) for row in found] == [
         ("de", "cut", "2", "2"), ("en", "announced", "2", "0"), ("es", "announced", "2", "0"),
+    ]  # fmt: skip
+    assert [(row["thought_in"], row["answer_in"]) for row in found] == [
+        ("en 100%", ""),
+        ("", "en 100%"),
+        ("", "en 100%"),
+    ]
+    page = text_of(report, "index.html")
+    section = page[page.index('id="readings"') : page.index('id="languages"')]
+    assert re.findall(r"<t[hd]\b[^>]*>(?:<bdi>)?([^<]*)", section) == [
+        "language", "unanswered", "cut", "thought", "thought in", "answer in", "announced",
+        "de", "2", "2", "13", "en 100%", "", "0",
+        "en", "0", "0", "0", "", "en 100%", "2",
+        "es", "0", "0", "0", "", "en 100%", "2",
     ]  # fmt: skip
 
 

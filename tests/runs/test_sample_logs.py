@@ -11,6 +11,7 @@ import pytest
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.log_fields import LogFields
+from crossin_metrics.runs.readings import reading_rows
 from crossin_metrics.runs.run import Run, read_predictions
 from crossin_metrics.runs.sample_logs import settings_of, task_of
 from crossin_metrics.scores.definitions import score_questions
@@ -287,7 +288,24 @@ def test_the_rules_that_a_log_states_are_kept(tmp_path: Path) -> None:
     found = run.readings()
     assert (found["n_cut"], found["n_cut_en"], found["n_cut_zh"], found["n_unanswered_zh"]) == (1, 0, 1, 1)
     assert (found["thought"], found["thought_zh"]) == (50, 60)
+    assert "answer_own_language" not in found
     assert read(log(tmp_path / "n", ROWS))[0].readings() == {}
+
+
+def test_languages_of_thought_and_answer_are_kept(tmp_path: Path) -> None:
+    spoken = [("en", "en"), ("en", None), ("en", "zh"), (None, "en")]  # thought, answer
+    rows = []
+    for number, (thought, answer) in enumerate(spoken):
+        row = generated("A", rule="announced", thought=40, thought_language=thought, answer_language=answer)
+        row["doc"] = row["doc"] | {"language": ("en", "zh")[number % 2], "id": f"q{number // 2}"}
+        rows.append(row)
+    (run,) = read(log(tmp_path / "m", rows, "cross_mmlu_gen"))
+    found = run.readings()
+    assert (found["thought_own_language_en"], found["thought_own_language_zh"]) == (1.0, 0.0)
+    assert (found["answer_own_language_en"], found["answer_own_language_zh"]) == (0.5, 0.0)
+    assert found["thought_own_language"] == pytest.approx(2 / 3)
+    assert reading_rows(run)[0] == ["language", "unanswered", "cut", "thought", "thought in", "answer in", "announced"]
+    assert [row[4:6] for row in reading_rows(run)[1:]] == [["en 100%", "en 50%"], ["en 100%", "en 100%"]]
 
 
 def test_other_tasks_are_read_again_from_all_of_the_text(tmp_path: Path) -> None:

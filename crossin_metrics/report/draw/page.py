@@ -53,6 +53,7 @@ class Content:
     notes: Sequence[str]
     mixed: bool
     n_resamples: int
+    readings: Sequence[Section] = ()
     arms: Sequence[Section] = ()
     arms_legend: str = ""
     missing: Sequence[str] = ()

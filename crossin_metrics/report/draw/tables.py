@@ -13,6 +13,7 @@ from crossin_metrics.report.diagnosis import Finding, Rule
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import Label
 from crossin_metrics.report.standing import no_better_than
+from crossin_metrics.runs.readings import reading_rows, written_in
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
 from crossin_metrics.scores.readings import rule_counts
 from crossin_metrics.text_tables import (
@@ -211,22 +212,28 @@ def readings_csv(groups: Sequence[Group]) -> str:
     for entry in _entries(groups):
         for run in entry.runs:
             scores = run.readings()
-            for code, counts in rule_counts(run.rules, run.languages).items() if run.rules is not None else ():
+            by_language = rule_counts(run.rules, run.languages) if run.rules is not None else {}
+            for column, (code, counts) in enumerate(by_language.items()):
                 what = [entry.benchmark, entry.model, run.prompt, code]
                 what += [f"{scores[f'{name}_{code}']:.0f}" for name in ("n_unanswered", "n_cut", "thought")]
+                what += written_in(run, column) or ["", ""]
                 rows += [[*what, rule, n_rows] for rule, n_rows in sorted(counts.items())]
-    head: list[object] = [
-        "benchmark",
-        "model",
-        "prompt",
-        "language",
-        "n_unanswered",
-        "n_cut",
-        "thought",
-        "rule",
-        "rows",
-    ]
-    return csv_text([head, *rows]) if rows else ""
+    head: list[object] = ["benchmark", "model", "prompt", "language", "n_unanswered", "n_cut", "thought"]
+    return csv_text([[*head, "thought_in", "answer_in", "rule", "rows"], *rows]) if rows else ""
+
+
+def reading_sections(groups: Sequence[Group]) -> list[Section]:
+    """The same as tables, one for each run."""
+    found = []
+    for entry in _entries(groups):
+        for run in entry.runs:
+            rows = reading_rows(run)
+            if rows:
+                title = " · ".join(filter(None, (entry.benchmark, entry.model, run.prompt)))
+                found.append(
+                    Section((Table(title, tuple(rows[0]), tuple(Row(tuple(row)) for row in rows[1:]), 1),), {})
+                )
+    return found
 
 
 def _entries(groups: Sequence[Group]) -> Iterable[Entry]:
