@@ -24,7 +24,8 @@ are written below --out and nothing leaves this machine, unless --push.
   hf-eval-results   .eval_results/<benchmark>.yaml for the model's repository, one value a task id (cross_mmlu_acc,
                     cross_mmlu_consistency, cross_mmlu_ac3), the signature in its notes. The hub shows them for data
                     sets that are benchmarks; --eval-yaml also writes benchmark/eval.yaml, for that data set
-  every-eval-ever   data/<benchmark>/<developer>/<model>/<uuid>.json, one a run, schema 0.3.0
+  every-eval-ever   data/<benchmark>/<developer>/<model>/<uuid>.json and its rows in <uuid>_samples.jsonl, one each a
+                    run, schema 0.3.0; the rows hold questions and outputs where the results are the harness's logs
   model-card        README.md: a section between <!-- crossin:begin --> and <!-- crossin:end -->, and model-index
                     merged into the metadata of --readme (default: OUT/README.md, where there is one)
 

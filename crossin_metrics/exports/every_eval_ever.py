@@ -1,7 +1,8 @@
 """Records of Every Eval Ever (schema 0.3.0, https://github.com/evaleval/every_eval_ever), written from the samples.
 
-One JSON file a run, at `data/<benchmark>/<developer>/<model>/<uuid>.json` as its datastore wants them. Bounds and the
-bootstrap are stated for every score, which a conversion of the harness's results file cannot do.
+Two files a run, at `data/<benchmark>/<developer>/<model>/` as its datastore wants them: `<uuid>.json` with the scores
+and `<uuid>_samples.jsonl` with the rows. The same answers give the same names and the same `evaluation_id`. Bounds and
+the bootstrap are stated for every score, which a conversion of the harness's results file cannot do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from crossin_metrics import __version__
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.exports.eval_samples import samples_jsonl
 from crossin_metrics.exports.records import Record
 from crossin_metrics.scores.catalogue import SCORES
 from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL
@@ -47,8 +49,23 @@ def eval_records(
             raise CrossinError(f"{record.benchmark}: a mean over prompts is not a single evaluation; export its runs")
         content = _content(record, organization, relationship, made)
         developer, name = record.model.split("/")
-        path = f"data/{record.benchmark}/{developer}/{name}/{_uuid(record)}.json"
-        files[path] = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        path = f"data/{record.benchmark}/{developer}/{name}/{_uuid(record)}"
+        if "acc" in record.scores:
+            rows = samples_jsonl(
+                record,
+                schema_version=SCHEMA_VERSION,
+                evaluation_id=content["evaluation_id"],
+                result_id=f"{record.benchmark}_acc",
+            )
+            files[f"{path}_samples.jsonl"] = rows
+            content["detailed_evaluation_results"] = {
+                "format": "jsonl",
+                "file_path": f"{path}_samples.jsonl",
+                "hash_algorithm": "sha256",
+                "checksum": hashlib.sha256(rows.encode()).hexdigest(),
+                "total_rows": rows.count("\n"),
+            }
+        files[f"{path}.json"] = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     return files
 
 
@@ -83,7 +100,7 @@ def _content(record: Record, organization: str, relationship: str, made: float) 
     harness = settings.get("lm_eval_version")
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "evaluation_id": f"{record.benchmark}/{record.model}/{made}",
+        "evaluation_id": f"{record.benchmark}/{record.model}/{_uuid(record)}",
         "retrieved_timestamp": str(made),
         "source_metadata": {
             "source_name": "crossin",
@@ -140,7 +157,7 @@ def _result(record: Record, key: str) -> dict[str, Any]:
             "max_score": metric.high,
         },
         "score_details": {"score": record.scores[key], "details": details},
-        "generation_config": {"additional_details": {"signature": record.signature}},
+        "generation_config": _generation(record),
     }
     if of_subsets:
         result["metric_config"]["metric_parameters"] = {"s": record.s}
@@ -158,3 +175,22 @@ def _result(record: Record, key: str) -> dict[str, Any]:
             "num_bootstrap_samples": record.n_resamples,
         }
     return result
+
+
+def _generation(record: Record) -> dict[str, Any]:
+    """How the model was asked: the signature, shots and template, and of generated answers how they were sampled."""
+    settings = record.runs[0].settings
+    kwargs = dict(settings.get("generation_kwargs") or {})
+    metadata = settings.get("metadata") or {}
+    found = {
+        "temperature": kwargs.pop("temperature", None),
+        "top_p": kwargs.pop("top_p", None),
+        "top_k": kwargs.pop("top_k", None),
+        "max_tokens": kwargs.pop("max_gen_toks", None),
+        "reasoning": metadata.get("enable_thinking"),
+    }
+    numbers = {name: value for name, value in found.items() if isinstance(value, (int, float))}
+    said = {name: settings[name] for name in ("shots", "chat_template", "system_instruction") if name in settings}
+    details = {name: value if isinstance(value, str) else json.dumps(value) for name, value in (said | kwargs).items()}
+    arguments = {"generation_args": numbers} if numbers else {}
+    return {**arguments, "additional_details": {"signature": record.signature, **details}}

@@ -70,7 +70,9 @@ def task_id(benchmark: str, key: str) -> str:
 def benchmark_yaml(records: Sequence[Record]) -> str:
     """The `eval.yaml` that the data set's repository needs for these task ids to be a benchmark on the hub.
 
-    The hub takes `evaluation_framework` from a list of its own, which does not have the harness yet.
+    The hub validates the file at push and takes `evaluation_framework` from a list of its own, without the harness; the
+    form of its documentation names `inspect-ai`, and the description says what made the scores.
+    List: https://github.com/huggingface/huggingface.js/blob/main/packages/tasks/src/eval.ts
     """
     import yaml
 
@@ -83,8 +85,9 @@ def benchmark_yaml(records: Sequence[Record]) -> str:
     said = "; ".join(f"{key}: {SCORES[key].description}" for key in names)
     text = {
         "name": "Cross-lingual consistency",
-        "description": f"Parallel multiple-choice questions in several languages. {said}.",
-        "evaluation_framework": "lm-evaluation-harness",
+        "description": "Parallel multiple-choice questions in several languages; scores of lm-evaluation-harness "
+        f"with the tasks of crossin. {said}.",
+        "evaluation_framework": "inspect-ai",
         "tasks": tasks,
     }
     return yaml.safe_dump(text, sort_keys=False, allow_unicode=True, width=1000)

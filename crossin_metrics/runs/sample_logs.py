@@ -58,7 +58,8 @@ def _settings(path: Path) -> dict[str, Any]:
     found = sorted(path.parent.glob(f"*_{match['time']}.json")) if match else []
     results = (_results(found[0]) if found else None) or {}
     task, config = task_of(path), results.get("config") or {}
-    metadata = ((results.get("configs") or {}).get(task) or {}).get("metadata") or {}
+    made = (results.get("configs") or {}).get(task) or {}
+    metadata = made.get("metadata") or {}
     info = {
         "model_name": results.get("model_name"),
         "task_version": (results.get("versions") or {}).get(task),
@@ -68,6 +69,7 @@ def _settings(path: Path) -> dict[str, Any]:
         "system_instruction": results.get("system_instruction_sha"),
         "signature": metadata.get("signature"),
         "metadata": metadata or None,
+        "generation_kwargs": made.get("generation_kwargs") or None,
         "lm_eval_version": results.get("lm_eval_version"),
         "backend": config.get("model"),
         "backend_version": results.get("transformers_version") if config.get("model") == "hf" else None,

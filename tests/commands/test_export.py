@@ -60,8 +60,9 @@ def test_files_are_written_and_nothing_is_sent(table: Path, tmp_path: Path, hub:
         assert {str(Path(line).relative_to(out)) for line in done.stdout.splitlines()} <= set(written(out))
     names = {".eval_results/cross_mmlu.yaml", "benchmark/eval.yaml", "README.md"}
     assert names <= set(written(out))
-    (record,) = set(written(out)) - names
+    record, rows = sorted(set(written(out)) - names)
     assert record.startswith("data/cross_mmlu/lab/lion/")
+    assert rows == record.replace(".json", "_samples.jsonl")
     before = written(out)
     crossin("model-card", table, "--model-id", "lab/lion", "--out", out, cwd=tmp_path)
     assert written(out) == before

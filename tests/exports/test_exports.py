@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import uuid
@@ -178,7 +179,11 @@ def test_eval_results_refused() -> None:
 def eee(*runs: Run, **more: Any) -> dict[str, Any]:
     found = make_records(runs or [make_run()], n_resamples=200, merge_prompts=False)
     files = eval_records(found, **({"organization": "Our lab", "now": 1790000000.5} | more))
-    return {path: json.loads(text, parse_constant=lambda x: pytest.fail(f"bare {x}")) for path, text in files.items()}
+    return {
+        path: json.loads(text, parse_constant=lambda x: pytest.fail(f"bare {x}"))
+        for path, text in files.items()
+        if path.endswith(".json")
+    }
 
 
 def test_an_eval_record_holds_scores_bounds_and_errors() -> None:
@@ -186,7 +191,8 @@ def test_an_eval_record_holds_scores_bounds_and_errors() -> None:
     *folders, name = path.split("/")
     assert folders == ["data", "cross_mmlu", "lab", "lion-7b"]
     assert uuid.UUID(name.removesuffix(".json")).version == 4
-    assert content["evaluation_id"] == "cross_mmlu/lab/lion-7b/1790000000.5"
+    assert content["evaluation_id"] == f"cross_mmlu/lab/lion-7b/{name.removesuffix('.json')}"
+    assert content["retrieved_timestamp"] == "1790000000.5"
     assert content["model_info"]["inference_engine"] == {"name": "hf", "version": "5.19.0"}
     assert content["eval_library"]["name"] == "lm_eval"
     assert all(
@@ -234,22 +240,88 @@ def test_eval_records_refused() -> None:
 
 
 def test_records_fit_the_schema() -> None:
-    """Against the JSON Schema of the every_eval_ever package, or a copy named by CROSSIN_EEE_SCHEMA."""
+    """Against the JSON Schemas of the every_eval_ever package (Python 3.12), or of a folder: CROSSIN_EEE_SCHEMAS."""
     jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
-    path = os.environ.get("CROSSIN_EEE_SCHEMA")
+    path = os.environ.get("CROSSIN_EEE_SCHEMAS")
     if path is None:
         package = pytest.importorskip(
-            "every_eval_ever", reason="no schema: every_eval_ever is not installed, CROSSIN_EEE_SCHEMA is not set"
+            "every_eval_ever", reason="no schema: every_eval_ever is not installed, CROSSIN_EEE_SCHEMAS is not set"
         )
-        path = str(Path(package.__file__).parent / "schemas" / "eval.schema.json")
-    schema = json.loads(Path(path).read_text(encoding="utf-8"))
-    validator = jsonschema.Draft7Validator(schema)
-    assert schema.get("version") == "0.3.0"
-    many = [make_run(), make_run(1, n=1, task="t", backend=None, lm_eval_version=None, metadata=None)]
-    for content in eee(*many).values():
-        assert [error.message for error in validator.iter_errors(content)] == []
-        content["evaluation_results"][0]["score_details"]["uncertainty"] = {"standard_error": {"value": "N/A"}}
-        assert [error.message for error in validator.iter_errors(content)] == ["'N/A' is not of type 'number'"]
+        path = str(Path(package.__file__).parent / "schemas")
+    names = ("eval.schema.json", "instance_level_eval.schema.json")
+    aggregate, row = (json.loads((Path(path) / name).read_text(encoding="utf-8")) for name in names)
+    assert aggregate["version"] == row["version"] == "0.3.0"
+    sampled = {"temperature": 0.6, "top_p": 0.9, "max_gen_toks": 64, "until": ["x"], "do_sample": True}
+    many = [make_run(generation_kwargs=sampled), make_run(1, n=1, task="t", backend=None, lm_eval_version=None)]
+    for name, text in eval_records(make_records(many, n_resamples=20), organization="x").items():
+        schema = aggregate if name.endswith(".json") else row
+        for line in [text] if schema is aggregate else text.splitlines():
+            assert [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(json.loads(line))] == []
+
+
+LOGGED = {
+    "doc": {"id": "q0", "language": "en", "order": [1, 0], "options": ["tea", "milk"], "gold": 0},
+    "arguments": {"gen_args_0": {"arg_0": "What is white?\nAnswer:", "arg_1": " A"}},
+    "resps": [[["-1.0", "False"]], [["-2.0", "False"]]],
+    "filtered_resps": [["-1.0", "False"], ["-2.0", "False"]],
+}
+
+
+def test_every_row_is_in_the_samples(tmp_path: Path) -> None:
+    log = tmp_path / "samples_cross_mmlu_2026-10-05T12-00-00.123.jsonl"
+    spoken = LOGGED | {"resps": [["B) milk"]], "rule": "letter", "doc": LOGGED["doc"] | {"language": "zh"}}  # type: ignore[operator]
+    log.write_text("".join(json.dumps(one) + "\n" for one in (LOGGED, spoken)), encoding="utf-8")
+    run = make_run(n=2)
+    run = replace(run, ids=("q0", "q1"), source_files=(log,), n_choices=np.full(2, 2))
+    run.answers[:], run.gold[:] = 1, 1
+    run.answers[0] = [0, -1, 1, 0]
+    made = [make_records([run], n_resamples=20) for _ in range(2)]
+    first, second = (eval_records(one, organization="x", now=now) for one, now in zip(made, (1.0, 2.0), strict=True))
+    (name,) = (path for path in first if path.endswith("_samples.jsonl"))
+    content, later = (json.loads(files[name.replace("_samples.jsonl", ".json")]) for files in (first, second))
+    assert content["evaluation_id"] == later["evaluation_id"]
+    assert first[name] == second[name]
+    detailed = content["detailed_evaluation_results"]
+    assert (detailed["file_path"], detailed["total_rows"]) == (name, 8)
+    assert detailed["checksum"] == hashlib.sha256(first[name].encode()).hexdigest()
+    rows = [json.loads(line) for line in first[name].splitlines()]
+    assert {row["evaluation_id"] for row in rows} == {content["evaluation_id"]}
+    assert {row["evaluation_result_id"] for row in rows} == {"cross_mmlu_acc"}
+    (accuracy,) = (one for one in content["evaluation_results"] if one["evaluation_result_id"] == "cross_mmlu_acc")
+    assert np.mean([row["evaluation"]["score"] for row in rows]) == accuracy["score_details"]["score"]
+    english, spanish, _, chinese, other = rows[:5]
+    assert english["input"] == {
+        "raw": "What is white?\nAnswer:",
+        "reference": ["tea"],
+        "choices": ["milk", "tea"],
+    }
+    assert english["output"] == {"raw": ["milk"]}
+    assert english["answer_attribution"][0]["extraction_method"] == "highest log-likelihood"
+    assert spanish["metadata"] == {"question_id": "q0", "language": "es", "gold": "1", "answer": "none"}
+    assert spanish["answer_attribution"][0]["extracted_value"] == ""
+    assert chinese["output"] == {"raw": ["B) milk"]}
+    assert chinese["answer_attribution"][0]["extraction_method"] == "letter"
+    assert other["sample_id"] == "q1/en"
+    assert other["input"] == {"raw": "", "reference": ["1"], "choices": None}
+
+
+def test_generation_settings_are_stated() -> None:
+    kwargs = {"temperature": 0.6, "top_p": 0.9, "max_gen_toks": 64, "until": ["x"]}
+    ((_, content),) = eee(make_run(generation_kwargs=kwargs, shots=5)).items()
+    for result in content["evaluation_results"]:
+        config = result["generation_config"]
+        assert config["generation_args"] == {"temperature": 0.6, "top_p": 0.9, "max_tokens": 64}
+        assert config["additional_details"] == {"signature": SIGNATURE.format("p1"), "shots": "5", "until": '["x"]'}
+    ((_, content),) = eee().items()
+    assert "generation_args" not in content["evaluation_results"][0]["generation_config"]
+
+
+# Names that the hub accepts in an eval.yaml: huggingface.js, packages/tasks/src/eval.ts, 2026.
+FRAMEWORKS = {"inspect-ai", "math-arena", "mteb", "olmocr-bench", "harbor", "swe-bench", "nemo-evaluator"}
+
+
+def test_the_hub_accepts_the_frameworks_name() -> None:
+    assert yaml.safe_load(benchmark_yaml(records()))["evaluation_framework"] in FRAMEWORKS
 
 
 # -- model cards ------------------------------------------------------------------------------------------------------
