@@ -2,7 +2,8 @@
 
 Harness 0.4.13 reads no entry points, so `lm_eval --model crossin-vllm` does not know the name there; this does.
 Added to its arguments: `--set FILE`, a parallel set of the user's, whose tasks get the file's name (`my`, `my_cf`,
-`my_gen` for my.jsonl); `--tasks` picks among them, by default the first.
+`my_gen` for my.jsonl); `--tasks` picks among them, by default the first; and `--sample N`, short for the task option
+`sample`: N questions of each set, each group in proportion, the same ones for every model.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from crossin_metrics.sets.catalogue import FORMULATIONS
 from crossin_metrics.sets.loading import load_file
 
 # The harness's usual options, for completion; its parser knows the others.
-OPTIONS = """--set --tasks --model --model_args --batch_size --output_path --log_samples --limit --num_fewshot
+OPTIONS = """--set --sample --tasks --model --model_args --batch_size --output_path --log_samples --limit --num_fewshot
     --metadata --apply_chat_template --gen_kwargs --include_path --use_cache --device --seed""".split()  # noqa: SIM905
 TASK_CLASS = "crossin_metrics.harness.ParallelMCQTask"
 
@@ -35,7 +36,7 @@ _ARGUMENT_READERS = ("lm_eval/config/", "lm_eval/_cli/", "lm_eval/api/registry.p
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the harness on `arguments` (those of `lm_eval`, and `--set`).
+    """Run the harness on `arguments` (those of `lm_eval`, `--set` and `--sample`).
 
     Raises:
         CrossinError: an argument with a secret or one that the harness refuses, such as an unknown task, or a model
@@ -49,12 +50,15 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--set", dest="file", type=Path)
     parser.add_argument("--tasks", "-t", nargs="+")
+    parser.add_argument("--sample", type=int)
     try:
         own, others = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise CrossinError(f"eval: {str(error).removeprefix('argument ')}") from None
+    if own.sample is not None:
+        others += ["--metadata", f"sample={own.sample}"]
     if own.file is None:
-        return _harness(arguments)
+        return _harness([*others, *(["--tasks", *own.tasks] if own.tasks else [])])
     with tempfile.TemporaryDirectory(prefix="crossin_") as folder:
         name = _write_tasks(own.file, Path(folder))
         startup.extra_folders.append(folder)

@@ -13,6 +13,7 @@ import yaml
 from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
 
+from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.command import main as evaluate
 from crossin_metrics.runs import load
 from tests.helpers.cli import crossin
@@ -117,3 +118,18 @@ def test_a_missing_file_is_named(tmp_path: Path, known: bool) -> None:
     name = "cross_mmlu" if known else "my_questions"
     with pytest.raises(CrossinError, match=re.escape(str(tmp_path / f"{name}.jsonl"))):
         load_parallel(name, data_dir=tmp_path)
+
+
+def test_a_sample_is_a_short_option(tmp_path: Path) -> None:
+    ids = []
+    for folder, languages in (("one", '["en", "zh"]'), ("two", '["en", "es", "vi"]')):
+        base = ["--model", "dummy", "--tasks", "crossin_mini", "--output_path", str(tmp_path / folder), "--log_samples"]
+        assert evaluate([*base, "--sample", "12", "--metadata", f'{{"languages": {languages}, "bootstrap": 0}}']) == 0
+        (log,) = (tmp_path / folder).rglob("samples_*.jsonl")
+        ids.append({json.loads(line)["doc"]["id"] for line in log.read_text(encoding="utf-8").splitlines()})
+    assert ids[0] == ids[1]
+    assert len(ids[0]) == 12
+    with pytest.raises(CrossinError, match="crossin_mini: cannot sample 99 of 32 questions"):
+        evaluate(["--model", "dummy", "--tasks", "crossin_mini", "--sample", "99"])
+    with pytest.raises(CrossinError, match="eval: --sample: invalid int value: 'many'"):
+        evaluate(["--model", "dummy", "--tasks", "crossin_mini", "--sample", "many"])
