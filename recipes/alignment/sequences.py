@@ -76,6 +76,8 @@ def load_questions(options: AlignOptions, tokenizer: Any, max_length: int | None
     """
     chosen: dict[str, Any] = {"set": options.set, "formulation": options.formulation, "languages": options.languages}
     chosen |= {"data_dir": options.data_dir, "prompt": options.prompt}
+    if options.formulation == "cf":  # in log-odds the beginning that options share cancels out
+        chosen["likelihood"] = "sum"
     documents, data = build_documents(TaskOptions.from_metadata("align_crossin", chosen))
     n_options = np.array([len(item.choices) for item in data.items[data.languages[0]]])
     gold = np.array(data.gold)

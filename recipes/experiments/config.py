@@ -13,7 +13,8 @@ from recipes.common.options import check_types
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
-ARM_KEYS = ("mix_config", "mix", "train_config", "train", "tune", "label", "seeds")
+MIX_KEYS, ALIGN_KEYS = ("mix_config", "mix", "train_config", "train"), ("align_config", "align")
+ARM_KEYS = (*MIX_KEYS, *ALIGN_KEYS, "tune", "label", "seeds")
 EVALUATION_KEYS = (
     "tasks",
     "model",
@@ -42,8 +43,9 @@ class ExperimentOptions:
     name: str = field(metadata=_help("Short name of the experiment, and of its folder."))
     arms: dict = field(
         metadata=_help(
-            "Arm -> {mix_config, mix, train_config, train, label, seeds}: overrides of the common options; "
-            "tune: false evaluates the untuned model."
+            "Arm -> {mix_config, mix, train_config, train, align_config, align, label, seeds}: overrides of the common "
+            "options. align: an alignment; with mix or train also set, after tuning on the mix. tune: false evaluates "
+            "the untuned model."
         )
     )
     evaluate: dict = field(
@@ -63,6 +65,8 @@ class ExperimentOptions:
     mix: dict = field(default_factory=dict, metadata=_help("Mix options of all arms."))
     train_config: str | None = field(default=None, metadata=_help("Default tuning configuration."))
     train: dict = field(default_factory=dict, metadata=_help("Tuning options of all arms."))
+    align_config: str | None = field(default=None, metadata=_help("Default alignment configuration."))
+    align: dict = field(default_factory=dict, metadata=_help("Alignment options of all arms that align."))
     models: dict = field(
         default_factory=dict,
         metadata=_help("Model -> {train_config, base}: what differs between base models; base is the label column."),
@@ -151,6 +155,14 @@ class ExperimentOptions:
             return [0]
         return list(self.arms[arm].get("seeds", self.seeds))
 
+    def mixes(self, arm: str) -> bool:
+        """Whether an arm is tuned on a mix."""
+        return _mixes(self.arms[arm])
+
+    def aligns(self, arm: str) -> bool:
+        """Whether an arm is aligned, from the base or after tuning on a mix."""
+        return _aligns(self.arms[arm])
+
     def wants(self, arm: str, seed: int) -> bool:
         """Whether `only` selects this run."""
         return not self.only or arm in self.only or f"{arm}/{seed}" in self.only
@@ -183,7 +195,7 @@ class ExperimentOptions:
         if not isinstance(value, dict):
             raise CrossinError(f"arms: {name}: {value!r} must be a mapping of {', '.join(ARM_KEYS)}")
         _known(value, ARM_KEYS, f"arms: {name}")
-        for key in ("mix", "train", "label"):
+        for key in ("mix", "train", "align", "label"):
             if not isinstance(value.get(key, {}), dict):
                 raise CrossinError(f"arms: {name}: {key} must be a mapping of options")
         if not isinstance(value.get("tune", True), bool):
@@ -192,8 +204,8 @@ class ExperimentOptions:
         if "seeds" in value:
             _check_seeds(value["seeds"], f"arms: {name}: seeds")
         if value.get("tune", True):
-            for key, common in (("mix_config", self.mix_config), ("train_config", self.train_config)):
-                if not value.get(key, common):
+            for key in ("mix_config", "train_config") * _mixes(value) + ("align_config",) * _aligns(value):
+                if not value.get(key, getattr(self, key)):
                     raise CrossinError(f"arms: {name}: {key} is missing")
         elif set(value) - {"tune", "label"}:
             raise CrossinError(f"arms: {name}: an untuned arm can only have a label")
@@ -208,7 +220,7 @@ class ExperimentOptions:
             self.check_arm(str(arm), "small: arms")
         self.arms = {name: self.arms[name] for name in arms}
         for key, value in small.items():
-            if key in ("mix", "train"):
+            if key in ("mix", "train", "align"):
                 setattr(self, key, {**getattr(self, key), **value})
                 for arm, own in self.arms.items():  # replace the arm's own full-size numbers; 0 stays 0
                     if own and own.get(key):
@@ -218,9 +230,17 @@ class ExperimentOptions:
             elif key == "seeds":
                 self.seeds = value
             else:
-                raise CrossinError(f"small: {key!r} must be arms, seeds, mix, train or evaluate")
+                raise CrossinError(f"small: {key!r} must be arms, seeds, mix, train, align or evaluate")
         self.compare = [pair for pair in self.compare if all(arm in self.arms for arm in pair.split("="))]
         self.baseline = self.baseline if self.baseline in self.arms else None
+
+
+def _mixes(arm: dict[str, Any]) -> bool:
+    return bool(arm.get("tune", True)) and (any(key in arm for key in MIX_KEYS) or not _aligns(arm))
+
+
+def _aligns(arm: dict[str, Any]) -> bool:
+    return any(key in arm for key in ALIGN_KEYS)
 
 
 def _known(value: Any, keys: tuple[str, ...], where: str) -> None:

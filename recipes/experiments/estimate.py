@@ -25,7 +25,7 @@ from crossin_metrics.files import read_json
 from crossin_metrics.sets.catalogue import expand_tasks
 from crossin_metrics.text_tables import align
 from recipes.experiments.config import ExperimentOptions
-from recipes.experiments.plan import Plan, mix_options, model_of, parse_merged, run_folder, train_options
+from recipes.experiments.plan import Plan, align_options, mix_options, model_of, parse_merged, run_folder, train_options
 
 GIB = 2**30
 
@@ -64,6 +64,10 @@ TOKENS_PER_CHARACTER = {
 BASE_SET, SEED_SET = (24_926, 500.0, 700.0), (52_002, 85.0, 275.0)
 # Mean characters of an English question with its choices (measured: Cross-XQuAD 950, Cross-LogiQA 700, Cross-MMLU 280).
 QUESTION, QUESTION_WITH_PASSAGE = 280.0, 850.0
+PAIR_TOKENS = (
+    45.0,
+    15.0,
+)  # a pair of an alignment, and those of it that are scored; measured on BMLAMA-17 with Gemma 3
 # Assumed: tokens generated per answer of a `_gen` task, share of the peak rate in generation, seconds to load a model,
 # bytes per second in merging; measured: bytes per row of a sample log.
 GENERATED, GENERATION_SHARE, START, MERGE_RATE, LOG_BYTES = 64.0, 0.05, 120.0, 0.25e9, 7600.0
@@ -214,53 +218,85 @@ def report(options: ExperimentOptions, plan: Plan) -> str:
 
 
 def _arm(options: ExperimentOptions, arm: str, seeds: list[int], device: Device) -> ArmCost:
+    name = model_of(options, arm)
+    config = model_config(name)
+    hours, logs = _evaluation(options, config, device)
+    if not options.arms[arm].get("tune", True):
+        return ArmCost(arm, len(seeds), name, {"train": 0.0, "merge": 0.0, "eval": hours}, logs)
+    parts = [_training(options, arm, kind, seeds[0], name, config, device) for kind in _kinds(options, arm)]
+    last = parts[-1]
+    weights = 2.0 * last["n_base"] * options.merge
+    return ArmCost(
+        arm,
+        len(seeds),
+        name,
+        hours={
+            "train": sum(part["flops"] for part in parts) / (device.rate * device.used) / 3600,
+            "merge": 3 * weights / MERGE_RATE / 3600,  # read, written, and read again to compare
+            "eval": hours,
+        },
+        kept=sum(part["adapter"] + part["checkpoints"] * options.keep_checkpoints for part in parts) + weights + logs,
+        rows=sum(part["rows"] for part in parts),
+        tokens=sum(part["tokens"] for part in parts),
+        steps=sum(part["steps"] for part in parts),
+        flops=sum(part["flops"] for part in parts),
+        memory=max(part["memory"] for part in parts) / GIB,
+        checkpoints=max(part["checkpoints"] for part in parts) * (not options.keep_checkpoints),
+        how="\n".join(part["how"] for part in parts),
+    )
+
+
+def _kinds(options: ExperimentOptions, arm: str) -> list[str]:
+    return ["train"] * options.mixes(arm) + ["align"] * options.aligns(arm)
+
+
+def _training(
+    options: ExperimentOptions, arm: str, kind: str, seed: int, name: str, config: Any, device: Device
+) -> dict[str, Any]:
+    """The cost of tuning on a mix (kind train) or of an alignment: FLOPs, tokens, memory, bytes."""
+    from recipes.alignment.options import AlignModelOptions, AlignOptions
     from recipes.tuning.checks import estimate_memory, set_accumulation
     from recipes.tuning.model import plan_adapter
     from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
-    name = model_of(options, arm)
-    config = model_config(name)
-    token, head = forward_flops(config)
-    hours, logs = _evaluation(options, config, device)
-    if not options.arms[arm].get("tune", True):
-        return ArmCost(arm, len(seeds), name, {"train": 0.0, "merge": 0.0, "eval": hours}, logs)
     cpu = device.name == "cpu"
-    merged = train_options(options, arm, seeds[0])
-    tune, train, model = parse_merged((TuneOptions, TrainOptions, ModelOptions), merged)
+    token, head = forward_flops(config)
+    mixed = kind == "train"
+    merged = (train_options if mixed else align_options)(options, arm, seed)
+    types = (TuneOptions, TrainOptions, ModelOptions) if mixed else (AlignOptions, TrainOptions, AlignModelOptions)
+    tune, train, model = parse_merged(types, merged)
     train.use_cpu = cpu
     train.padding_free = bool(merged.get("padding_free", cpu))
     set_accumulation(tune, train)
     single, tune.trainable_tokens = tune.trainable_tokens, []  # these need the tokenizer; they are few
     plan = plan_adapter(config, None, tune, model)  # type: ignore[arg-type]
     plan = replace(plan, n_tokens=3 * len(single) * config.get_text_config().hidden_size)  # "[", code, "]"
-    lengths, losses, how = mix_tokens(mix_options(options, arm, seeds[0]), name, config, tune.frame, train.max_length)
+    if mixed:
+        mix = mix_options(options, arm, seed)
+        lengths, losses, how = mix_tokens(mix, name, config, tune.frame, train.max_length)
+    else:
+        lengths, losses = (np.full(tune.n_pairs, tokens) for tokens in PAIR_TOKENS)
+        how = "assumed: a pair of an alignment has {:.0f} tokens, {:.0f} of them scored".format(*PAIR_TOKENS)
     batch = train.per_device_train_batch_size
     grouped = train.padding_free or train.packing or train.train_sampling_strategy == "group_by_length"
     padded = float((lengths if grouped else pad_batches(lengths, batch)).sum())
     # Forward, and gradients through every layer; checkpointing and TRL's fused head (on GPUs) run forward twice.
-    passes = 2 + bool(train.gradient_checkpointing), 2 + bool(plan.n_saved) + (not cpu)
+    passes = 2 + bool(train.gradient_checkpointing), 2 + bool(plan.n_saved) + (mixed and not cpu)
     flops = train.num_train_epochs * (passes[0] * token * padded + passes[1] * head * float(losses.sum()))
+    if not mixed:
+        flops += token * padded + head * float(losses.sum())  # the reference, once
     longest, labels = int(lengths.max()), int(np.sort(losses)[-batch:].sum())
-    adapter, weights = 4.0 * plan.stored, 2.0 * plan.n_base * options.merge
-    checkpoints = ((train.save_total_limit or 1) + 1) * (adapter + 8.0 * plan.n_trained)  # with Adam's two moments
-    return ArmCost(
-        arm,
-        len(seeds),
-        name,
-        hours={
-            "train": flops / (device.rate * device.used) / 3600,
-            "merge": 3 * weights / MERGE_RATE / 3600,  # read, written, and read again to compare
-            "eval": hours,
-        },
-        kept=adapter + weights + logs + checkpoints * options.keep_checkpoints,
-        rows=len(lengths),
-        tokens=padded,
-        steps=int(np.ceil(train.num_train_epochs * len(lengths) / tune.global_batch_size)),
-        flops=flops,
-        memory=estimate_memory(config, plan, train, model, longest=longest, labels=labels).total / GIB,
-        checkpoints=checkpoints * (not options.keep_checkpoints),
-        how=how,
-    )
+    return {
+        "flops": flops,
+        "tokens": padded,
+        "rows": len(lengths),
+        "steps": int(np.ceil(train.num_train_epochs * len(lengths) / tune.global_batch_size)),
+        "memory": estimate_memory(config, plan, train, model, longest=longest, labels=labels).total,
+        "n_base": plan.n_base,
+        "adapter": 4.0 * plan.stored,
+        "checkpoints": ((train.save_total_limit or 1) + 1) * (4.0 * plan.stored + 8.0 * plan.n_trained),  # with Adam's
+        "how": how,
+    }
 
 
 def mix_tokens(

@@ -14,7 +14,7 @@ from crossin_metrics.files import atomic_path, read_json, write_json, write_text
 from crossin_metrics.text_tables import csv_cell, csv_text
 from recipes.common.provenance import REPO
 from recipes.experiments.config import ExperimentOptions
-from recipes.experiments.plan import PYTHON, Plan, Run, model_of
+from recipes.experiments.plan import ALIGNED, PYTHON, Plan, Run, model_of
 from recipes.experiments.records import Records, Stage
 
 LABELS, PREDICTIONS, MANIFEST, REPORT = "labels.csv", "predictions.csv.gz", "experiment.json", "report"
@@ -100,17 +100,23 @@ def evaluations(run: Run) -> list[Stage]:
     return [stage for stage in run.stages if stage.kind == "eval"]
 
 
+def trainings(run: Run) -> list[dict[str, Any]]:
+    """The manifests of a run's trainings: on a mix, and of an alignment."""
+    found = (read_json(folder / "manifest.json") for folder in (run.folder, run.folder / ALIGNED))
+    return [facts for facts in found if facts is not None]
+
+
 def costs(run: Run) -> dict[str, Any]:
-    """Tokens seen, seconds, peak memory (GB) and trained parameters of a run's training; empty if untrained."""
-    facts = read_json(run.folder / "manifest.json")
-    if facts is None:
+    """Tokens seen and seconds of a run's trainings, peak memory (GB), trained parameters; empty if untrained."""
+    facts = trainings(run)
+    if not facts:
         return {}
-    memory = facts["peak_memory_bytes"].get("gpu") or facts["peak_memory_bytes"]["resident"]
+    memory = [sum(one["peak_memory_bytes"].get("gpu") or one["peak_memory_bytes"]["resident"]) for one in facts]
     return {
-        "tokens": facts["tokens_seen"],
-        "seconds": facts["seconds"],
-        "peak_memory_gb": round(sum(memory) / 1e9, 2),
-        "trained_parameters": facts["parameters"]["trained"],
+        "tokens": sum(one["tokens_seen"] for one in facts),
+        "seconds": round(sum(one["seconds"] for one in facts), 2),
+        "peak_memory_gb": round(max(memory) / 1e9, 2),
+        "trained_parameters": facts[-1]["parameters"]["trained"],
     }
 
 
@@ -130,11 +136,12 @@ def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: d
                     "seconds": record["seconds"],
                     "sha256": {name.rpartition("/")[2]: digest for name, digest in files.items()},
                 }
-        facts = read_json(run.folder / "manifest.json") or {}
+        trained = trainings(run)
+        facts = trained[-1] if trained else {}
         short: dict[str, Any] = {
             key: facts[key] for key in ("git_commit", "steps", "tokens_seen", "first_loss", "last_loss") if key in facts
         }
-        parts = {part: one["rows"] for part, one in (facts.get("mix") or {}).get("parts", {}).items()}
+        parts = {name: one["rows"] for part in trained for name, one in part["mix"].get("parts", {}).items()}
         if parts:
             short["rows"] = parts
         runs[run.name] = {"stages": stages, **short, **costs(run)}
@@ -142,6 +149,7 @@ def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: d
         key: getattr(options, key)
         for key in ("name", "title", "seeds", "arms", "data", "mix_config", "mix", "train_config", "train", "launcher")
     }
+    chosen |= {key: value for key in ("align_config", "align") if (value := getattr(options, key))}
     chosen |= {key: getattr(options, key) for key in ("merge", "evaluate", "label", "baseline", "compare", "jobs")}
     return {
         "format": 1,

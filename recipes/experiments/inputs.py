@@ -25,7 +25,7 @@ PATHS = (
 PINNED = "pinned.json"
 """In the experiment's folder: the commits of its hub models and sets. Delete it to take the newest ones."""
 
-_OUTPUTS = ("output_dir", "overwrite", "mix")
+_OUTPUTS = ("output_dir", "overwrite", "mix", "start_adapter", "reference_cache")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from recipes.common.provenance import REPO
 from recipes.experiments.config import ExperimentOptions
-from recipes.experiments.plan import Plan, Run
+from recipes.experiments.plan import ALIGNED, Plan, Run
 from recipes.experiments.records import Records, Stage
 
 Say = Callable[[str], None]
@@ -117,7 +117,8 @@ class LocalExecutor:
                 if self._stop.is_set() or not self._stage(stage, slot):
                     return
             if not self.options.keep_checkpoints:
-                shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+                for folder in (run.folder, run.folder / ALIGNED):
+                    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         finally:
             with self._guard:
                 self._slots.append(slot)

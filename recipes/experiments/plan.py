@@ -18,6 +18,7 @@ from recipes.experiments.records import Stage
 from recipes.mixes.readers import is_hub
 
 PYTHON = sys.executable
+ALIGNED, WEIGHTS = "aligned", "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def make_plan(options: ExperimentOptions) -> Plan:
 
 
 def write_configs(options: ExperimentOptions) -> None:
-    """Write each run's merged configurations to `<experiment>/stages/<arm>/<seed>/{mix,train}.yaml`."""
+    """Write each run's merged configurations to `<experiment>/stages/<arm>/<seed>/{mix,train,align}.yaml`."""
     import yaml
 
     for arm, value in options.arms.items():
@@ -78,10 +79,12 @@ def write_configs(options: ExperimentOptions) -> None:
         for seed in options.seeds_of(arm):
             place = options.folder / "stages" / arm / str(seed)
             place.mkdir(parents=True, exist_ok=True)
-            for name, content in (
-                ("mix", mix_options(options, arm, seed)),
-                ("train", train_options(options, arm, seed)),
-            ):
+            contents = {}
+            if options.mixes(arm):
+                contents = {"mix": mix_options(options, arm, seed), "train": train_options(options, arm, seed)}
+            if options.aligns(arm):
+                contents["align"] = align_options(options, arm, seed)
+            for name, content in contents.items():
                 text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
                 path = place / f"{name}.yaml"
                 if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -104,8 +107,7 @@ def mix_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, An
         "output_dir": str(run_folder(options, arm, seed) / "mix"),
         "overwrite": True,
     }
-    data = str(options.folder / "data")
-    merged = absolute_paths({k: v.replace("{data}", data) if isinstance(v, str) else v for k, v in merged.items()})
+    merged = absolute_paths(fill_data(merged, options))
     for role in ("base", "seed"):
         name = str(merged.get(f"{role}_set") or "")
         if is_hub(name) and "{" not in name:
@@ -118,7 +120,7 @@ def mix_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, An
 def train_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, Any]:
     """The merged tuning options of one run; merging and evaluation are separate stages."""
     folder = run_folder(options, arm, seed)
-    merged = _tuning(options, arm)
+    merged = _tuning(options, arm, "train")
     commit = _base_commit(options, merged)
     return {
         **merged,
@@ -131,6 +133,31 @@ def train_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, 
         "eval_tasks": None,
         "overwrite": True,
     }
+
+
+def align_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, Any]:
+    """The merged alignment options of one run; after a mix it starts from the mix's adapter."""
+    folder = run_folder(options, arm, seed)
+    merged = _tuning(options, arm, "align")
+    commit = _base_commit(options, merged)
+    return {
+        **merged,
+        **({"model_revision": commit} if commit else {}),
+        "seed": seed,
+        "output_dir": str(folder / ALIGNED),
+        "start_adapter": str(folder / "adapter") if options.mixes(arm) else None,
+        "merge": False,
+        "eval_tasks": None,
+        "eval_before": False,
+        "overwrite": True,
+    }
+
+
+def fill_data(value: Any, options: ExperimentOptions) -> Any:
+    """A value of an option, also nested, with `{data}` replaced by the folder of the data stage."""
+    if isinstance(value, dict):
+        return {name: fill_data(item, options) for name, item in value.items()}
+    return value.replace("{data}", str(options.folder / "data")) if isinstance(value, str) else value
 
 
 def model_of(options: ExperimentOptions, arm: str) -> str:
@@ -148,12 +175,12 @@ def _tuned_arm(options: ExperimentOptions, arm: str) -> str:
     return arm if arm in tuned or not tuned else tuned[0]
 
 
-def _tuning(options: ExperimentOptions, arm: str) -> dict[str, Any]:
-    """The tuning options of an arm; later wins: configuration file, common, arm."""
+def _tuning(options: ExperimentOptions, arm: str, kind: str = "") -> dict[str, Any]:
+    """The options of an arm's first training, or of `train` or `align`; later wins: file, common, arm."""
     own = options.arms[arm]
-    return absolute_paths(
-        {**read_yaml(own.get("train_config") or options.train_config), **options.train, **own.get("train", {})}
-    )
+    kind = kind or ("train" if options.mixes(arm) or not options.aligns(arm) else "align")
+    config = own.get(f"{kind}_config") or getattr(options, f"{kind}_config")
+    return absolute_paths(fill_data({**read_yaml(config), **getattr(options, kind), **own.get(kind, {})}, options))
 
 
 def _base_commit(options: ExperimentOptions, merged: dict[str, Any]) -> str | None:
@@ -212,6 +239,7 @@ def check_options(options: ExperimentOptions) -> None:
     Raises:
         CrossinError: names the arm and the option.
     """
+    from recipes.alignment.options import AlignModelOptions, AlignOptions
     from recipes.mixes.config import MixConfig
     from recipes.tuning.options import ModelOptions, TrainOptions, TuneOptions
 
@@ -219,8 +247,11 @@ def check_options(options: ExperimentOptions) -> None:
         if value.get("tune", True):
             seed = options.seeds_of(arm)[0]
             try:
-                parse_merged(MixConfig, mix_options(options, arm, seed))
-                parse_merged((TuneOptions, TrainOptions, ModelOptions), train_options(options, arm, seed))
+                if options.mixes(arm):
+                    parse_merged(MixConfig, mix_options(options, arm, seed))
+                    parse_merged((TuneOptions, TrainOptions, ModelOptions), train_options(options, arm, seed))
+                if options.aligns(arm):
+                    parse_merged((AlignOptions, TrainOptions, AlignModelOptions), align_options(options, arm, seed))
             except CrossinError as error:
                 raise CrossinError(f"arms: {arm}: {error}") from error
 
@@ -249,49 +280,46 @@ def _run(options: ExperimentOptions, arm: str, seed: int) -> Run:
     place = options.folder / "stages" / arm / str(seed)
     if not options.arms[arm].get("tune", True):
         return Run(arm, seed, folder, tuple(_evaluations(options, arm, seed, folder, None)))
-    mix, train = mix_options(options, arm, seed), train_options(options, arm, seed)
-    rows, adapter = folder / "mix" / "train.parquet", folder / "adapter"
-    weights = adapter / "adapter_model.safetensors"
-    launch = _launcher(options)
-    launcher_files = [Path(word) for word in launch[1:] if Path(word).is_absolute()]
-    stages = [
-        Stage(
-            f"{arm}/{seed}/mix",
-            (PYTHON, str(REPO / "recipes/build_mix.py"), "--config", str(place / "mix.yaml")),
-            decisive(mix),
-            files_of(mix),
-            (rows,),
-        ),
-        Stage(
-            f"{arm}/{seed}/train",
-            (*launch, str(REPO / "recipes/sft_crossin.py"), "--config", str(place / "train.yaml")),
-            {**decisive(train), "launcher": list(options.launcher)},
-            (rows, *files_of(train), *launcher_files),
-            (weights, adapter / "adapter_config.json", folder / "manifest.json"),
-        ),
-    ]
+    stages: list[Stage] = []
+    adapter = folder / "adapter"
+    if options.mixes(arm):
+        mix, train = mix_options(options, arm, seed), train_options(options, arm, seed)
+        rows = folder / "mix" / "train.parquet"
+        build = (PYTHON, str(REPO / "recipes/build_mix.py"), "--config", str(place / "mix.yaml"))
+        stages.append(Stage(f"{arm}/{seed}/mix", build, decisive(mix), files_of(mix), (rows,)))
+        stages.append(_training(options, f"{arm}/{seed}/train", "sft_crossin.py", place, train, (rows,)))
+    if options.aligns(arm):
+        align = align_options(options, arm, seed)
+        files = _set_files(str(align.get("set")), align.pop("data_dir", None), options)  # its content counts
+        files = (*files, adapter / WEIGHTS) if options.mixes(arm) else files
+        adapter = folder / ALIGNED / "adapter"
+        stages.append(_training(options, f"{arm}/{seed}/align", "align_crossin.py", place, align, files))
+    weights, tuning = adapter / WEIGHTS, _tuning(options, arm)
     if options.merge:
         merged = folder / "merged"
-        stages.append(
-            Stage(
-                f"{arm}/{seed}/merge",
-                (
-                    PYTHON,
-                    str(REPO / "recipes/merge_adapter.py"),
-                    "--adapter",
-                    str(adapter),
-                    "--output_dir",
-                    str(merged),
-                    *(("--trust_remote_code", "true") if train.get("trust_remote_code") else ()),
-                ),
-                {},
-                (weights, *files_of({"model_name_or_path": train.get("model_name_or_path")})),
-                (merged / "merge.json",),
-                clear=(merged,),
-            )
-        )
+        command: tuple[str, ...] = (PYTHON, str(REPO / "recipes/merge_adapter.py"), "--adapter", str(adapter))
+        command += ("--output_dir", str(merged))
+        command += ("--trust_remote_code", "true") if tuning.get("trust_remote_code") else ()
+        files = (weights, *files_of({"model_name_or_path": tuning.get("model_name_or_path")}))
+        outputs = (merged / "merge.json",)
+        stages.append(Stage(f"{arm}/{seed}/merge", command, {}, files, outputs, clear=(merged,)))
     tuned = folder / "merged" / "merge.json" if options.merge else weights
     return Run(arm, seed, folder, (*stages, *_evaluations(options, arm, seed, folder, tuned)))
+
+
+def _training(
+    options: ExperimentOptions, name: str, script: str, place: Path, merged: dict[str, Any], files: tuple[Path, ...]
+) -> Stage:
+    """A stage that trains an adapter."""
+    launch, folder = _launcher(options), Path(merged["output_dir"])
+    launcher_files = [Path(word) for word in launch[1:] if Path(word).is_absolute()]
+    return Stage(
+        name,
+        (*launch, str(REPO / "recipes" / script), "--config", str(place / f"{name.rpartition('/')[2]}.yaml")),
+        {**decisive(merged), "launcher": list(options.launcher)},
+        (*files, *files_of(merged), *launcher_files),
+        (folder / "adapter" / WEIGHTS, folder / "adapter" / "adapter_config.json", folder / "manifest.json"),
+    )
 
 
 def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, tuned: Path | None) -> list[Stage]:
@@ -302,8 +330,7 @@ def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, 
     if tuned is not None and options.merge:
         where = {"merged": folder / "merged"}
     elif tuned is not None:
-        rank = train_options(options, arm, seed).get("lora_r", ModelOptions.lora_r)
-        where = {"adapter": folder / "adapter", "rank": rank}
+        where = {"adapter": tuned.parent, "rank": _tuning(options, arm).get("lora_r", ModelOptions.lora_r)}
     base, tuning = model_of(options, arm), _tuning(options, _tuned_arm(options, arm))
     model: dict[str, Any] = {"pretrained": base}
     if "merged" not in where and (commit := _base_commit(options, tuning)):
@@ -311,7 +338,7 @@ def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, 
     if tuning.get("trust_remote_code"):
         model["trust_remote_code"] = True
     out = []
-    for name, one in options.evaluate.items():
+    for name, one in fill_data(options.evaluate, options).items():
         target = folder / "eval" / name
         one = absolute_paths(one)
         backend = str(one.get("model", "hf"))
@@ -320,7 +347,7 @@ def _evaluations(options: ExperimentOptions, arm: str, seed: int, folder: Path, 
         others = {key: value for key, value in one.items() if key not in ("tasks", "model", "model_args")}
         command = [PYTHON, "-m", "recipes.tuning.evaluate"]
         command += harness_arguments(backend, arguments, str(one["tasks"]), target, **others)
-        files = (*((tuned,) if tuned is not None else ()), *_task_files(one), *files_of(own))
+        files = (*((tuned,) if tuned is not None else ()), *_task_files(one, options), *files_of(own))
         if "merged" not in where:
             files = (*files, *files_of(model))
         options_ = {**one, "model_args": decisive(own), **decisive({"base": Path(base).name, **model})}
@@ -337,18 +364,26 @@ def _launcher(options: ExperimentOptions) -> tuple[str, ...]:
     return (options.launcher[0], *map(absolute, options.launcher[1:]))
 
 
-def _task_files(one: dict[str, Any]) -> tuple[Path, ...]:
+def _task_files(one: dict[str, Any], options: ExperimentOptions) -> tuple[Path, ...]:
     """Local files that the evaluation's tasks read.
 
     Raises:
         CrossinError: a task that the catalogue of sets does not know.
     """
     from crossin_metrics.sets.catalogue import expand_tasks
-    from crossin_metrics.sets.loading import data_files
 
     place = one.get("metadata", {}).get("data_dir")
     names = dict.fromkeys(task.set.name for task in expand_tasks(str(one["tasks"])))
-    return tuple(file for name in names for file in data_files(name, place))
+    return tuple(file for name in names for file in _set_files(name, place, options))
+
+
+def _set_files(name: str, place: str | None, options: ExperimentOptions) -> tuple[Path, ...]:
+    """Local files of a set, including one that the data stage will write."""
+    from crossin_metrics.sets.loading import data_files
+
+    if place and Path(place).is_relative_to(options.folder / "data"):
+        return (Path(place) / f"{name}.jsonl",)
+    return data_files(name, place)
 
 
 def _xquad_files() -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from crossin_metrics.text_tables import markdown_table, md
 from recipes.mixes.config import MixConfig
-from recipes.mixes.plan import PARTS, Plan
+from recipes.mixes.plan import PARTS, PRETRAIN, Plan
 from recipes.mixes.sources import SourceInfo
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ def manifest(
         "fingerprint": fingerprint,
         "n_rows": len(plan),
         "n_noisy": noisy,
-        "parts": {part: sum(n for key, n in pairs if key[0] == part) for part in PARTS},
+        "parts": {
+            part: n for part in PARTS if (n := sum(n for key, n in pairs if key[0] == part)) or part != PARTS[PRETRAIN]
+        },
         "pairs": [{"part": part, "in_lang": a, "out_lang": b, "n": n} for (part, a, b), n in pairs],
         "lengths": statistics.lengths(),
         "sources": {

@@ -16,24 +16,27 @@ Pairs = Callable[[Mapping[str, float]], dict[tuple[str, str], float]]
 
 
 class Method(NamedTuple):
-    """A mix method; see `mix_method` for `same_language`."""
+    """A mix method; see `mix_method`."""
 
     pairs: Pairs
     same_language: bool | None
+    alternate: str | None
 
 
 METHODS: dict[str, Method] = {}
 
 
-def mix_method(same_language: bool | None) -> Callable[[Pairs], Pairs]:
+def mix_method(same_language: bool | None, alternate: str | None = None) -> Callable[[Pairs], Pairs]:
     """Register a function as the method of its name.
 
     Args:
         same_language: whether pairs in one language stay where `same_language_pairs` is not set; None: they always do.
+        alternate: samples are plain text for continued pre-training, whose languages alternate by `sentence` or
+            `document`; None: samples are instructions and answers.
     """
 
     def register(pairs: Pairs) -> Pairs:
-        METHODS[pairs.__name__] = Method(pairs, same_language)
+        METHODS[pairs.__name__] = Method(pairs, same_language, alternate)
         return pairs
 
     return register
@@ -84,4 +87,16 @@ def seed_only(weights: Mapping[str, float]) -> dict[tuple[str, str], float]:
 @mix_method(same_language=True)
 def base_only(weights: Mapping[str, float]) -> dict[tuple[str, str], float]:
     """The base set alone; its translation pairs, if any, draw their languages as x2x does."""
+    return x2x(weights)
+
+
+@mix_method(same_language=False, alternate="sentence")
+def pretrain(weights: Mapping[str, float]) -> dict[tuple[str, str], float]:
+    """Plain text in two languages, alternating by sentence, with loss on all tokens."""
+    return x2x(weights)
+
+
+@mix_method(same_language=False, alternate="document")
+def pretrain_documents(weights: Mapping[str, float]) -> dict[tuple[str, str], float]:
+    """The same, alternating by document."""
     return x2x(weights)

@@ -17,8 +17,8 @@ from recipes.mixes.config import DEFAULT_SAMPLES, MixConfig
 from recipes.mixes.draws import passes, permutation, raw, uniform, weighted
 from recipes.mixes.methods import METHODS, PIVOT
 
-PARTS = ("base", "crossin", "trans")
-BASE, CROSSIN, TRANS = range(3)
+PARTS = ("base", "crossin", "trans", "pretrain")
+BASE, CROSSIN, TRANS, PRETRAIN = range(4)
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,10 @@ def make_plan(config: MixConfig, n_base_items: int, n_seed_items: int) -> Plan:
     items, in_lang, out_lang = _draw_samples(config, index, n_seed_items, n_drawn)
     source, target = _translation_languages(config, index, in_lang[:n_trans], out_lang[:n_trans])
     english = np.full(n_base, index[PIVOT], dtype=np.int16)
+    samples = CROSSIN if METHODS[config.variant].alternate is None else PRETRAIN
     plan = Plan(
         codes,
-        part=np.repeat(np.array([BASE, CROSSIN, TRANS], dtype=np.uint8), [n_base, n_samples, n_trans]),
+        part=np.repeat(np.array([BASE, samples, TRANS], dtype=np.uint8), [n_base, n_samples, n_trans]),
         item=np.concatenate([base, items[:n_samples], items[:n_trans]]),
         in_lang=np.concatenate([english, in_lang[:n_samples], source]).astype(np.int16),
         out_lang=np.concatenate([english, out_lang[:n_samples], target]).astype(np.int16),

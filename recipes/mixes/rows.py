@@ -14,15 +14,16 @@ from crossin_metrics.languages import LANGUAGES
 from recipes.common.wording import language_tag, render_instruction, render_pivot, render_translation
 from recipes.mixes.config import MixConfig
 from recipes.mixes.draws import uniform
-from recipes.mixes.methods import PIVOT
-from recipes.mixes.plan import BASE, PARTS, TRANS, Plan
+from recipes.mixes.methods import METHODS, PIVOT
+from recipes.mixes.plain_text import by_document, by_sentence
+from recipes.mixes.plan import BASE, PARTS, PRETRAIN, TRANS, Plan
 from recipes.mixes.sources import TEXT, Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = ("prompt", "completion", "part", "in_lang", "out_lang", "source", "source_id")
-"""The mix-row contract, in the order of the file's columns; all strings, none empty."""
+"""The mix-row contract, in the order of the file's columns; all strings, none empty but the prompt of `pretrain`."""
 
 ROW_GROUP_ROWS = 8192
 """Rows rendered and written at a time; part of the file's bytes, so a constant."""
@@ -134,6 +135,10 @@ def _seed_rows(plan: Plan, rows: np.ndarray, config: MixConfig, store: Store) ->
     instruction = _by_language(plan, store, "instruction", item_in, in_lang)
     input_ = _by_language(plan, store, "input", item_in, in_lang)
     answer = _by_language(plan, store, "output", item_out, out_lang)
+    plain = plan.part[rows] == PRETRAIN
+    if plain.any():
+        instruction[plain] = _passages(plan, store, item_in[plain], in_lang[plain])
+        answer[plain] = _passages(plan, store, item_out[plain], out_lang[plain])
     instruction[trans] = _translatable(plan, store, item_in[trans], in_lang[trans])
     answer[trans] = _translatable(plan, store, item_out[trans], out_lang[trans])
     if config.answer_style == "pivot":
@@ -149,7 +154,11 @@ def _seed_rows(plan: Plan, rows: np.ndarray, config: MixConfig, store: Store) ->
             draws = uniform(config.seed, f"noise/drop/{plan.key[rows[k]]}", len(side))
             side = drop_words(side, language, config.noise_drop, draws)
             before, after = (before, side) if damaged_out[k] else (side, after)
-        if trans[k]:
+        if plain[k]:
+            prompts.append("")
+            sentences = METHODS[config.variant].alternate == "sentence"
+            after = by_sentence(before, after, source, target) if sentences else by_document(before, after)
+        elif trans[k]:
             prompts.append(render_translation(before, source, target))
         else:
             wanted = config.tag if source != target or config.tag_same_language else "none"
@@ -159,6 +168,17 @@ def _seed_rows(plan: Plan, rows: np.ndarray, config: MixConfig, store: Store) ->
                 after = render_pivot(pivot_instruction[k], pivot_output[k], after, target)
         completions.append(after)
     return prompts, completions
+
+
+def _passages(plan: Plan, store: Store, items: np.ndarray, languages: np.ndarray) -> np.ndarray:
+    """The plain text of items: the field `translatable`, else the input, else instruction and answer."""
+    out = _by_language(plan, store, TEXT, items, languages)
+    inputs, instructions, outputs = (
+        _by_language(plan, store, name, items, languages) for name in ("input", "instruction", "output")
+    )
+    for k in np.flatnonzero(out == ""):
+        out[k] = inputs[k] or f"{instructions[k]} {outputs[k]}"
+    return out
 
 
 def _translatable(plan: Plan, store: Store, items: np.ndarray, languages: np.ndarray) -> np.ndarray:

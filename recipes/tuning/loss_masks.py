@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 IGNORED = -100
 """Label of a token without loss (torch.nn.functional.cross_entropy's ignore_index)."""
 
-CACHE_VERSION = 2
+PLAIN = "pretrain"
+"""The part of a mix whose rows are plain text: no frame, and loss on all tokens."""
+
+CACHE_VERSION = 3
 """Increase it with every change of what `_mask` returns: earlier results are cached under it."""
 
 COLUMNS = ("prompt", "completion", "part")
@@ -112,6 +115,8 @@ def load_rows(path: str | Path) -> Dataset:
         raise CrossinError(f"mix {file}: column {missing[0]!r} is missing; found {', '.join(rows.column_names)}")
     for column in COLUMNS:
         for number, text in enumerate(rows[column], start=1):
+            if text == "" and column == "prompt" and rows[number - 1]["part"] == PLAIN:
+                continue
             if not isinstance(text, str) or not text.strip():
                 row = rows[number - 1]
                 origin = f" ({row['source']} {row['source_id']})" if {"source", "source_id"} <= row.keys() else ""
@@ -141,6 +146,8 @@ def mask_rows(
 
     def mask(row: dict[str, Any], number: int) -> dict[str, Any]:
         try:
+            if row["part"] == PLAIN:
+                return _plain(row["completion"], tokenizer)
             return _mask(row["prompt"], row["completion"], tokenizer)
         except CrossinError as error:
             raise CrossinError(f"mix, row {number + 1}: {error}") from error
@@ -248,6 +255,19 @@ def _mask(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> d
         "merged": start < len(head),
         "unknown": unknown,
     }
+
+
+def _plain(text: str, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Ids and labels of plain text, `[BOS] text EOS`: loss on every token that has one before it."""
+    whole = frames.encode(tokenizer, text)
+    if tokenizer.bos_token_id is not None and whole[0] != tokenizer.bos_token_id:
+        whole = [tokenizer.bos_token_id, *whole]
+    if whole[-1] != tokenizer.eos_token_id:
+        whole = [*whole, tokenizer.eos_token_id]
+    unknown = tokenizer.unk_token_id is not None and tokenizer.unk_token_id in whole
+    labels = [IGNORED, *whole[1:]]
+    counts = {"length": len(whole), "start": 1, "merged": False, "unknown": unknown}
+    return {"input_ids": whole, "labels": labels, **counts}
 
 
 def _letters(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from crossin_metrics.errors import CrossinError
 from recipes.experiments.config import ExperimentOptions
-from recipes.experiments.plan import check_options, make_plan, mix_options, train_options
+from recipes.experiments.plan import align_options, check_options, make_plan, mix_options, train_options
 
 
 def options(**changes: Any) -> ExperimentOptions:
@@ -53,6 +53,8 @@ def arms(**changes: Any) -> dict[str, Any]:
         (arms(new={"mix": 3}), "arms: new: mix must be a mapping"),
         (arms(new={"tune": "no"}), "arms: new: tune must be true or false"),
         (arms(new={"tune": False, "mix": {}}), "an untuned arm can only have a label"),
+        (arms(new={"align": {}}), "arms: new: align_config is missing"),
+        (arms(new={"align": 1}), "arms: new: align must be a mapping"),
         (arms(new=7), "arms: new: 7 must be a mapping"),
         ({"arms": {}}, "arms: name at least one"),
         ({"mix_config": None}, "arms: base: mix_config is missing"),
@@ -152,3 +154,35 @@ def test_a_model_is_chosen_from_those_named(tmp_path: Path) -> None:
         options(models=models, model="c")
     with pytest.raises(CrossinError, match="model: 'a' must be one of"):
         options(model="a")
+
+
+def test_arms_may_be_alignments_and_mixes_before_them(tmp_path: Path) -> None:
+    chosen = options(
+        output_dir=str(tmp_path / "e"),
+        arms={
+            "untuned": {"tune": False},
+            "dco": {"align": {"loss": "dco"}},
+            "x2x_dco": {"mix": {"variant": "x2x"}, "align": {"n_pairs": 32}},
+            "x2x": {},
+        },
+        align_config="recipes/configs/align/mini_dco.yaml",
+        align={"set": "crossin_mini", "data_dir": None, "learning_rate": 1e-3},
+        evaluate={"facts": {"tasks": "bmlama17_cf", "metadata": {"data_dir": "{data}/test"}}},
+        small={},
+    )
+    check_options(chosen)
+    plan = {run.name: [stage.kind for stage in run.stages] for run in make_plan(chosen).runs}
+    assert plan["untuned/0"] == ["eval"]
+    assert plan["dco/3"] == ["align", "eval"]
+    assert plan["x2x_dco/3"] == ["mix", "train", "align", "eval"]
+    assert plan["x2x/3"] == ["mix", "train", "eval"]
+    both = next(run for run in make_plan(chosen).runs if run.name == "x2x_dco/4")
+    merged = align_options(chosen, "x2x_dco", 4)
+    assert (merged["seed"], merged["n_pairs"], merged["learning_rate"]) == (4, 32, 1e-3)
+    assert merged["start_adapter"] == str(both.folder / "adapter")
+    assert align_options(chosen, "dco", 3)["start_adapter"] is None
+    *_, align, evaluation = both.stages
+    assert both.folder / "adapter" / "adapter_model.safetensors" in align.files
+    assert evaluation.files[0] == both.folder / "aligned" / "adapter" / "adapter_model.safetensors"
+    assert tmp_path / "e" / "data" / "test" / "bmlama17.jsonl" in evaluation.files
+    assert "{data}" not in " ".join(evaluation.command)
