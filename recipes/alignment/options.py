@@ -133,14 +133,11 @@ def parse_options(argv: Sequence[str] | None = None) -> tuple[AlignOptions, Trai
     """Parse command line and YAML into the three option sets; errors as in `recipes.common.options.parse`."""
     usual = """model_name_or_path set data_dir languages output_dir loss beta n_pairs formulation prompt learning_rate
         lora_r eval_tasks seed"""
-    usual = """set data_dir languages loss beta target n_pairs model_name_or_path output_dir learning_rate start_adapter
-    eval_tasks eval_before"""
     parsed: Any = parse(
         (AlignOptions, TrainOptions, AlignModelOptions),
         argv,
         prog="align_crossin",
         description="Align a model's languages on the questions of a parallel set, with a LoRA adapter.",
-        usual=usual.split(),
         usual=usual.split(),
     )
     align, train, model = parsed
