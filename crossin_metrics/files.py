@@ -54,14 +54,16 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     parent = target.absolute().parent
     with _write_errors(target):
         parent.mkdir(parents=True, exist_ok=True)
-        for leftover in parent.glob(f".{target.name}.*.building"):
-            with contextlib.suppress(FileNotFoundError), (leftover / "lock").open("r+b") as lock:
-                if _locked(lock):  # its process has ended, killed or not
-                    _remove_scratch(leftover, target)
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".new", dir=parent))
-        with (made / "lock").open("wb") as lock:
-            _locked(lock)
-            scratch = made.rename(made.with_suffix(".building"))  # not before it is locked
+        _remove_leftovers(parent, target)
+        with contextlib.ExitStack() as stack:
+            for _ in range(3):
+                made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".new", dir=parent))
+                with contextlib.suppress(FileNotFoundError):  # another process took it for a leftover
+                    _locked(stack.enter_context((made / "lock").open("wb")))
+                    scratch = made.rename(made.with_suffix(".building"))  # not before it is locked
+                    break
+            else:
+                raise FileNotFoundError(errno.ENOENT, "other processes keep removing its new folder", str(made))
             try:
                 folder = scratch / target.name
                 folder.mkdir()
@@ -200,6 +202,20 @@ def _locked(file: IO[bytes]) -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+def _remove_leftovers(parent: Path, target: Path) -> None:
+    """Remove what killed processes left; a folder that a living one has made and not locked yet is made again."""
+    for leftover in parent.glob(f".{target.name}.*.building"):
+        with contextlib.suppress(FileNotFoundError), (leftover / "lock").open("r+b") as lock:
+            if _locked(lock):  # its process has ended, killed or not
+                _remove_scratch(leftover, target)
+    for leftover in parent.glob(f".{target.name}.*.new"):
+        with contextlib.suppress(OSError):
+            leftover.rmdir()
+        with contextlib.suppress(OSError), (leftover / "lock").open("r+b") as lock:
+            if _locked(lock):
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _put_back(scratch: Path, target: Path) -> None:

@@ -172,6 +172,7 @@ def plan_adapter(
     """
     import torch
     from peft import LoraConfig
+    from peft.utils.constants import EMBEDDING_LAYER_NAMES
     from transformers import AutoModelForCausalLM
     from transformers.pytorch_utils import Conv1D  # GPT-2's linear layers
 
@@ -204,6 +205,11 @@ def plan_adapter(
         raise CrossinError("trainable_tokens and lora_modules_to_save both train embeddings: set one of them to []")
     modules = dict(model.named_modules())
     tied = bool(config.get_text_config().tie_word_embeddings)
+    if tied and saved and not tune.untied and _embedding_name(model) not in EMBEDDING_LAYER_NAMES:
+        raise CrossinError(
+            f"lora_modules_to_save: the embedding {_embedding_name(model)!r} of this {config.model_type} model is tied "
+            "to its output head, and PEFT would train two copies: add --untied true, or train LoRA only ([])"
+        )
     seen: dict[int, int] = {}
     stored = 0
     for target in saved:

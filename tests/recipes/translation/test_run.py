@@ -277,7 +277,8 @@ def test_wrapped_texts_enter_the_seed_bare(six: Path, tmp_path: Path) -> None:
     seeds = []
     for wrap in ("{}", "```\n{}\n```", "Here is the translation:\n\n{}", '"{}"', "It is short.</think>\n{}"):
         output = tmp_path / f"out{len(seeds)}"
-        with serve(field_server(lambda seen, text, wrap=wrap: wrap.format(text))) as server:
+        state = field_server(lambda seen, text, wrap=wrap: wrap.format(text))  # type: ignore[misc]
+        with serve(state) as server:
             assert translate_seed.main(arguments(six, output, server, **options)) == 0
         seeds.append([row["es"] for row in read(output / "seed.jsonl")])
     assert all(seed == seeds[0] for seed in seeds)

@@ -71,7 +71,16 @@ def test_layer_norm_and_conv1d_in_16_bits(
     model.save_pretrained(tmp_path / "model")
     byte_tokenizer(tmp_path / "model")
     config = tmp_path / "config.yaml"
-    options = {"padding_free": kind == "gpt2", "lora_target_modules": targets, "lora_modules_to_save": whole}
+    options = {
+        "padding_free": kind == "gpt2",
+        "untied": kind == "gpt2",
+        "lora_target_modules": targets,
+        "lora_modules_to_save": whole,
+    }
+    if options["untied"]:  # PEFT ties what is called embed_tokens alone
+        config.write_text(json.dumps({**options, "untied": False}), encoding="utf-8")
+        with pytest.raises(CrossinError, match="the embedding 'wte' of this gpt2 model is tied"):
+            main(["--config", str(config), *arguments(tmp_path / "run", tmp_path / "model", mix)])
     config.write_text(json.dumps({**options, "dtype": "bfloat16", "bf16": True, "merge": True}), encoding="utf-8")
     given = arguments(tmp_path / "run", tmp_path / "model", mix, dtype=None, bf16=None, max_steps=2)
     assert main(["--config", str(config), *given]) == 0
