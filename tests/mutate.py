@@ -22,7 +22,6 @@ import pickle
 import random
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,7 +35,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "runs": ("crossin_metrics/runs/*.py", ("tests/runs", "tests/commands/test_score.py")),
     "files": ("crossin_metrics/files.py", ("tests/test_files.py",)),
     "signature": ("crossin_metrics/signature.py", ("tests/test_signature.py",)),
-    "rows": ("recipes/mixes/rows.py", ("tests/recipes/mixes",)),
+    "rows": ("recipes/mixes/rows.py", ("tests/recipes/mixes/test_rows.py", "tests/recipes/mixes/test_properties.py")),
     "masks": ("recipes/tuning/loss_masks.py", ("tests/recipes/tuning/test_loss_masks.py",)),
 }
 PRELOADED = ("numpy", "scipy.stats", "pytest", "hypothesis", "hypothesis.strategies", "yaml", "pyarrow.parquet")
@@ -65,9 +64,11 @@ class _Mutator(ast.NodeTransformer):
     def visit_If(self, node: ast.If) -> Any:
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return node
-        if self._hit(node, "if: condition negated"):
+        hit = self._hit(node, "if: condition negated")
+        self.generic_visit(node)
+        if hit:
             node.test = ast.UnaryOp(ast.Not(), node.test)
-        return self.generic_visit(node)
+        return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         node.value = self.visit(node.value) if node.value else None
@@ -244,19 +245,19 @@ def mutants(path: Path) -> Iterator[tuple[int, int, str]]:
         yield number, line, what
 
 
-def traced(paths: list[Path], tests: tuple[str, ...]) -> dict[str, tuple[set[tuple[str, int]], float]]:
-    """Test id -> (lines executed, seconds), of the tests that pass."""
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "lines"
+def traced(paths: list[Path], tests: tuple[str, ...], kept: Path) -> dict[str, tuple[set[tuple[str, int]], float]]:
+    """Test id -> (lines executed, seconds), of the tests that pass; `kept` holds them from one slice to the next."""
+    files = [*paths, *(path for name in tests for path in [REPO / name, *(REPO / name).rglob("*.py")])]
+    if not kept.exists() or kept.stat().st_mtime < max(path.stat().st_mtime for path in files):
 
         def work() -> int:
             tracer = _Tracer({str(path) for path in paths})
             _pytest(list(tests), [tracer])
-            result.write_bytes(pickle.dumps(tracer.found))
+            kept.write_bytes(pickle.dumps(tracer.found))
             return 0
 
         _in_fork(work, 3000)
-        return pickle.loads(result.read_bytes())
+    return pickle.loads(kept.read_bytes())
 
 
 def survives(path: Path, number: int, tests: list[str], seconds: float) -> bool:
@@ -297,7 +298,7 @@ def main() -> None:
             every if not options.sample else random.Random(options.seed).sample(every, min(options.sample, len(every)))
         )
         todo = [one for one in chosen if (one[0].relative_to(REPO).as_posix(), one[1], one[2]) not in fates]
-        lines = traced(paths, tests) if todo else {}
+        lines = traced(paths, tests, options.out.with_suffix(f".{room}.lines")) if todo else {}
         for path, number, line, what in todo:
             if time.monotonic() > end:
                 break
