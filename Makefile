@@ -1,4 +1,4 @@
-# Every target works on a bare machine with nothing but Python >= 3.10; the environment is made on first use.
+# Every target works on a bare machine with nothing but Python >= 3.11 (demo: 3.10); the environment is made on first use.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

