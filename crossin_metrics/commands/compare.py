@@ -88,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     from crossin_metrics.runs.comparison import join_runs, match_runs
     from crossin_metrics.runs.log_fields import LogFields
     from crossin_metrics.scores.significance import compare_systems
+    from crossin_metrics.scores.uncertainty import few_note
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()
@@ -103,6 +104,9 @@ def run(args: argparse.Namespace) -> int:
         for note in (*match.a.notes, *match.b.notes):
             warn(note)
     joined = [join_runs(match.a, match.b) for match in matches]
+    for match, pair in zip(matches, joined, strict=True):
+        if said := few_note(pair.a):
+            warn(f"{match.benchmark}: {said}")
     pairs = [(pair.a, pair.b) for pair in joined]
     if args.by_language:
         show(_by_language(matches, joined, args))

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     from crossin_metrics.runs.run import read_predictions
     from crossin_metrics.runs.scored import flat_scores, score_run
     from crossin_metrics.scores.ties import tie_note
-    from crossin_metrics.scores.uncertainty import FEW
+    from crossin_metrics.scores.uncertainty import few_note
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()  # reports a bad expression before long files are read
@@ -125,8 +125,8 @@ def run(args: argparse.Namespace) -> int:
             warn(f"run {scored.name}: {said}")
         if len(scored.languages) == 1:
             warn(f"run {scored.name}: only {scored.languages[0]}, so there is no consistency")
-        if args.bootstrap and len(scored.ids) < FEW:
-            warn(f"run {scored.name}: {len(scored.ids)} questions are few: standard errors and intervals are rough")
+        if args.bootstrap and (said := few_note(scored.questions())):
+            warn(f"run {scored.name}: {said}")
     if args.suspects:
         return _print(suspect_text(runs, as_json=args.json), args.out)
     if args.by is not None:
@@ -212,7 +212,9 @@ def _one_run(
         table.append([key, number(scores[key]), *(cells if errors else [])])
     blocks.append(align(table))
     if any(row[-1].endswith("*") for row in table):
-        blocks.append(f"* no resample differs (SE 0): the interval is Wilson's for {len(run.ids)} questions")
+        blocks.append(
+            f"* no resample differs (SE 0): the interval is Wilson's for {run.questions().n_units} {_unit(run)}"
+        )
     blocks.append(align(_language_rows(codes, scores, errors)))
     if run.rules is not None:
         from crossin_metrics.runs.readings import reading_rows
@@ -229,11 +231,17 @@ def _one_run(
     return "\n\n".join(blocks)
 
 
+def _unit(run: Run) -> str:
+    return "questions" if run.questions().passages is None else "passages"
+
+
 def _counts(run: Run, scores: Mapping[str, float]) -> str:
     n_languages, n_questions = len(run.languages), int(scores["n_questions"])
     listed = f" ({', '.join(run.languages)})" if n_languages <= _WIDEST_MATRIX else ""
+    units = run.questions().n_units
+    passages = f" on {units} passages, over which errors and intervals are taken," if units < n_questions else ""
     parts = [
-        f"{n_questions} questions in {n_languages} languages{listed}",
+        f"{n_questions} questions{passages} in {n_languages} languages{listed}",
         f"{int(scores['n_unanswered'])} of {n_questions * n_languages} rows unanswered",
     ]
     if "n_tied" in scores:
@@ -316,10 +324,13 @@ def _many_runs(runs: Sequence[Run], results: Sequence[Scored]) -> str:
         for name in columns:
             shown = number(scores.get(name))
             error = None if name.startswith("baseline") else errors.get(name)
-            cells.append(shown if error is None or shown == "-" else f"{shown} ({error:.3f})")
+            if error is not None and shown != "-" and not math.isnan(error):
+                shown += f" ({error:.3f})" if error else " (*)"  # SE 0: no resample differs
+            cells.append(shown)
         counts = [str(len(run.languages)), str(int(scores["n_questions"])), str(int(scores["n_unanswered"]))]
         rows.append([run.name, *cells, *counts])
-    return align(rows)
+    flat = any("(*)" in cell for row in rows for cell in row)
+    return align(rows) + ("\n\n* SE 0: no resample differs; score the run alone for its interval" if flat else "")
 
 
 def _order(run: Run, result: Scored) -> tuple[str, float]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix, shared_passages
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES, describe
 from crossin_metrics.scores.causes.noise_floor import noise_floor
 from crossin_metrics.scores.definitions import score_questions
@@ -34,7 +34,7 @@ class Row:
     `answer` and `gold` are option indices (-1: no answer), `order[position]` the option shown there (empty: unknown),
     `logprobs` log-probabilities in option order. Of generated text: `rule` that read it, characters of `thought`,
     `written` language of thought and answer ("": unknown; None: not detected), `self_agreement` of its repeats.
-    `again` names the asking, "" the first: the scores are of that one.
+    `again` names the asking, "" the first: the scores are of that one. `group`: passage, subject or relation.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Row:
     written: tuple[str, str] | None = None
     self_agreement: float = 1.0
     again: str = ""
+    group: str = ""
 
 
 class RowResult(dict[str, Any]):
@@ -244,4 +245,5 @@ def _matrix(rows: tuple[Row, ...], languages: tuple[str, ...]) -> AnswerMatrix:
         n_choices=np.array([len(row.order) for row in ordered]).reshape(shape)[:, 0] if widest else None,
         orders=orders if widest else None,
         logprobs=logprobs if any(row.logprobs is not None for row in ordered) else None,
+        passages=shared_passages(*([getattr(row, name) for row in ordered[:: shape[1]]] for name in ("id", "group"))),
     )

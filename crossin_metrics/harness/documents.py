@@ -33,6 +33,7 @@ def build_documents(options: TaskOptions) -> tuple[list[dict[str, Any]], Paralle
         data_dir=options.data_dir,
         revision=options.data_revision,
         articles=options.articles,
+        distractors=options.distractors,
     )
     if options.sample is not None:
         data = data.sample(options.sample, options.sample_seed)

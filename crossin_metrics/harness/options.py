@@ -33,6 +33,7 @@ class TaskOptions:
         data_dir: a local folder with the set; None: `CROSSIN_DATA_DIR`, the package, the hub.
         data_revision: hub revision of the data; None: the newest.
         articles: `train` or `test` half of the articles (`cross_xquad_spans` only); None: both.
+        distractors: `drawn` for version 1 of `cross_xquad_spans`; None: the newest.
         permute: order of the options: the set's (`none`), one seeded order per question, the same in all languages
             (`question`), or one per row (`row`).
         permute_seed: seed of these orders.
@@ -65,6 +66,7 @@ class TaskOptions:
     data_dir: str | None = None
     data_revision: str | None = None
     articles: str | None = None
+    distractors: str | None = None
     permute: str = "none"
     permute_seed: int = 0
     sample: int | None = None
@@ -104,7 +106,15 @@ class TaskOptions:
         for key in ("permute_seed", "sample", "sample_seed", "bootstrap", "score_seed", "repeats"):
             if key in values:
                 values[key] = _whole_number(task, key, values[key])
-        for key in ("data_dir", "data_revision", "articles", "prompt", "reasoning_effort", "think_end_token"):
+        for key in (
+            "data_dir",
+            "data_revision",
+            "articles",
+            "distractors",
+            "prompt",
+            "reasoning_effort",
+            "think_end_token",
+        ):
             if values.get(key) is not None:
                 values[key] = str(values[key])
         for key in ("enable_thinking", "detect_languages"):

@@ -272,6 +272,7 @@ class ParallelMCQTask(ConfigurableTask):
                 written=written_languages(log),
                 self_agreement=log.get("self_agreement", 1.0),
                 again=doc.get("again", ""),
+                group=doc.get("group", ""),
             )
             for suffix, answer in answers.items()
         }

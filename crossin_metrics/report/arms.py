@@ -22,6 +22,7 @@ from crossin_metrics.scores.training_seeds import (
     arm_scores,
     compare_family,
     resample_arms,
+    seed_notes,
 )
 
 
@@ -133,7 +134,7 @@ def make_studies(
         study.baseline = base
         pairs = [(arm.name, base) for arm in study.arms if arm.name != base] if base is not None else []
         pairs += [pair for pair in further if pair not in pairs]
-        _score(study, pairs, n_resamples, seed)
+        notes += _score(study, pairs, n_resamples, seed)
     return studies, notes
 
 
@@ -168,7 +169,8 @@ def _trained(rows: Sequence[Label]) -> bool:
     return any(row.seed is not None and row.tokens != 0.0 and row.trained_parameters != 0.0 for row in rows)
 
 
-def _score(study: Study, pairs: Sequence[tuple[str, str]], n_resamples: int, seed: int) -> None:
+def _score(study: Study, pairs: Sequence[tuple[str, str]], n_resamples: int, seed: int) -> list[str]:
+    """Fill in scores and tests; return warnings about seeds."""
     found = {arm.name: arm for arm in study.arms if arm.entries}
     resampled = resample_arms(
         {
@@ -184,6 +186,7 @@ def _score(study: Study, pairs: Sequence[tuple[str, str]], n_resamples: int, see
     known = [(a, b) for a, b in pairs if a in found and b in found]
     tests = dict(zip(known, compare_family(resampled, known), strict=True))
     study.pairs = [Pair(a, b, tests.get((a, b), {})) for a, b in pairs]
+    return [f"{study.group.benchmark}: {note}" for name, arm in resampled.items() for note in seed_notes(name, arm)]
 
 
 def _shared_prompts(arm: ArmResult, entry: Entry) -> tuple[Run, ...]:

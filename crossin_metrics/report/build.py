@@ -17,7 +17,7 @@ from crossin_metrics.report.collect import MARKER, collect
 from crossin_metrics.report.diagnosis import RULES, diagnose
 from crossin_metrics.report.draw import arm_tables, group_tables, tables
 from crossin_metrics.report.draw.page import Content, render
-from crossin_metrics.report.entries import group_entries, make_entries, rank_and_test
+from crossin_metrics.report.entries import few_questions, group_entries, make_entries, rank_and_test
 from crossin_metrics.report.labels import Labels, read_labels
 from crossin_metrics.report.published import read_published
 from crossin_metrics.report.standing import sentences
@@ -83,7 +83,7 @@ def build_report(
     ordered = [entry for group in groups for entry in group.entries]
     say("diagnosis")
     findings = {number: diagnose(entry) for number, entry in enumerate(ordered) if entry.runs}
-    notes = notes_of_arms
+    notes = few_questions(groups) + notes_of_arms
     missing = missing_runs(labels)
     if missing:
         notes.append(f"missing: {'; '.join(missing)}")

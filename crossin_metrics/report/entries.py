@@ -19,7 +19,7 @@ from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import harmonic_mean, score_questions
 from crossin_metrics.scores.over_prompts import over_prompts
 from crossin_metrics.scores.significance import TEST_RESAMPLES, AgainstBest, compare_with_best
-from crossin_metrics.scores.uncertainty import joint_bootstrap, score_interval
+from crossin_metrics.scores.uncertainty import few_note, joint_bootstrap, score_interval
 from crossin_metrics.sets.catalogue import split_formulation
 from crossin_metrics.signature import signature_fields, signature_line
 
@@ -195,6 +195,13 @@ def rank_and_test(
             by_questions.setdefault((entry.setup.questions, entry.setup.langs), []).append(entry)
         for members in by_questions.values():
             _fill(group, members, n_resamples, seed)
+
+
+def few_questions(groups: Sequence[Group]) -> list[str]:
+    """A note for each group with too few questions for its intervals."""
+    found = {group.benchmark: few_note(entry.runs[0].questions()) for group in groups for entry in group.entries[:1]
+             if entry.runs}  # fmt: skip
+    return [f"{benchmark}: {note}" for benchmark, note in found.items() if note]
 
 
 def _rank(group: Group, ranked: list[Entry]) -> None:

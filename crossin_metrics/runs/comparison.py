@@ -13,7 +13,7 @@ import numpy as np
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.signature import differences, run_fields
-from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix, shared_passages
 
 
 @dataclass(frozen=True)
@@ -186,4 +186,5 @@ def _cut(run: Run, rows: list[int], languages: Sequence[str]) -> AnswerMatrix:
         n_choices=None if run.n_choices is None else run.n_choices[rows],
         orders=None if run.orders is None else run.orders[at],
         logprobs=None if run.logprobs is None else run.logprobs[at],
+        passages=shared_passages([run.ids[i] for i in rows], [run.groups[i] for i in rows] if run.groups else []),
     )

@@ -30,7 +30,7 @@ from crossin_metrics.runs.log_fields import LogFields
 from crossin_metrics.runs.sample_logs import can_read, read_sample_log, settings_of
 from crossin_metrics.runs.seaeval_logs import find_logs, is_parallel, read_seaeval_log
 from crossin_metrics.runs.tables import AnswerRow, RunKey, read_table
-from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix, shared_passages
 from crossin_metrics.scores.readings import reading_scores
 
 
@@ -120,6 +120,7 @@ class Run:
             n_choices=self.n_choices,
             orders=self.orders,
             logprobs=self.logprobs,
+            passages=shared_passages(self.ids, self.groups),
         )
 
     @property

@@ -35,6 +35,8 @@ class AnswerMatrix:
         logprobs: `[n_questions, n_languages, max_choices]` or None.
         max_choices: options of the question with the most.
         ties: rows whose answer is one of several equally likely options, by `logprobs`; None where there are none.
+        passages: `[n_questions]`, number of the passage that a question shares with others (0, 1, ...), which is then
+            the unit of resampling; None where every question is asked alone.
     """
 
     languages: tuple[str, ...]
@@ -48,6 +50,7 @@ class AnswerMatrix:
     logprobs: FloatArray | None
     max_choices: int
     ties: Ties | None = None
+    passages: IntArray | None = None
 
     @property
     def n_questions(self) -> int:
@@ -58,6 +61,22 @@ class AnswerMatrix:
     def n_languages(self) -> int:
         """Number of languages, at least 1."""
         return len(self.languages)
+
+    @property
+    def n_units(self) -> int:
+        """Units of resampling: passages where questions share them, else questions."""
+        return self.n_questions if self.passages is None else int(self.passages.max()) + 1
+
+
+def shared_passages(ids: Sequence[str], groups: Sequence[str]) -> IntArray | None:
+    """Number the passages that questions share; None where each question is alone, all share one, or groups are topics.
+
+    A group of questions on one passage bears the id of its first question (:mod:`crossin_metrics.sets.schema`);
+    subjects and relations have names of their own, and their questions are as independent as any.
+    """
+    if not 1 < len(set(groups)) < len(groups) or not all(groups) or set(ids).isdisjoint(groups):
+        return None
+    return np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.int64)
 
 
 def answer_matrix(
@@ -70,6 +89,7 @@ def answer_matrix(
     gold_positions: npt.ArrayLike | None = None,
     orders: npt.ArrayLike | None = None,
     logprobs: npt.ArrayLike | None = None,
+    passages: IntArray | None = None,
 ) -> AnswerMatrix:
     """Check the arguments of :func:`crossin_metrics.scores.score` (which documents them) and pack them.
 
@@ -116,6 +136,7 @@ def answer_matrix(
         logprobs=scored,
         max_choices=most,
         ties=None if scored is None else find_ties(scored, columns, where, counts, shown),
+        passages=passages,
     )
 
 

@@ -167,7 +167,7 @@ def paired_bootstrap(
     def both(start: int, stop: int) -> FloatArray:
         return np.concatenate([statistics_block(system, layout, start, stop) for system in (a, b)])
 
-    mean, means = resampled_means(both, a.n_questions, 2 * width, n_resamples, seed)
+    mean, means = resampled_means(both, a.n_questions, 2 * width, n_resamples, seed, a.passages)
     scores_a, scores_b = (scores_from_means(part, layout) for part in (mean[:width], mean[width:]))
     values_a, values_b = (scores_from_means(part, layout) for part in (means[:, :width], means[:, width:]))
     result = {}
@@ -178,7 +178,7 @@ def paired_bootstrap(
             float(scores_b[key]),
             difference,
             p_value(values - difference, difference),
-            deviation(values, a.n_questions),
+            deviation(values, a.n_units),
             *percentile_interval(values, level),
         )
     return result
@@ -195,7 +195,8 @@ def approximate_randomization(
     """Test whether two systems differ, by exchanging their answers question by question at random (Noreen 1989).
 
     Under the null hypothesis either system could have given either set of answers to a question (in all languages
-    together). Arguments and errors: those of :func:`paired_bootstrap`. No interval and no standard error.
+    together, and to all questions on one passage). Arguments and errors: those of :func:`paired_bootstrap`. No
+    interval and no standard error.
     """
     check_resamples(n_resamples)
     a, b = _comparable(a, b)
@@ -203,13 +204,19 @@ def approximate_randomization(
     layout, n = layout_of(a), a.n_questions
     totals = np.zeros((2, len(layout.columns)))
     swapped = np.zeros((n_resamples, len(layout.columns)))  # sums of A - B over the questions that are exchanged
+    if a.passages is not None:
+        by_passage = rng.integers(0, 2, size=(n_resamples, a.n_units), dtype=np.uint8)
     for block in question_blocks(n, len(layout.columns)):
         both = [statistics_block(system, layout, block.start, block.stop) for system in (a, b)]
         totals += [matrix.sum(axis=1) for matrix in both]
         gap = np.ascontiguousarray((both[0] - both[1]).T)
         for group in resample_groups(n_resamples):
             shape = (group.stop - group.start, gap.shape[0])
-            swapped[group] += rng.integers(0, 2, size=shape, dtype=np.uint8).astype(np.float64) @ gap
+            if a.passages is None:
+                exchanged = rng.integers(0, 2, size=shape, dtype=np.uint8)
+            else:
+                exchanged = by_passage[group][:, a.passages[block]]
+            swapped[group] += exchanged.astype(np.float64) @ gap
     scores_a, scores_b = (scores_from_means(total / n, layout) for total in totals)
     mixed_a = scores_from_means((totals[0] - swapped) / n, layout)
     mixed_b = scores_from_means((totals[1] + swapped) / n, layout)
@@ -236,7 +243,8 @@ def _comparable(a: AnswerMatrix, b: AnswerMatrix) -> tuple[AnswerMatrix, AnswerM
     # A number of choices that was inferred from the answers may be too small in one of the two.
     counts = np.maximum(a.n_choices, b.n_choices)
     most = int(counts.max())
-    a, b = replace(a, n_choices=counts, max_choices=most), replace(b, n_choices=counts, max_choices=most)
+    passages = b.passages if a.passages is None else a.passages
+    a, b = (replace(x, n_choices=counts, max_choices=most, passages=passages) for x in (a, b))
     if a.logprobs is None or b.logprobs is None or a.logprobs.shape[2] < most or b.logprobs.shape[2] < most:
         a, b = replace(a, logprobs=None), replace(b, logprobs=None)
     alike = a.one_order == b.one_order and (a.orders is None) == (b.orders is None)

@@ -39,6 +39,7 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
+from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.significance import ALPHA, holm, minimum_detectable_difference, t_p_value, t_quantile
 from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, check_level, joint_bootstrap
 
@@ -53,7 +54,7 @@ class Arm:
     Attributes:
         scores: key -> `[n_seeds]`.
         values: key -> `[n_resamples, n_seeds]`; the same resamples for every arm resampled together.
-        n_questions: questions resampled.
+        n_questions: units resampled: questions, or passages where questions share them.
         trained: whether training runs are what `n_seeds` counts; an untuned model has one run and no seed.
     """
 
@@ -277,6 +278,31 @@ def compare_family(
                 changed: dict[str, Any] = {corrected: p, "n_tests": n_tests}
                 one[key] = replace(one[key], **changed)
     return made
+
+
+def seed_notes(name: str, arm: Arm) -> list[str]:
+    """Say where an arm's seeds break what its intervals and tests assume: seeds that spread alike, three or more.
+
+    A seed counts as apart if it is further from the mean of the others than 0.1 and than four times the larger of their
+    standard deviation and the standard error over questions. How often that happens, and what the tests do then, is in
+    SIMULATION.md.
+    """
+    if not arm.trained or arm.n_seeds < 2:
+        return []
+    if arm.n_seeds == 2:
+        return [f"{name}: two seeds; tests against it reject up to 14% of equal arms instead of 5%"]
+    notes = []
+    for key in MAIN_SCORES:
+        for r, value in enumerate(arm.scores.get(key, ())):
+            others = np.delete(arm.scores[key], r)
+            noise = max(float(others.std(ddof=1)), float(arm.values[key].std(axis=0, ddof=1).max()))
+            gap = abs(float(value - others.mean()))
+            if gap > max(0.1, 4.0 * noise):
+                notes.append(
+                    f"{name}: one of {arm.n_seeds} seeds is {100 * gap:.0f} points from the others in {key}; where "
+                    "some runs collapse, tests reject up to 32% of equal arms instead of 5%"
+                )
+    return notes
 
 
 def _error_and_degrees(parts: Sequence[tuple[float, int]], *, power: int) -> tuple[float, float]:

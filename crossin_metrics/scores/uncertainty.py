@@ -1,9 +1,10 @@
 """How sure a score is: the bootstrap over questions, standard errors and intervals.
 
 The unit of resampling is the *question*: its rows in several languages are translations of one another and depend on
-each other, so rows are never resampled. Every score is a function of means of per-question statistics
-(:mod:`crossin_metrics.scores.per_question`), so a replicate costs one reweighted mean. A *replicate* is a score of one
-resample of the questions, never a training seed.
+each other, so rows are never resampled. Where questions share passages the unit is the passage with all its questions
+(`AnswerMatrix.passages`): standard errors are then up to 16% larger. Every score is a function of means of per-question
+statistics (:mod:`crossin_metrics.scores.per_question`), so a replicate costs one reweighted mean. A *replicate* is a
+score of one resample of the questions, never a training seed.
 
 Legend of shapes
     n_questions   questions
@@ -25,7 +26,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray, IntArray
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES, describe
 from crossin_metrics.scores.definitions import harmonic_mean, scores_from_means
 from crossin_metrics.scores.over_prompts import over_prompts
@@ -33,7 +34,7 @@ from crossin_metrics.scores.per_question import PIVOT, layout_of, main_statistic
 
 DEFAULT_RESAMPLES = 1000
 DEFAULT_LEVEL = 0.95
-FEW = 20  # questions below which intervals and tests are rough: with 8, intervals of 95% cover 66 to 95%
+FEW = 20  # questions (or passages) below which intervals and tests are rough: with 8, intervals of 95% cover 66 to 95%
 _BLOCK = 2**14  # questions counted at once: the counts of one resample stay in a core's cache
 _BLOCK_VALUES = 2**25  # statistics held at once: 256 MB
 _GROUP = 1024  # resamples counted at once: 1024 x 16384 counts are 134 MB
@@ -46,7 +47,7 @@ class Replicates:
     Attributes:
         estimate: key -> score of all questions.
         values: key -> `[n_resamples]` scores of the resamples, NaN where undefined.
-        n_questions: questions resampled.
+        n_questions: units resampled: questions, or passages where questions share them.
     """
 
     estimate: dict[str, float]
@@ -61,7 +62,7 @@ class JointReplicates:
     Attributes:
         estimate: key -> `[n_runs]`, for acc, acc_<l> and, with several languages, consistency and ac3.
         values: key -> `[n_resamples, n_runs]`.
-        n_questions: questions resampled.
+        n_questions: units resampled: questions, or passages where questions share them.
     """
 
     estimate: dict[str, FloatArray]
@@ -97,12 +98,17 @@ def bootstrap(
     """
     layout = layout_of(questions)
     mean, means = resampled_means(
-        partial(statistics_block, questions, layout), questions.n_questions, len(layout.columns), n_resamples, seed
+        partial(statistics_block, questions, layout),
+        questions.n_questions,
+        len(layout.columns),
+        n_resamples,
+        seed,
+        questions.passages,
     )
     scores = {key: float(value) for key, value in scores_from_means(mean, layout).items()}
     wanted = wanted_keys(scores, keys)
     values = scores_from_means(means, layout)
-    return Replicates({key: scores[key] for key in wanted}, {key: values[key] for key in wanted}, questions.n_questions)
+    return Replicates({key: scores[key] for key in wanted}, {key: values[key] for key in wanted}, questions.n_units)
 
 
 def joint_bootstrap(
@@ -125,7 +131,8 @@ def joint_bootstrap(
         return np.array([list(main_statistics(run, start, stop).values()) for run in runs]).reshape(-1, stop - start)
 
     shape = (len(runs), len(keys))
-    mean, means = resampled_means(statistics, n, len(runs) * len(keys), n_resamples, seed)
+    known = next((run for run in runs if run.passages is not None), runs[0])
+    mean, means = resampled_means(statistics, n, len(runs) * len(keys), n_resamples, seed, known.passages)
 
     def table(values: FloatArray) -> dict[str, FloatArray]:
         found = {key: values[..., i] for i, key in enumerate(keys)}
@@ -134,7 +141,7 @@ def joint_bootstrap(
             found["ac3"] = harmonic_mean(found["acc"], found["consistency"])
         return {key: found[key] for key in (*MAIN_SCORES, *keys) if key in found}
 
-    return JointReplicates(table(mean.reshape(shape)), table(means.reshape(n_resamples, *shape)), n)
+    return JointReplicates(table(mean.reshape(shape)), table(means.reshape(n_resamples, *shape)), known.n_units)
 
 
 def standard_errors(replicates: Replicates) -> dict[str, float]:
@@ -171,10 +178,9 @@ def score_interval(
     """Return an interval (low, high) of a score, honest at 0 and 1, where resampling gives no width at all.
 
     Scores with a range of [0, 1] get Wilson's interval (1927) for the number of independent questions that would have
-    the bootstrap's standard error, p (1 - p) / SE^2; `n` where the SE is 0. Simulated coverage of 95% intervals with 32
-    and 150 questions and skills of .02 to .99: 90 to 97% (`tests/scores/simulate_intervals.py`).
-    Others, and `letter_bias`, whose mean over
-    resamples is shifted, get the percentile interval.
+    the bootstrap's standard error, p (1 - p) / SE^2; `n` where the SE is 0. `letter_bias` is a distance, whose
+    resamples lie further from 0 than it does: it gets the basic interval, the percentile one mirrored at the score
+    (Efron and Tibshirani 1993). Others get the percentile interval. Coverage: SIMULATION.md.
 
     Args:
         key: a score's key.
@@ -184,7 +190,10 @@ def score_interval(
         level: in (0, 1).
     """
     facts = describe(key)
-    if (facts.low, facts.high) != (0.0, 1.0) or key == "letter_bias" or not n > 0.0:
+    if key == "letter_bias":
+        low, high = percentile_interval(values, level)
+        return max(0.0, 2.0 * estimate - high), max(0.0, 2.0 * estimate - low)
+    if (facts.low, facts.high) != (0.0, 1.0) or not n > 0.0:
         return percentile_interval(values, level)
     check_level(level)
     error, spread = deviation(values, 2), estimate * (1.0 - estimate)
@@ -211,6 +220,12 @@ def score_intervals(replicates: Replicates, level: float = DEFAULT_LEVEL) -> dic
     }
 
 
+def few_note(questions: AnswerMatrix) -> str:
+    """Return a warning where there are too few units for standard errors and intervals; "" otherwise."""
+    n, unit = questions.n_units, "questions" if questions.passages is None else "passages"
+    return f"{n} {unit} are few: standard errors and intervals are rough" if n < FEW else ""
+
+
 def deviation(values: FloatArray, n_questions: int) -> float:
     """Return the standard deviation of the defined replicates `[n_resamples]`; NaN where there is nothing to vary."""
     known = values[~np.isnan(values)]
@@ -218,7 +233,12 @@ def deviation(values: FloatArray, n_questions: int) -> float:
 
 
 def resampled_means(
-    statistics: Callable[[int, int], FloatArray], n_questions: int, n_columns: int, n_resamples: int, seed: int | None
+    statistics: Callable[[int, int], FloatArray],
+    n_questions: int,
+    n_columns: int,
+    n_resamples: int,
+    seed: int | None,
+    passages: IntArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Return means of statistics `[n_columns]` over all questions, and `[n_resamples, n_columns]` over resamples.
 
@@ -227,9 +247,12 @@ def resampled_means(
 
     Args:
         statistics: of questions start to stop - 1, `[n_columns, stop - start]`.
+        passages: `[n_questions]`, the unit each question belongs to; None where each is one.
     """
     check_resamples(n_resamples)
     rng = np.random.default_rng(seed)
+    if passages is not None:
+        return _over_passages(statistics, n_questions, n_columns, n_resamples, rng, passages)
     total, sums = np.zeros(n_columns), np.zeros((n_resamples, n_columns))
     parts = list(question_blocks(n_questions, n_columns))
     sizes = np.array([part.stop - part.start for part in parts])
@@ -243,6 +266,33 @@ def resampled_means(
                 row[:] = np.bincount(rng.integers(0, size, size=n, dtype=np.uint16), minlength=size)
             sums[group] += counts @ matrix.T
     return total / n_questions, sums / n_questions
+
+
+def _over_passages(
+    statistics: Callable[[int, int], FloatArray],
+    n_questions: int,
+    n_columns: int,
+    n_resamples: int,
+    rng: np.random.Generator,
+    passages: IntArray,
+) -> tuple[FloatArray, FloatArray]:
+    """:func:`resampled_means` over passages drawn with replacement, each with all its questions.
+
+    A resample's means are over as many questions as its passages happen to have.
+    """
+    sizes = np.bincount(passages)
+    sums, asked = np.zeros((n_resamples, n_columns)), np.zeros(n_resamples)
+    for group in resample_groups(n_resamples):
+        drawn = rng.integers(0, sizes.size, size=(group.stop - group.start, sizes.size))
+        counts = np.stack([np.bincount(row, minlength=sizes.size) for row in drawn]).astype(np.float64)
+        asked[group] = counts @ sizes
+        for part in question_blocks(n_questions, n_columns):
+            sums[group] += counts[:, passages[part]] @ statistics(part.start, part.stop).T
+    total = sum(
+        (statistics(part.start, part.stop).sum(axis=1) for part in question_blocks(n_questions, n_columns)),
+        np.zeros(n_columns),
+    )
+    return total / n_questions, sums / asked[:, None]
 
 
 def question_blocks(n_questions: int, n_columns: int) -> Iterator[slice]:

@@ -154,7 +154,7 @@ SETS: dict[str, SetEntry] = {
             passages=True,
             licence="CC BY-SA 4.0",
             builder="crossin_metrics.sets.spans",
-            options=("articles",),
+            options=("articles", "distractors"),
         ),
         _bmlama("bmlama17", "BMLAMA-17", 6792, BMLAMA17_LANGUAGES, BMLAMA17_LANGUAGES),
         _bmlama("bmlama17_mini", "BMLAMA-17, 500 facts", 500, BMLAMA17_LANGUAGES, (*PAPER_LANGUAGES, "fr", "ar")),

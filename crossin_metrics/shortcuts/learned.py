@@ -84,18 +84,21 @@ def learn(
 
     def fit(right: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Picks `[n_questions, n_draws]` for right options `[n_questions, n_draws]`."""
-        chosen = x[np.arange(len(x))[:, None], right]  # [questions, draws, features]
-        everything = chosen.sum(axis=0)
+        is_right = (right[:, :, None] == np.arange(x.shape[1])).transpose(1, 0, 2).astype(np.float64)
+        sums = [  # features of the right options in each fold [draws, features]
+            is_right[:, inside].reshape(right.shape[1], -1) @ x[inside].reshape(-1, x.shape[2]) for inside in members
+        ]
+        everything = np.sum(sums, axis=0)
         picks = np.empty(right.shape, dtype=np.int64)
-        for inside, solve in zip(members, inverse, strict=True):
-            weights = (everything - chosen[inside].sum(axis=0)) @ solve  # [draws, features]
+        for inside, solve, own in zip(members, inverse, sums, strict=True):
+            weights = (everything - own) @ solve  # [draws, features]
             scores = x[inside] @ weights.T + jitter[inside][:, :, None]
             picks[inside] = scores.argmax(axis=1)
         return picks
 
     picks = fit(gold[:, None])[:, 0]
     hits = int((picks == gold).sum())
-    block = max(1, min(_BLOCK, _CELLS // (x.shape[0] * x.shape[2])))
+    block = max(1, min(_BLOCK, _CELLS // x[:, :, 0].size))
     as_good = done = 0
     while done < n_permutations:
         size = min(block, n_permutations - done)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from crossin_metrics.sets.answer_kinds import KINDS
 from crossin_metrics.shortcuts.report import ALL, Report, Tested
-from crossin_metrics.shortcuts.texts import KINDS
 from crossin_metrics.text_tables import align, markdown_table, md, percent
 
 _SHOWN_IDS = 10

@@ -259,7 +259,7 @@ def _chance_distribution(counts: tuple[int, ...]) -> npt.NDArray[np.float64]:
 
 
 def _learn(found: _Tests, folds: Indices, n_permutations: int, seed: int) -> None:
-    """The place, the kind and the classifier of simple features, each learned within one language."""
+    """The place and the classifiers of options, each learned within one language."""
     data, counts, gold = found.data, found.counts, found.gold
     found.progress(PLACE)
     places = np.broadcast_to(np.eye(int(counts.max())), (len(data), counts.max(), counts.max()))
@@ -269,7 +269,7 @@ def _learn(found: _Tests, folds: Indices, n_permutations: int, seed: int) -> Non
         results = []
         for number, code in enumerate(data.languages):
             found.progress(f"{name} {code}")
-            array = feature_array(features, data.items[code])
+            array = feature_array(features(data.items[code]))
             drawn = (seed, number)  # a seed per language, so that languages do not agree on ties
             results.append(learn(array, counts, gold, folds, n_permutations=n_permutations, seed=drawn))
         columns, p_values = [one.picks for one in results], [one.p_value for one in results]

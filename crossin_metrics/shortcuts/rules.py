@@ -7,14 +7,16 @@ guesses the same on every machine.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from crossin_metrics.sets.answer_kinds import KINDS, kind
 from crossin_metrics.sets.parallel_set import Item, ParallelMCQ
-from crossin_metrics.shortcuts.texts import KINDS, closest_sentence, fold, kind, share_in, tokens
+from crossin_metrics.shortcuts.texts import closest_sentence, fold, share_in, tokens
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,23 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-# Learned rules (see `learned`): name -> (its description, its features of an item's options).
-LEARNED: dict[str, tuple[str, Callable[[Item], list[list[float]]]]] = {
+# Learned rules (see `learned`): name -> (its description, its features of every item's options).
+LEARNED: dict[str, tuple[str, Callable[[Sequence[Item]], list[list[list[float]]]]]] = {
     "kind": (
         "the kind of option (number, date, name, phrase) that is right most often; cross-validated",
-        lambda item: [_one_hot(kind(c)) for c in item.choices],
+        lambda items: [[_one_hot(kind(c)) for c in item.choices] for item in items],
     ),
     "options_only": (
         "linear classifier of length, its rank, kind, overlap between options; cross-validated",
-        lambda item: _features(item.choices),
+        lambda items: [_features(item.choices) for item in items],
+    ),
+    "answer_type": (
+        "linear classifier of the question's words times the option's kind, length and overlap with the question "
+        "(when: a date, who: a name); cross-validated",
+        lambda items: _answer_types(items),
     ),
 }
+QUESTION_WORDS = 24  # the tokens that most questions have: question words are among them in any language
 PLACE = "place"
 PLACE_SAYS = "the place (A, B ...) that is right most often; cross-validated"
 
@@ -84,9 +92,8 @@ def best(scores: Sequence[float], key: str) -> int:
     return ties[0] if len(ties) == 1 else min(ties, key=lambda i: hashlib.sha256(f"{key}\x1f{i}".encode()).digest())
 
 
-def feature_array(features: Callable[[Item], list[list[float]]], items: Sequence[Item]) -> npt.NDArray[np.float64]:
+def feature_array(rows: Sequence[Sequence[Sequence[float]]]) -> npt.NDArray[np.float64]:
     """Features `[n_questions, most options, n_features]`, zeros after a question's last option."""
-    rows = [features(item) for item in items]
     most = max(map(len, rows))
     out = np.zeros((len(rows), most, len(rows[0][0])))
     for number, row in enumerate(rows):
@@ -96,6 +103,19 @@ def feature_array(features: Callable[[Item], list[list[float]]], items: Sequence
 
 def _one_hot(name: str) -> list[float]:
     return [float(name == one) for one in KINDS]
+
+
+def _answer_types(items: Sequence[Item]) -> list[list[list[float]]]:
+    """Per option: kind, log length, share of its tokens in the question; each alone and for each question word."""
+    asked = [set(tokens(item.question)) for item in items]
+    counts = Counter(word for words in asked for word in words)
+    frequent = sorted(counts, key=lambda word: (-counts[word], word))[:QUESTION_WORDS]
+    out = []
+    for item, words in zip(items, asked, strict=True):
+        present = np.array([1.0, *(float(word in words) for word in frequent)])
+        own = [[*_one_hot(kind(c)), float(np.log(len(c))), share_in(c, item.question)] for c in item.choices]
+        out.append([np.outer(present, row).ravel().tolist() for row in own])
+    return out
 
 
 def _features(choices: Sequence[str]) -> list[list[float]]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from crossin_metrics.sets.answer_kinds import KINDS, kind
 from crossin_metrics.sets.parallel_set import Item, ParallelMCQ
-from crossin_metrics.shortcuts.texts import KINDS, fold, kind
+from crossin_metrics.shortcuts.texts import fold
 
 PERCENTILES = (5, 25, 50, 75, 95)
 
@@ -42,6 +43,7 @@ def language_statistics(data: ParallelMCQ, language: str) -> dict[str, Any]:
         is the only one of its kind.
         `in_passage`: shares of right and wrong options found word for word in the passage (NFKC, case and white
         space folded); None without passages.
+        `in_question`: shares of questions whose right option, and of those where a wrong one, is in the question.
         `duplicates`: ids of questions with two options that differ in case, space, quotes and last punctuation at most
         (`options`), or that another question repeats on the same passage (`questions`).
     """
@@ -67,6 +69,12 @@ def language_statistics(data: ParallelMCQ, language: str) -> dict[str, Any]:
             "gold_alone": _share(kind(g) not in map(kind, w) for g, w in zip(gold, wrong, strict=True)),
         },
         "in_passage": _in_passage(items, gold, wrong),
+        "in_question": {
+            "gold": _share(fold(g) in fold(item.question) for item, g in zip(items, gold, strict=True)),
+            "distractors": _share(
+                any(fold(c) in fold(item.question) for c in w) for item, w in zip(items, wrong, strict=True)
+            ),
+        },
         "duplicates": {
             "options": list(compress(data.ids, doubled)),
             "questions": list(compress(data.ids, repeated)),

@@ -61,11 +61,13 @@ def test_standard_errors_stand_behind_their_metric_and_are_seeded(
     for name in names:
         if not name.endswith("_stderr"):
             assert names.index(f"{name}_stderr") == names.index(name) + 1
-    # Six questions, acc per question in {0, 1/3, 2/3, 1}: the bootstrap's error is near sd / sqrt(n).
+    # Six questions, acc per question in {0, 1/3, 2/3, 1}; the first two share a passage, so they vary together: the
+    # bootstrap's error is near that of a mean over passages.
     per_question = [sum(picks[f"q{n}", code] == n % 4 for code in ("en", "zh", "es")) / 3 for n in range(6)]
     mean = sum(per_question) / 6
-    analytic = (sum((x - mean) ** 2 for x in per_question) / 36) ** 0.5
-    assert result["acc_stderr"] == pytest.approx(analytic, rel=0.1)
+    by_passage = [per_question[0] + per_question[1] - 2 * mean, *(x - mean for x in per_question[2:])]
+    analytic = (sum(x**2 for x in by_passage) / 36) ** 0.5
+    assert result["acc_stderr"] == pytest.approx(analytic, rel=0.15)
     assert result["n_questions_stderr"] == "N/A"
     other = load_task("cross_xquad", score_seed=1, **arguments)
     changed = _run(other, picks, list(other.eval_docs))

@@ -1,4 +1,4 @@
-"""Features of the harness with a planted model, end to end: the harness's evaluation, its log files, `crossin score`."""
+"""Features of the harness with a planted model, end to end: evaluation, log files, `crossin score`."""
 
 from __future__ import annotations
 
@@ -115,4 +115,4 @@ def test_parts_of_the_rows_count_whole_questions(repo: Path, tmp_path: Path, cho
         assert all(0.0 <= scores[key] <= 1.0 for key in ("acc", "consistency", "ac3"))
     done = crossin("score", *tmp_path.rglob("samples_*.jsonl"))
     assert done.returncode == 0
-    assert "nan" not in done.stdout
+    assert "(nan)" not in done.stdout

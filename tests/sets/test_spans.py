@@ -21,6 +21,7 @@ from crossin_metrics.sets.loading import load_file, load_parallel
 from crossin_metrics.sets.parallel_set import ParallelMCQ, write_parallel
 from crossin_metrics.sets.spans import SpansReport, cross_xquad_spans, normalise
 from crossin_metrics.sets.xquad import XQUAD_LANGUAGES, XQuAD, article_halves, load_xquad
+from crossin_metrics.shortcuts.statistics import language_statistics
 from tests.helpers.fake_hub import COMMIT, FakeHub
 
 FOUR = ("en", "zh", "vi", "es")
@@ -54,9 +55,30 @@ def test_size_and_report(real: tuple[ParallelMCQ, SpansReport]) -> None:
     assert report.n_kept == len(data) == 1190
     assert report.reasons == {}
     assert sum(report.distractors_on_passage.values()) == report.n_kept
-    assert report.distractors_on_passage[3] > 1000
+    assert report.distractors_on_passage == {3: 759, 2: 300, 1: 91, 0: 40}
     assert len(set(data.groups)) == 240
-    assert data.hash == "32395e502faf"  # fixed: the same on every machine; a change is a new version of the task
+    assert data.hash == "9b149cbcc53e"  # fixed: the same on every machine; a change is a new version of the task
+
+
+def test_version_1_stays_loadable(xquad_folder: Path) -> None:
+    """The committed mini study was measured on it: its signature names the half's hash."""
+    data, report = cross_xquad_spans(data_dir=xquad_folder, distractors="drawn")
+    assert data.hash == "32395e502faf"
+    assert report.distractors_on_passage[3] == 1064
+    options = {"languages": ["en", "es", "vi", "zh"], "articles": "test", "distractors": "drawn"}
+    assert load_parallel("cross_xquad_spans", data_dir=xquad_folder.parent, **options).hash == "4abe2c199dee"
+    with pytest.raises(CrossinError, match="distractors must be 'kind' or 'drawn'"):
+        cross_xquad_spans(data_dir=xquad_folder, distractors="best")
+
+
+def test_distractors_are_of_the_answers_kind_and_seldom_in_the_question(
+    real: tuple[ParallelMCQ, SpansReport], xquad_folder: Path
+) -> None:
+    old = cross_xquad_spans(data_dir=xquad_folder, distractors="drawn")[0]
+    for code in ("en", "vi", "zh"):
+        before, now = (language_statistics(data, code) for data in (old, real[0]))
+        assert now["kinds"]["gold_alone"] < 0.5 * before["kinds"]["gold_alone"]
+        assert now["in_question"]["distractors"] < 0.65 * before["in_question"]["distractors"]
 
 
 def test_no_option_contains_another_in_any_language(real: tuple[ParallelMCQ, SpansReport]) -> None:
@@ -130,7 +152,7 @@ def test_the_choice_of_languages_changes_nothing_but_the_languages(
     assert report == real[1]
     assert data.items == {code: real[0].items[code] for code in FOUR}
     assert (data.ids, data.gold, data.groups) == (real[0].ids, real[0].gold, real[0].groups)
-    assert data.hash == real[0].select(FOUR).hash == "41244d3e9363"
+    assert data.hash == real[0].select(FOUR).hash == "9b09727faf90"
     assert load_parallel("cross_xquad_spans", data_dir=xquad_folder.parent, languages=FOUR).hash == data.hash
 
 
@@ -140,7 +162,7 @@ def test_with_fewer_files_the_choice_is_made_over_those_and_says_so(xquad_folder
     data, report = cross_xquad_spans(data_dir=tmp_path)
     assert report.decided_over == tuple(sorted(FOUR))
     assert report.n_kept == 1190
-    assert data.source == "file:xquad|over:en,es,vi,zh|seed:0|articles:all"
+    assert data.source == "file:xquad|over:en,es,vi,zh|seed:0|articles:all|distractors:kind"
     with pytest.raises(CrossinError, match=r"XQuAD: no language de; found en, es, vi, zh"):
         cross_xquad_spans(data_dir=tmp_path, languages=["en", "de"])
 

@@ -32,7 +32,7 @@ def test_a_longest_option_that_is_right_too_often_is_found_in_every_language() -
     assert {("longest", "en"), ("longest", "es"), ("longest", ALL)} <= found(report)
     assert {("options_only", "en"), ("options_only", "es")} <= found(report)
     assert ("shortest", ALL) in found(report)  # right far too seldom
-    assert {rule for rule, _ in found(report)} == {"longest", "shortest", "options_only"}
+    assert {rule for rule, _ in found(report)} == {"longest", "shortest", "options_only", "answer_type"}
     assert one(report, "longest", "en") == pytest.approx(0.8, abs=0.1)
     assert one(report, "options_only", "en") == pytest.approx(0.8, abs=0.12)
     agreement = report.agreement["longest"]
@@ -41,6 +41,25 @@ def test_a_longest_option_that_is_right_too_often_is_found_in_every_language() -
     assert agreement["independent"] == pytest.approx(one(report, "longest", "en") ** 2)
     assert report.languages["en"]["length"]["ratio"] > 1.3
     assert "longest above chance (25.0%)" in verdict(report)
+
+
+def test_an_answer_type_that_the_question_word_tells_is_found() -> None:
+    """Every kind is right as often as any other; only the question's word says which."""
+    rng = np.random.default_rng(1)
+    words, data = {"when": "in 19{:02d}", "who": "Mr Smith{:02d}", "many": "{:02d} tons"}, plain(300, n_choices=3)
+    asked = [list(words)[i] for i in rng.integers(0, 3, 300)]
+
+    def item(number: int, code: str) -> Item:
+        old = data.items[code][number]
+        kinds = [one for one in words if one != asked[number]]
+        kinds.insert(data.gold[number], asked[number])
+        choices = tuple(words[one].format(int(rng.integers(10, 99))) for one in kinds)
+        return Item(old.context, f"{asked[number]} {old.question}", choices)
+
+    items = {code: tuple(item(number, code) for number in range(300)) for code in data.languages}
+    report = analyse(replace(data, items=items), n_permutations=1999)
+    assert {one.rule for one in report.flagged} == {"answer_type"}
+    assert one(report, "answer_type", "en") > 0.95
 
 
 def test_a_right_option_that_is_never_the_shortest_is_found_below_chance() -> None:
@@ -137,8 +156,8 @@ def test_sets_without_artefacts_are_flagged_no_more_often_than_the_level() -> No
             small[test.rule, test.language] = small.get((test.rule, test.language), 0) + (test.p_value <= 0.1)
     # P(more than 18 of 100) is below 1 in 200 at a true rate of 0.1
     assert n_flagged <= 18
-    # and P-values of each rule are uniform or larger: P(more than 22 of 100) is below 1 in 10,000; there are 24
-    assert len(small) == 5 * 3 + 4 + 1 + 2 * 2
+    # and P-values of each rule are uniform or larger: P(more than 22 of 100) is below 1 in 10,000; there are 26
+    assert len(small) == 5 * 3 + 4 + 1 + 3 * 2
     assert max(small.values()) <= 22, small
 
 
@@ -238,6 +257,11 @@ def test_the_spans_give_nothing_away_and_are_read_shallowly(shared: object) -> N
 
     data, _ = cross_xquad_spans(languages=["en", "zh"], data_dir=f"{shared}/data")
     report = analyse(data, n_permutations=1999)
-    assert {test.rule for test in report.flagged} == {"passage_sentence"}
-    assert one(report, "passage_sentence", "en") == pytest.approx(0.59, abs=0.005)
+    assert {test.rule for test in report.flagged} == {"passage_sentence", "in_passage"}
+    assert one(report, "passage_sentence", "en") == pytest.approx(0.62, abs=0.005)
+    assert one(report, "answer_type", "en") == pytest.approx(0.285, abs=0.01)
     assert report.languages["en"]["in_passage"]["gold"] == 1.0
+    first, _ = cross_xquad_spans(languages=["en"], data_dir=f"{shared}/data", distractors="drawn")
+    report = analyse(first, n_permutations=1999)
+    assert {test.rule for test in report.flagged} == {"passage_sentence", "answer_type"}
+    assert one(report, "answer_type", "en") == pytest.approx(0.37, abs=0.01)

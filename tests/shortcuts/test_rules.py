@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from crossin_metrics.sets.answer_kinds import kind
 from crossin_metrics.shortcuts.report import analyse
 from crossin_metrics.shortcuts.rules import RULES, best, picks
-from crossin_metrics.shortcuts.texts import closest_sentence, kind, sentences, share_in, tokens
+from crossin_metrics.shortcuts.texts import closest_sentence, sentences, share_in, tokens
 from tests.helpers.planted import plain
 
 

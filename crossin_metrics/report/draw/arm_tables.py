@@ -31,13 +31,13 @@ def legend(studies: Sequence[Study]) -> str:
         return ""
     baseline = next((study.baseline for study in studies if study.baseline is not None), None)
     trained = any(arm.trained for study in studies for arm in study.arms)
-    parts = ["In percent, ± half of the 95% interval over questions."]
+    parts = ["In percent, ± half of the 95% interval over questions (over passages where questions share them)."]
     if trained:
         parts = [
             "In percent: mean over training seeds ± half of its 95% interval. Intervals and p-values are over "
             "questions and training seeds: they tell what this way to train would give with other seeds, on other "
-            "questions of the kind (variance over resampled questions plus variance between seeds over their number; "
-            "Student's t)."
+            "questions of the kind (variance over resampled questions, or passages where questions share them, plus "
+            "variance between seeds over their number; Student's t)."
         ]
     if trained and any(_over_questions(arm) for study in studies for arm in study.arms):
         parts.append(f"{ONE_RUN}: one run, its interval is over questions alone.")

@@ -139,10 +139,16 @@ def _cell(group: Group, entry: Entry | None, metric: str) -> Cell:
 
 
 def heading(group: Group) -> str:
-    """A column group's heading: the benchmark, and its number of questions where it has measured rows."""
-    measured = (entry.scores for entry in group.entries if entry.kind == "measured")
-    n = next((int(scores["n_questions"]) for scores in measured if "n_questions" in scores), None)
-    return group.benchmark if n is None else f"{group.benchmark} (n = {n})"
+    """A column group's heading: the benchmark, and its number of questions where it has measured rows.
+
+    Where questions share passages, over which intervals are taken, their number too.
+    """
+    measured = [entry for entry in group.entries if entry.kind == "measured"]
+    n = next((int(entry.scores["n_questions"]) for entry in measured if "n_questions" in entry.scores), None)
+    if n is None:
+        return group.benchmark
+    units = next((entry.runs[0].questions().n_units for entry in measured if entry.runs), n)
+    return f"{group.benchmark} (n = {n}{f' on {units} passages' if units < n else ''})"
 
 
 def markdown(title: str, legend: str, sections: Sequence[Section], missing: Sequence[str] = ()) -> str:
