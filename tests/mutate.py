@@ -212,15 +212,18 @@ def _in_fork(work: Callable[[], int], seconds: float) -> int | None:
             code = work()
         finally:
             os._exit(code)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return None
+    end, done = time.monotonic() + seconds, 0
+    try:
+        while time.monotonic() < end:
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        return None
+    finally:
+        if not done:  # too slow, or this process is being stopped
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def _pytest(arguments: list[str], plugins: list[Any]) -> int:
@@ -287,6 +290,7 @@ def main() -> None:
     sys.path.insert(0, str(REPO))
     for name in PRELOADED:
         importlib.import_module(name)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     end = time.monotonic() + options.seconds
     known = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     fates = {(one["file"], one["number"], one["line"]): one["survived"] for one in known}

@@ -13,7 +13,17 @@ from pathlib import Path
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import atomic_folder, atomic_path, check_replaceable, file_sha256, write_json, write_text
+from crossin_metrics.files import (
+    atomic_folder,
+    atomic_path,
+    canonical,
+    check_replaceable,
+    file_sha256,
+    read_json,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 
 
 def test_it_appears_at_the_end_of_the_block(tmp_path: Path) -> None:
@@ -187,3 +197,19 @@ def test_only_a_folder_of_the_same_kind_is_replaceable(tmp_path: Path) -> None:
     with pytest.raises(CrossinError, match="cannot write"):
         folder_with(tmp_path / "file", "new")
     assert (tmp_path / "file").is_file()
+
+
+def test_json_is_written_as_it_is_read(tmp_path: Path) -> None:
+    rows: list[object] = [{"b": "é", "a": [1, None]}, {}, 3]
+    assert write_jsonl(tmp_path / "a.jsonl", iter(rows)) == 3
+    assert (tmp_path / "a.jsonl").read_bytes() == '{"b": "é", "a": [1, null]}\n{}\n3\n'.encode()
+    assert write_jsonl(tmp_path / "none.jsonl", []) == 0
+    write_json(tmp_path / "a.json", {"b": "é", "a": Path("x")})
+    assert (tmp_path / "a.json").read_bytes() == '{\n "b": "é",\n "a": "x"\n}\n'.encode()
+    assert read_json(tmp_path / "a.json") == {"b": "é", "a": "x"}
+    for name in ("absent.json", "none.jsonl", "a.jsonl"):
+        assert read_json(tmp_path / name) is None
+    write_text(tmp_path / "list.json", "[1]\r\n")
+    assert (tmp_path / "list.json").read_bytes() == b"[1]\r\n"
+    assert read_json(tmp_path / "list.json") is None
+    assert canonical({"b": 1, "a": ["é"]}) == canonical({"a": ["é"], "b": 1}) == '{"a":["é"],"b":1}'

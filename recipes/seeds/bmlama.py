@@ -19,7 +19,7 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, say
 from crossin_metrics.files import write_jsonl
 from recipes.common.options import check_minimum, check_types, language_codes, option, parse, run
 
@@ -84,10 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             row[code] = {"instruction": query or item.question, "input": "", "output": options[train.gold[k]]}
         rows.append(row)
     write_jsonl(folder / "seed.jsonl", rows)
-    print(
+    say(
         f"{folder}: {len(train):,} facts to train on, {len(halves['test']):,} to test, without a common subject, in "
-        f"{' '.join(config.languages)}",
-        file=sys.stderr,
+        f"{' '.join(config.languages)}"
     )
     return 0
 
