@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -118,7 +119,8 @@ def _run_recipe(name: str, arguments: Sequence[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit code: 0 done, 2 a mistake in the input, 130 stopped by the user."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = [re.sub(r"^(--[\w-]+=|)~(?=/)", rf"\1{Path.home()}", word) for word in given]  # shells leave --out=~/x
     return exit_code("crossin", lambda: _run(arguments))
 
 

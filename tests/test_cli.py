@@ -39,6 +39,15 @@ def test_a_mistake_is_one_line(arguments: list[str], meant: str, capsys: pytest.
     assert meant in printed.err
 
 
+def test_a_home_folder_that_the_shell_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for arguments in (["score", "~/none.csv"], ["report", "--out=~/out", "~/none"]):
+        assert main(arguments) == 2
+        assert str(tmp_path / "none") in capsys.readouterr().err
+
+
 def test_every_recipe_has_a_command(repo: Path) -> None:
     assert {f"{module}.py" for module, _ in RECIPES.values()} == {path.name for path in repo.glob("recipes/[!_]*.py")}
 

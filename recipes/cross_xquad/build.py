@@ -147,7 +147,14 @@ def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, sa
 
 
 def _distractors(build: Build, caller: Caller) -> list[Item]:
-    return write_distractors(build.source, caller, build.options.gold_seed)
+    items = write_distractors(build.source, caller, build.options.gold_seed)
+    if not any(item.versions for item in items):
+        finding = next((finding.detail for item in items for finding in item.findings), "no reply")
+        raise CrossinError(
+            f"distractors: no usable reply for any of {len(items)} questions, the first: {finding}; check "
+            "the model and max_tokens, then rerun"
+        )
+    return items
 
 
 def _parallel(build: Build, caller: Caller) -> list[Item]:

@@ -12,7 +12,7 @@ from crossin_metrics.errors import CrossinError
 from recipes.cross_xquad.config import ModelOptions
 from recipes.cross_xquad.prompts import PROMPT_VERSION, Prompt
 from recipes.llm.endpoint import OpenAIClient
-from recipes.llm.replies import GOOD_FINISH, FormatError, Reply, Request, Usage, content_key, read_reply
+from recipes.llm.replies import GOOD_FINISH, FormatError, Reply, Request, Usage, content_key, is_failed, read_reply
 from recipes.llm.store import ReplyStore
 
 VLLM_BATCH = 64  # calls that a killed process loses with the in-process engine
@@ -187,6 +187,7 @@ class Caller:
         self._store = store
         self._engine: Engine | None = None
         self._answered = 0  # calls answered from the store
+        self._failed: dict[str, dict[str, Any]] = {}  # replies of this run that are empty or were cut: not stored
 
     def ask(self, prompts: Sequence[tuple[Prompt, int]], description: str) -> list[Answer]:
         """Answer (prompt, attempt) pairs, in their order.
@@ -195,7 +196,7 @@ class Caller:
             CrossinError: the engine cannot be reached, went away, or left calls unanswered. Replies so far are stored.
         """
         calls = [make_call(self.options, prompt, attempt) for prompt, attempt in prompts]
-        missing = {call.key: call for call in calls if call.key not in self._store}
+        missing = {call.key: call for call in calls if self._reply(call.key) is None}
         self._answered += len(calls) - len(missing)
         if missing:
             self._fetch(list(missing.values()), len({call.key for call in calls}), description)
@@ -214,7 +215,11 @@ class Caller:
         def accept(call: Call, reply: Reply) -> None:
             self.usage.count(reply)
             if reply.error is None:
-                self._store.add(call.key, {"text": reply.text, "finish_reason": reply.finish_reason})
+                value = {"text": reply.text, "finish_reason": reply.finish_reason}
+                if is_failed(reply.text, reply.finish_reason):
+                    self._failed[call.key] = value
+                else:
+                    self._store.add(call.key, value)
             else:
                 (refused if reply.error.startswith("refused") else given_up)[call.key] = reply.error
             bar.update(1)
@@ -234,8 +239,15 @@ class Caller:
                 f"{next(iter(given_up.values()))}. Replies so far are stored; rerun the same command to resume"
             )
 
+    def _reply(self, key: str) -> dict[str, Any] | None:
+        """The reply of this run or the store; one that failed in an earlier run is asked again."""
+        stored = self._failed.get(key) or self._store.get(key)
+        if stored is None or key in self._failed or stored["finish_reason"] == "refused":
+            return stored
+        return None if is_failed(stored["text"], stored["finish_reason"]) else stored
+
     def _read(self, call: Call) -> Answer:
-        stored = self._store.get(call.key)
+        stored = self._reply(call.key)
         assert stored is not None
         text, finish = stored["text"], stored["finish_reason"]
         if finish == "refused":

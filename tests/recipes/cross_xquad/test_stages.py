@@ -258,3 +258,12 @@ def test_a_model_that_repeats_itself_is_reported(data: Path, tmp_path: Path, cap
     assert len(state.seen) == 1
     assert "wrote the same again" in capsys.readouterr().err
     assert len(accepted(items(out, "review"))) == N_QUESTIONS - 1
+
+
+def test_a_model_whose_replies_are_all_cut_made_nothing(data: Path, whole: Whole, tmp_path: Path) -> None:
+    """The stage fails, keeps no such reply, and asks again when it is run again."""
+    with pytest.raises(CrossinError, match=f"no usable reply for any of {N_QUESTIONS} questions"):
+        build(data, tmp_path / "out", lambda seen: "truncated", stages=["distractors"])
+    assert stored(tmp_path / "out" / "calls") == 0
+    build(data, tmp_path / "out", flawed, stages=STAGES)
+    assert outputs(tmp_path / "out") == outputs(whole[0])
