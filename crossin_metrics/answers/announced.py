@@ -67,7 +67,9 @@ _CONCLUSIONS = cues.Finder(
     "so",
     "pronoun",
 )
-_CONCLUDED = re.compile(rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))(?![\w'])[\"']?\s?(?:[.。!]|\Z|\n)")
+_CONCLUDED = re.compile(
+    rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))(?![\w'])[\"']?\s?(?:it\s(?:is|must be))?(?:[.。!]|\Z|\n)"
+)
 _BUT = re.compile(cues.any_word("but"))
 NEGATION = re.compile(NO)
 CONDITION = re.compile(cues.any_word("condition"))
@@ -81,7 +83,9 @@ _NO_OPTION = re.compile(rf"[\s\"']{{0,4}}{cues.any_word('none')}(?!\sother\sthan
 _FILLER = re.compile(
     rf"[\s\"':,]{{0,6}}(?:{OPTION_WORD}[\s\"':]{{0,4}}|(?:la|el|le|die|der|das|den|o|a|il|ang|là|το|η|de)\s+(?=\S))?[\s\"']{{0,4}}"
 )
-_WRONG = re.compile(r"(?:wrong|incorrect|false|错误的?|不正确的?|不是)\s?\Z")
+_WRONG = re.compile(
+    r"(?:wrong|incorrect|false|second|third|other|another|alternative|common|tempting|错误的?|不正确的?|不是)\s?\Z"
+)
 _LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|(?<![A-Za-z0-9_'(])([A-J])(?![A-Za-z0-9_'])")
 # "Bを選びます", "B'yi seçiyorum", "ich würde B wählen"
 _VERB_LAST = ("ja", "ko", "hi", "bn", "ta", "mr", "ur", "fa", "tr", "az", "hu", "eu")
@@ -112,6 +116,7 @@ _CALLED = re.compile(f"{_ANSWER}|{_OPTION}")
 _AFTER_ARTICLE = re.compile(r"\s(?:resposta|alternativa|opção|opción|válasz)")
 _ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b(?!I\s\w)[B-J]\b")
 _SENTENCE_START = re.compile(r"[.。।!?\n:]")
+_SUPPOSED = re.compile(r"\b(?:would|could|wäre|serait|sería|seria|sarebbe)\b")
 _CLAUSE = re.compile(r"[.。।,;!?\n]")
 MOST_LABELS = 200  # labels of a text that are looked at
 
@@ -166,6 +171,8 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
         # "Option C, the Danube, is correct": the option's own words, whatever they are, are stepped over.
         inserted = own == LETTERS.index(match[1] or match[2]) or text[match.start() - 2 : match.start()] == ", "
         endorsed = _ENDORSED.match(low, _past(text, end) if inserted else match.end())
+        if endorsed and _supposed(low, endorsed):
+            continue
         if not endorsed or (match[1] is None and not _SUBJECT.search(before) and not _CHOOSES.match(low, match.end())):
             continue  # "Vitamin C is the best source"
         if match[2] == "A" and not before.strip() and _AFTER_ARTICLE.match(endorsed[0]):
@@ -179,7 +186,12 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
         endorsed = _ENDORSED.match(low, _past(text, option.end))
         before = _SENTENCE_START.split(low[max(0, option.start - 80) : option.start])[-1]
         named = endorsed and (_CALLED.search(endorsed[0]) or _SENTENCE_OVER.match(low, endorsed.end()))
-        if endorsed and named and not any(pattern.search(before + endorsed[0]) for pattern in (NEGATION, CONDITION)):
+        if (
+            endorsed
+            and named
+            and not _supposed(low, endorsed)
+            and not any(pattern.search(before + endorsed[0]) for pattern in (NEGATION, CONDITION))
+        ):
             stated.append((option.start, option.option))
     if not stated:
         return None, None
@@ -203,6 +215,12 @@ def _under_heading(text: str, low: str, options: Options, words: str) -> tuple[i
 
 def _own_follows(text: str, label: Label, options: Options) -> bool:
     return option_at(text, skip(text, label.end), options)[0] == label.choice
+
+
+def _supposed(low: str, endorsed: re.Match[str]) -> bool:
+    """ "C would be the answer if ..." """
+    rest = _CLAUSE.split(low[endorsed.end() : endorsed.end() + 200], maxsplit=1)[0]
+    return _SUPPOSED.search(endorsed[0]) is not None and CONDITION.search(rest) is not None
 
 
 def _past(text: str, position: int) -> int:

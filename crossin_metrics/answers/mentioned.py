@@ -59,8 +59,9 @@ def last_line(text: str, options: Options, words: str) -> int | None:
     if not above or len(last) > 1_000:
         return None
     index = _alone(last, options)
-    before = _alone(above[-1], options)
-    return None if before is not None and before != index else index  # the end of a list
+    before, entry = _alone(above[-1], options), _LISTED.match(above[-1])
+    listed = (before is not None and before != index) or (entry and LETTERS.index(entry[1]) + 1 == index)
+    return None if listed else index  # not the end of a list
 
 
 def _alone(line: str, options: Options) -> int | None:
@@ -143,25 +144,32 @@ def _own_before(text: str, position: int, index: int, options: Options) -> bool:
 
 _TICK = re.compile(r"[✅✔☑✓👈]|\[[xX]\]|←|<-|\((?:correct|right)\)", re.IGNORECASE)
 _BOLD = re.compile(r"\s*(?:[-*•]\s+)?(?:\*\*|__)(?P<inside>.*)(?:\*\*|__)\W*")
-_LISTED = re.compile(rf"\W{{0,8}}(?:\[.\]\s?)?{OPEN}?\s?([A-J])\s?(?:{CLOSE}|[.:、])+\s*")
+_VERDICT = re.compile(rf"\W{{0,4}}(?:{cues.any_word('right')}|true\b)")
+_LISTED = re.compile(rf"\W{{0,8}}(?:\[.\]\s?)?{OPEN}?\s?([A-J])\s?(?:{CLOSE}|[.:、]|\s-)+\s*")
 
 
 def marked(text: str, options: Options) -> int | None:
-    """The only ticked or the only bold option where a text lists all options, each once, one in a line."""
+    """The only ticked, right or bold option where a text lists all options, each once, one in a line."""
     lines: dict[int, str] = {}
+    rest: dict[int, str] = {}  # of the line, behind the option
     for line in text.split("\n"):
         plain = strip_markdown(line)
         label = _LISTED.match(plain) if len(line) < 1_000 else None
-        if label is None or option_at(plain, label.end(), options)[0] != LETTERS.index(label[1]):
+        if label is None or LETTERS.index(label[1]) >= len(options.letters):
             continue
         index = LETTERS.index(label[1])
         if index in lines:
             return None
-        lines[index] = line
+        at, end = option_at(plain, label.end(), options)
+        lines[index], rest[index] = line, lowered(plain)[end if at == index else label.end() :]
     if len(lines) != len(options.letters):
         return None
-    for mark in (_TICK.search, _BOLD.fullmatch):
-        found = [index for index, line in lines.items() if mark(line)]
+    denied = [NEGATION.search(said[:40]) is not None for said in rest.values()]
+    for found in (
+        [index for index, line in lines.items() if _TICK.search(line)],
+        [index for index, said in rest.items() if _VERDICT.match(said)] if sum(denied) == len(lines) - 1 else [],
+        [index for index, line in lines.items() if _BOLD.fullmatch(line)],
+    ):
         if found:
             return found[0] if len(found) == 1 else None
     return None

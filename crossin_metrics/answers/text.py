@@ -194,7 +194,8 @@ _AFTER_BARE = re.compile(
 REASON = rf",?\s?(?!(?:as|for|which|that|with|from|given|da|therefore)\b|项|項|选|選|吧){cues.any_word('because')}"
 _REASON = re.compile(REASON)
 _CONNECTIVE = re.compile(
-    rf",?\s*{cues.any_word('because')}|\s*(?:'[dt][ıiuü]r|번|입니다|이다|です|だ|ครับ|ค่ะ)|"
+    rf",?\s*{cues.any_word('because')}|\s(?:rather than|instead of|and|not)\b|"
+    r"\s*(?:'[dt][ıiuü]r|번|입니다|이다|です|だ|ครับ|ค่ะ)|"
     rf"\s*(?:{cues.any_word('option', 'answer', 'right', 'link', languages=cues.VERB_FINAL)})"
 )
 _OTHER_SCRIPT = re.compile(r"\s+(?:\d|[\u4e00-\u9fff])")

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
 from lm_eval.models.api_models import JsonChatStr
+from lm_eval.tasks import TaskManager
 
 from crossin_metrics.answers.generated import Generated
 from crossin_metrics.answers.thoughts import MARKS
@@ -161,6 +163,38 @@ def test_replies_of_models_that_think(
     assert ((reading.answer, reading.rule), finished) == (expected, finish)
     if message.get("reasoning_content"):
         assert reading.thought == len(THOUGHT)
+
+
+def test_a_task_whose_rows_end_in_every_way(server: ScriptedServer, repo: Path) -> None:
+    """Thoughts closed and cut, empty replies, refused and dropped requests: the cut rows are counted."""
+    replies = [
+        *(({"content": f"{opening}{THOUGHT}{closing}B"}, "stop") for opening, closing in MARKS),
+        *(({"content": f"{opening}{THOUGHT}"}, "length") for opening, _ in MARKS),
+        ({"content": None, "reasoning_content": THOUGHT}, "length"),
+        ({"content": None}, "stop"),
+    ]
+    order: dict[str, int] = {}
+
+    def script(seen: Seen) -> str:
+        if seen.times_asked < 3:
+            return ("429:0", "half", "reset", "503")[(len(order) + seen.times_asked) % 4]
+        number = order.setdefault(json.dumps(seen.body["messages"]), len(order))
+        message, finish = replies[number % len(replies)]
+        return "message:" + json.dumps({"message": message, "finish_reason": finish})
+
+    server.script = script
+    manager = TaskManager(
+        include_path=str(repo / "lm_eval_tasks"), include_defaults=False, metadata={"preset": "thinking"}
+    )
+    found = simple_evaluate(
+        model=model(server), tasks=["crossin_mini_gen"], task_manager=manager, limit=40, apply_chat_template=True,
+        bootstrap_iters=0,
+    )  # fmt: skip
+    scores, rows = found["results"]["crossin_mini_gen"], found["samples"]["crossin_mini_gen"]
+    kinds = [number % len(replies) for number in range(len(rows))]
+    assert scores["n_cut,none"] == sum(len(MARKS) <= kind <= 2 * len(MARKS) for kind in kinds) > 10
+    assert scores["n_unanswered,none"] - scores["n_cut,none"] == kinds.count(2 * len(MARKS) + 1)
+    assert sum(row["answer"] is not None for row in rows) == sum(kind < len(MARKS) for kind in kinds)
 
 
 # --- what goes wrong -------------------------------------------------------------------------------------------------
