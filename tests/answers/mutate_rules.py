@@ -1,7 +1,7 @@
 """Do the cases notice a changed rule? `python -m tests.answers.mutate_rules --mutants 300 --survivors survivors.txt`.
 
-`tests/mutate.py` changes operators, conditions and numbers; here an alternative of a pattern is dropped, too, and instead
-of the tests all cases are read, which takes two seconds a mutant.
+`tests/mutate.py` changes operators, conditions and numbers; here an alternative of a pattern is dropped, too, and
+instead of the tests all cases are read, which takes two seconds a mutant.
 """
 
 from __future__ import annotations
