@@ -15,6 +15,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.exports.records import Record
 from crossin_metrics.records import json_lines
 from crossin_metrics.runs.run import Run
+from crossin_metrics.runs.signature import is_row_of
 
 _Sample = Mapping[str, Any]
 
@@ -104,6 +105,7 @@ def _logged(run: Run) -> dict[tuple[str, str], _Sample]:
         for path in run.source_files
         if path.name.startswith("samples_")
         for sample in _rows(path)
+        if is_row_of(run, sample["doc"])
     }
 
 

@@ -21,6 +21,7 @@ from crossin_metrics.runs.repeats import floor_of, reasons_of
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.sample_logs import task_of
 from crossin_metrics.runs.seaeval_logs import read_samples
+from crossin_metrics.runs.signature import is_row_of
 from crossin_metrics.scores.causes.disagreements import AGREE, reason_shares
 
 MAX_QUESTIONS = 200
@@ -196,6 +197,8 @@ def _logged(run: Run, ids: set[str]) -> Iterator[tuple[str, str, Text, str | Non
                 for _, sample in json_lines(path):
                     doc = sample.get("doc")
                     if not isinstance(doc, dict) or str(doc.get("id")) not in ids or "order" not in doc:
+                        continue
+                    if not is_row_of(run, doc):
                         continue
                     language = log_language(str(doc["language"]))
                     if language in run.languages:

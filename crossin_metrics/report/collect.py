@@ -22,7 +22,7 @@ from crossin_metrics.runs.harness_families import find_family
 from crossin_metrics.runs.run import FileStart, Run, file_start, read_predictions
 from crossin_metrics.runs.sample_logs import can_read, settings_of, task_of
 from crossin_metrics.runs.seaeval_logs import is_parallel
-from crossin_metrics.runs.signature import setup_of
+from crossin_metrics.runs.signature import asking_of, setup_of
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import score_questions
 
@@ -341,7 +341,7 @@ def _stated_scores(values: dict[str, Any]) -> tuple[dict[str, float], dict[str, 
 def _compare(path: Path, task: str, log: Path, scores: dict[str, float], found: Collection) -> None:
     """Note where the samples give another score than the harness stated."""
     for run in found.runs:
-        if run.source_files != (log,) or "norm" in run.variant.split("+") or not scores:
+        if run.source_files != (log,) or "norm" in run.variant.split("+") or asking_of(run) or not scores:
             continue
         computed = score_questions(run.questions())
         for name in MAIN_SCORES:

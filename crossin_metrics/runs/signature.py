@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from crossin_metrics import __version__
 from crossin_metrics.runs.run import Run
@@ -94,11 +95,9 @@ def signature_of(run: Run) -> str:
         if run.mode and run.mode not in _MODES and "shot" not in run.mode and run.mode != "chat":
             fields["mode"] = run.mode
         fields |= {"s": str(min(DEFAULT_SUBSET, len(run.languages))), "v": __version__}
-    if (run.settings.get("metadata") or {}).get("again"):  # the log's signature is that of the first asking
-        orders = [part.removeprefix("order:") for part in run.variant.split("+") if part.startswith("order:")]
-        fields |= {"order": orders[0]} if orders else {}
-        if not fields["prompt"].startswith(run.prompt):
-            fields["prompt"] = run.prompt
+    if asking := asking_of(run):  # the log's signature is that of the first asking
+        order = asking.startswith("order-")
+        fields |= {"order": f"question-{asking.removeprefix('order-')}"} if order else {"prompt": asking}
     fields["langs"] = ",".join(run.languages)  # `--languages` may have left some out
     variant = [part for part in run.variant.split("+") if part and not part.startswith(("order:", "unanswered:"))]
     if variant:
@@ -110,6 +109,27 @@ def signature_of(run: Run) -> str:
     if isinstance(whole, int) and whole != len(run.ids):
         fields["questions"] = f"{len(run.ids)} of {whole}"
     return signature_line(fields)
+
+
+def asking_of(run: Run) -> str:
+    """Which asking of its log's rows a run is: "" for the first, `order-<seed>`, or the prompt's id.
+
+    A log made with `--metadata '{"again": [...]}'` holds one run for each.
+    """
+    again = (run.settings.get("metadata") or {}).get("again")
+    names = [str(name) for name in again] if isinstance(again, list) else []
+    parts = run.variant.split("+")
+    order = next((name for name in names if f"order:question-{name.removeprefix('order-')}" in parts), "")
+    first = signature_fields(run.settings.get("signature")).get("prompt", run.prompt)
+    return order or (run.prompt if names and not first.startswith(run.prompt) else "")
+
+
+def is_row_of(run: Run, doc: Mapping[str, Any]) -> bool:
+    """Whether a document of the run's log was asked as the run asks: with its prompt and its order of options."""
+    asking, again = asking_of(run), str(doc.get("again") or "")
+    if asking.startswith("order-") or again.startswith("order-"):
+        return again == asking
+    return str(doc.get("prompt") or "") == run.prompt
 
 
 def setup_of(run: Run) -> Setup:

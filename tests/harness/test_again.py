@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.report import browser
+from crossin_metrics.report.collect import collect
 from crossin_metrics.runs.repeats import asked_as, floor_of, repeats
 from crossin_metrics.runs.run import read_predictions
-from crossin_metrics.runs.signature import signature_of
+from crossin_metrics.runs.signature import asking_of, signature_of
 from crossin_metrics.scores import score
 from tests.helpers.parallel_runs import run_tasks
 
@@ -51,6 +54,21 @@ def test_a_run_that_asks_again_scores_the_first_asking(repo_tasks: Path, small_s
     first = next(run for run in runs if asked_as(run) == "p1")
     expected = score(first.answers, first.gold, first.languages, n_choices=4)
     assert more["consistency,none"] == pytest.approx(expected["consistency"])
+
+
+def test_a_report_shows_each_asking_its_own_rows(repo_tasks: Path, small_set: Path, tmp_path: Path) -> None:
+    metadata = {"data_dir": str(small_set), "languages": LANGUAGES, "again": ["p2", "order-7"]}
+    run_tasks(["cross_xquad_gen"], repo_tasks, tmp_path, metadata=metadata)
+    (log,) = tmp_path.rglob("samples_*.jsonl")
+    samples = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    said = {(row["doc"]["id"], row["doc"]["language"], row["doc"]["again"]): row["resps"][0][0] for row in samples}
+    found = collect([tmp_path])
+    assert not [text for _, text in found.problems if "its samples give" in text]
+    runs = {asking_of(run): run for run in found.runs}
+    assert runs.keys() == {"", "p2", "order-7"}
+    for asking, run in runs.items():
+        for identifier, language, _, response in browser._logged(run, set(run.ids)):
+            assert response == said[identifier, language, asking]
 
 
 def test_rows_of_one_question_stand_together_and_differ_in_what_was_asked_for(load_task: Any, small_set: Path) -> None:
