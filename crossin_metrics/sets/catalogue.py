@@ -159,6 +159,16 @@ SETS: dict[str, SetEntry] = {
         _bmlama("bmlama17", "BMLAMA-17", 6792, BMLAMA17_LANGUAGES, BMLAMA17_LANGUAGES),
         _bmlama("bmlama17_mini", "BMLAMA-17, 500 facts", 500, BMLAMA17_LANGUAGES, (*PAPER_LANGUAGES, "fr", "ar")),
         _bmlama("bmlama53", "BMLAMA-53", 3070, BMLAMA53_LANGUAGES, BMLAMA53_LANGUAGES),
+        SetEntry(
+            name="invented_facts",
+            title="Invented facts",
+            languages=PAPER_LANGUAGES,
+            n_questions=400,
+            passages=False,
+            licence="Apache-2.0",
+            builder="crossin_metrics.sets.invented",
+            cloze=True,
+        ),
         _of_harness(
             "cross_belebele",
             "Belebele",

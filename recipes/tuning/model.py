@@ -182,7 +182,8 @@ def plan_adapter(
     except ValueError as error:
         raise CrossinError(f"{config.model_type} is not a causal language model: {_first_line(error)}") from error
     model.tie_weights()
-    _check_embeddings(tokenizer, model.get_input_embeddings().weight.shape[0])
+    if tokenizer is not None:  # an estimate needs none
+        _check_embeddings(tokenizer, model.get_input_embeddings().weight.shape[0])
     linear = {name: module for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D))}
     head = next((name for name, module in linear.items() if module is model.get_output_embeddings()), None)
     targets = list(options.lora_target_modules or [])
