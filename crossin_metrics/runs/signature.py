@@ -126,7 +126,9 @@ def asking_of(run: Run) -> str:
 
 def is_row_of(run: Run, doc: Mapping[str, Any]) -> bool:
     """Whether a document of the run's log was asked as the run asks: with its prompt and its order of options."""
-    asking, again = asking_of(run), str(doc.get("again") or "")
+    if "again" not in doc:
+        return True
+    asking, again = asking_of(run), str(doc["again"] or "")
     if asking.startswith("order-") or again.startswith("order-"):
         return again == asking
     return str(doc.get("prompt") or "") == run.prompt
