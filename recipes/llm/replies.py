@@ -126,10 +126,12 @@ def _unwrap(name: str, text: str, source: str) -> str:
         before = text = text.strip()
         if (fenced := _FENCED.fullmatch(text)) and source[:3] != text[:3]:
             text = fenced.group(2)
-        if (preamble := _PREAMBLE.match(text)) and not _PREAMBLE.match(source):
+        if (preamble := _PREAMBLE.match(text)) and _colons(text) > _colons(source):
             text = text[preamble.end() :]
-        if text[:1] + text[-1:] in _QUOTES and len(text) > 2 and source[:1] + source[-1:] not in _QUOTES:
-            text = text[1:-1]
+        inner = text[1:-1]
+        quoted = text[:1] + text[-1:] in _QUOTES and not {text[0], text[-1]} & set(inner)
+        if quoted and inner and source[:1] + source[-1:] not in _QUOTES:
+            text = inner
     for mark in ("```", "~~~"):
         if mark in text and mark not in source:
             raise FormatError(f"{name}: a code fence that the source lacks")
@@ -139,6 +141,10 @@ def _unwrap(name: str, text: str, source: str) -> str:
     if "\n\n" in text and "\n" not in source.strip():
         raise FormatError(f"{name}: paragraphs that the source lacks")
     return text
+
+
+def _colons(text: str) -> int:
+    return text.count(":") + text.count("：")
 
 
 def _read_object(request: Request, text: str) -> dict[str, str]:

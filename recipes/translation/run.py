@@ -68,6 +68,7 @@ class Translation:
     Attributes:
         errors: request key -> last error of this run, for requests that were given up.
         failed: request key -> reply of this run that is empty or was cut; not stored, so that the next run asks again.
+        sources: (language, letters of a translation) -> the sources that it stands for, with a row of each.
         left_out: row id -> (kind, evidence), for rows that are not translated.
     """
 
@@ -84,6 +85,7 @@ class Translation:
     def __post_init__(self) -> None:
         self.errors: dict[str, str] = {}
         self.failed: dict[str, dict[str, Any]] = {}
+        self.sources: dict[tuple[str, str], dict[str, str]] = {}
         self.left_out: dict[str, tuple[str, str]] = {}
         for row in self.rows:
             empty = next((name for name in ("instruction", "output") if not row.fields[name]), None)
@@ -223,23 +225,19 @@ class Translation:
 
     def copies(self, work: Iterable[tuple[Row, str]], attempt: int) -> dict[tuple[str, str], Finding]:
         """Findings of rows whose translation also stands for an unlike source: a refusal, or words of the model's."""
-        groups: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
-        unlike: set[tuple[str, str]] = set()
+        judged: list[tuple[Row, str, Pair, str]] = []
         for row, language in work:
             for pair in self.read(row, language, attempt)[1]:
                 text = "".join(filter(str.isalpha, pair.target.casefold()))
-                if len(text) < COPIED_LETTERS * LANGUAGES[language].length:
-                    continue
-                group = groups.setdefault((language, text), [])
-                group.append((row.id, pair.field, pair.source))
-                if group[0][2] != pair.source and likeness(group[0][2], pair.source) < COPIED_LIKENESS:
-                    unlike.add((language, text))
+                if len(text) >= COPIED_LETTERS * LANGUAGES[language].length:
+                    judged.append((row, language, pair, text))
+                    self.sources.setdefault((language, text), {}).setdefault(pair.source, row.id)
         found: dict[tuple[str, str], Finding] = {}
-        for language, text in unlike:
-            members = groups[language, text]
-            for row_id, name, source in members:
-                other = next(id_ for id_, _, theirs in members if theirs != source)
-                found[row_id, language] = Finding("same_as_another", name, f"the translation of row {other}, too")
+        for row, language, pair, text in judged:
+            for source, other in itertools.islice(self.sources[language, text].items(), 100):
+                if source != pair.source and likeness(source, pair.source) < COPIED_LIKENESS:
+                    found[row.id, language] = Finding("same_as_another", pair.field, f"the one of row {other}, too")
+                    break
         return found
 
     # -- the whole ---------------------------------------------------------------------------------------------------

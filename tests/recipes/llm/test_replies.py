@@ -68,6 +68,8 @@ def test_what_models_put_around_a_text_is_taken_off() -> None:
         ('"Yes," she said.', '"Sí", dijo.'),
         ('She said "yes".', '"Sí", dijo ella.'),
         ("Translation: yes", "Traducción: sí"),
+        ("Put this into French: yes", "Traduce esto al francés: sí"),
+        ("Both or neither", '"Ambos" o "ninguno"'),
         ("Two things:\n- one\n- two", "Dos cosas:\n- una\n- dos"),
         ("One.\n\nTwo.", "Uno.\n\nDos."),
         ("Use ⟦0⟧ here: now", "Usa ⟦0⟧ aquí: ahora"),

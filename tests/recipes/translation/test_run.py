@@ -261,7 +261,7 @@ def test_one_sentence_for_every_row_is_no_translation(
     assert report(output)["languages_by_outcome"]["es"] == {"same_as_another": 6}
     assert "no row was translated" in capsys.readouterr().err
     detail = read(output / "rejects.jsonl")[0]["languages"]["es"]["detail"]
-    assert detail.startswith("the translation of row r")
+    assert detail.startswith("the one of row r")
 
 
 def test_a_refusal_of_some_rows_leaves_the_others(six: Path, output: Path) -> None:
@@ -270,6 +270,18 @@ def test_a_refusal_of_some_rows_leaves_the_others(six: Path, output: Path) -> No
     with serve(field_server(lambda seen, text: REFUSAL if any(word in seen.text for word in some) else text)) as server:
         assert translate_seed.main(arguments(six, output, server, **options)) == 0
     assert [row["id"] for row in read(output / "seed.jsonl")] == ["r0", "r1", "r2", "r4"]
+
+
+def test_a_refusal_that_is_left_alone_at_the_second_attempt(six: Path, output: Path) -> None:
+    """Two at first, then one: it is compared with those of the first attempt."""
+
+    def reply(seen: Seen, text: str) -> str:
+        refuses = "What do bees" in seen.text or ("rises" in seen.text and seen.body["seed"] == 0)
+        return REFUSAL if refuses else text
+
+    with serve(field_server(reply)) as server:
+        assert translate_seed.main(arguments(six, output, server, answer_format="fields", languages="es")) == 0
+    assert [row["id"] for row in read(output / "rejects.jsonl")] == ["r3"]
 
 
 def test_wrapped_texts_enter_the_seed_bare(six: Path, tmp_path: Path) -> None:
