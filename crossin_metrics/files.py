@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 import threading
@@ -21,15 +23,20 @@ from crossin_metrics.errors import CrossinError
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it is renamed to `path` when the block succeeds.
 
-    Makes missing parent folders. Concurrent writers of one file do not disturb each other; the last one wins.
+    Makes missing parent folders. Concurrent writers of one file do not disturb each other; the last one wins. What a
+    killed process left of the file is removed.
 
     Raises:
         CrossinError: it cannot be written; an older file is then unchanged, and nothing is left beside it.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # a folder may be shared by several
+    temporary = path.with_name(f".{path.name}.{machine}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with _write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            for leftover in path.parent.glob(f".{glob.escape(path.name)}.{machine}.*.tmp"):
+                if not _alive(leftover.name.split(".")[-3]):
+                    leftover.unlink(missing_ok=True)
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -193,6 +200,19 @@ def _write_errors(path: Path) -> Iterator[None]:
         raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def _alive(pid: str) -> bool:
+    """Whether a process of this machine runs, as far as can be told."""
+    if os.name == "nt":  # signal 0 is Ctrl-C there
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (OSError, ValueError):  # another user's, or not a name of ours
+        pass
+    return True
+
+
 def _locked(file: IO[bytes]) -> bool:
     """Whether this process now holds the file's lock; False too where the system or the file system has none."""
     try:
@@ -206,11 +226,11 @@ def _locked(file: IO[bytes]) -> bool:
 
 def _remove_leftovers(parent: Path, target: Path) -> None:
     """Remove what killed processes left; a folder that a living one has made and not locked yet is made again."""
-    for leftover in parent.glob(f".{target.name}.*.building"):
+    for leftover in parent.glob(f".{glob.escape(target.name)}.*.building"):
         with contextlib.suppress(FileNotFoundError), (leftover / "lock").open("r+b") as lock:
             if _locked(lock):  # its process has ended, killed or not
                 _remove_scratch(leftover, target)
-    for leftover in parent.glob(f".{target.name}.*.new"):
+    for leftover in parent.glob(f".{glob.escape(target.name)}.*.new"):
         with contextlib.suppress(OSError):
             leftover.rmdir()
         with contextlib.suppress(OSError), (leftover / "lock").open("r+b") as lock:

@@ -213,3 +213,40 @@ def test_json_is_written_as_it_is_read(tmp_path: Path) -> None:
     assert (tmp_path / "list.json").read_bytes() == b"[1]\r\n"
     assert read_json(tmp_path / "list.json") is None
     assert canonical({"b": 1, "a": ["é"]}) == canonical({"a": ["é"], "b": 1}) == '{"a":["é"],"b":1}'
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from crossin_metrics import files
+target = Path(sys.argv[1])
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+{patch}
+with files.{function}(target) as new:
+    {write}
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "patch", "write"),
+    [
+        ("atomic_path", "os.replace = die", "new.write_text('half')"),
+        ("atomic_folder", "files._locked = die", "pass"),  # made, and neither locked nor named yet
+        ("atomic_folder", "Path.rename = die", "pass"),
+        ("atomic_folder", "os.replace = die", "(new / 'a').write_text('half')"),
+    ],
+)
+def test_what_a_killed_process_left_is_removed_by_the_next(
+    tmp_path: Path, function: str, patch: str, write: str
+) -> None:
+    target = tmp_path / "out[1]"
+    script = KILLED.format(function=function, patch=patch, write=write)
+    done = subprocess.run([sys.executable, "-c", script, str(target)], check=False, cwd=Path(__file__).parents[1])
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    if function == "atomic_path":
+        write_text(target, "new")
+    else:
+        with atomic_folder(target) as new:
+            (new / "a").write_text("new")
+    assert list(tmp_path.iterdir()) == [target]
