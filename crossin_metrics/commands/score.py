@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crossin_metrics.runs.run import Run
     from crossin_metrics.runs.scored import Scored
 
-_CAUSES = ("excess_consistency", "wrong_agreement")
+_CAUSES = ("only_correct", "excess_consistency", "wrong_agreement")
 _WIDEST_MATRIX = 16  # languages whose pair matrix still fits a terminal
 
 _EPILOG = """\

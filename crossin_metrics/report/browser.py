@@ -17,7 +17,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
 from crossin_metrics.records import json_lines
 from crossin_metrics.report.entries import Entry
-from crossin_metrics.runs.repeats import floor_of, reasons_of
+from crossin_metrics.runs.repeats import floor_of, reasons_of, suspects_of
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.sample_logs import task_of
 from crossin_metrics.runs.seaeval_logs import read_samples
@@ -53,6 +53,8 @@ class QuestionSet:
         shares: entry's number -> `[n_pairs][n_reasons]`, of all its questions, means over its prompts.
         floors: entry's number -> agreement within and across languages when asked with different prompts, and their
             ratio; of several prompts only.
+        suspects: question's number -> `[language, models that fail, models right in most other languages]`, where most
+            models fail in one language only.
         n_left_out: texts, responses and probabilities that `max_bytes` left out.
     """
 
@@ -69,6 +71,7 @@ class QuestionSet:
     reasons: dict[int, dict[str, str]] = field(default_factory=dict)
     shares: dict[int, list[list[float]]] = field(default_factory=dict)
     floors: dict[int, list[float]] = field(default_factory=dict)
+    suspects: dict[int, list[list[int]]] = field(default_factory=dict)
     n_left_out: int = 0
 
 
@@ -105,9 +108,14 @@ def _set(
 ) -> tuple[QuestionSet, int]:
     runs = [run for entry in entries.values() for run in entry.runs]
     first = runs[0]
-    chosen = np.argsort(-sum(_n_changes(run) for run in runs), kind="stable")[:max_questions]
+    suspects = _suspects(runs)
+    changes = sum(_n_changes(run) for run in runs)
+    order = np.argsort(-changes, kind="stable").tolist()
+    kept = set(sorted(order, key=lambda i: first.ids[i] not in suspects)[:max_questions])
+    chosen = np.array([i for i in order if i in kept])
     ids = [first.ids[i] for i in chosen]
     made = QuestionSet(benchmark, first.languages, ids, first.gold[chosen].tolist(), len(first.ids))
+    made.suspects = {number: suspects[identifier] for number, identifier in enumerate(ids) if identifier in suspects}
     texts = {
         identifier: {code: known[identifier][code] for code in first.languages if code in known[identifier]}
         for identifier in ids
@@ -167,6 +175,19 @@ def _set(
                 if fits(iter([codes])):
                     made.reasons.setdefault(number, {})[prompt] = codes
     return made, used
+
+
+def _suspects(runs: Sequence[Run]) -> dict[str, list[list[int]]]:
+    """Question's id -> what is odd; of three models and more in three languages and more."""
+    found: dict[str, list[list[int]]] = {}
+    try:
+        listed = suspects_of(runs)
+    except CrossinError:  # too few models or languages
+        return found
+    for _, suspects in listed.values():
+        for identifier, one in suspects:
+            found.setdefault(identifier, []).append([one.language, one.wrong, one.models])
+    return found
 
 
 def _chances(logprobs: Any, n_options: int) -> str:

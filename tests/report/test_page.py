@@ -247,3 +247,17 @@ def test_reasons_of_disagreement_by_question_and_pair(tmp_path: Path) -> None:
     assert np.array(made["shares"]["0"]) == pytest.approx(np.mean(both, axis=0), abs=1e-4)
     same = [(runs["p1"].answers == runs["p2"].answers).mean()]
     assert made["floors"]["0"][0] == pytest.approx(same[0], abs=1e-4)
+
+
+def test_questions_that_fail_in_one_language_only_are_marked_and_kept(tmp_path: Path) -> None:
+    for number in range(12):
+        answers, gold = answers_of(0.85, n=60, seed=number)
+        answers[7, 2] = (gold[7] + 1) % 4
+        write_run(tmp_path, answers, gold, model=f"org/m{number}")
+    (made,) = data_of(page_of(tmp_path))["sets"]
+    ((question, ((language, wrong, models),)),) = made["suspects"].items()
+    assert made["ids"][int(question)] == read_predictions([tmp_path])[0].ids[7]
+    assert (made["langs"][language], wrong) == ("vi", models)
+    # It stays on a page that has room for one question only.
+    (kept,) = data_of(page_of(tmp_path, max_questions=1))["sets"]
+    assert list(kept["suspects"]) == ["0"]

@@ -185,6 +185,7 @@ def _data(content: Content, entries: Sequence[Entry]) -> dict[str, Any]:
                 "why": made.reasons,
                 "shares": made.shares,
                 "floors": made.floors,
+                "suspects": made.suspects,
             }
             for made in content.question_sets
         ],

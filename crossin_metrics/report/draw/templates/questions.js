@@ -46,6 +46,7 @@ const fits = (set, question) => {
     wrong: agree && right === 0,
     unread: answers.includes(-1),
     differ: nDiffer(set, question) > 0,
+    suspect: question in set.suspects,
   };
   if (!kinds[which.value]) return false;
   if (why.value && !reasonsOf(set, question).includes(why.value)) return false;
@@ -112,6 +113,9 @@ const questionItem = (set, question) => {
   const item = make("details", { class: "question" }, summary);
   const show = () => {
     if (item.children.length > 1) return;
+    for (const [column, wrong, models] of set.suspects[question] || []) {
+      item.append(make("p", { class: "muted" }, `Look at its ${languageName(set.langs[column])}: of ${models} models that are right in most other languages, ${wrong} fail here. Often a defect of the translation.`));
+    }
     const said = reasonText(set, question);
     if (said) item.append(make("p", { class: "muted" }, `Why its languages disagree: ${said}.`));
     item.append(side(set, question));
