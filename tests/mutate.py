@@ -123,7 +123,8 @@ class _Mutator(ast.NodeTransformer):
         return node
 
     def visit_Return(self, node: ast.Return) -> Any:
-        if node.value is not None and self._hit(node, "return None"):
+        nothing = node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
+        if not nothing and self._hit(node, "return None"):
             node.value = ast.Constant(None)
             return node
         return self.generic_visit(node)

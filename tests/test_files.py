@@ -20,6 +20,7 @@ from crossin_metrics.files import (
     check_replaceable,
     file_sha256,
     read_json,
+    swap_in,
     write_json,
     write_jsonl,
     write_text,
@@ -134,6 +135,51 @@ def test_a_failed_move_leaves_the_old_folder(
         folder_with(target, "new")
     assert (target / "file").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_another_process_that_puts_its_folder_there_in_between_loses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    target, put, replace = tmp_path / "set", [], os.replace
+    folder_with(target, "old")
+
+    def interfere(source: Path, to: Path) -> None:
+        if Path(to) == target and len(put) < times:
+            put.append(source)
+            target.mkdir()
+            (target / "file").write_text("of another process")
+        replace(source, to)
+
+    monkeypatch.setattr(os, "replace", interfere)
+    if times == 3:  # it does not give up
+        with pytest.raises(CrossinError, match="cannot write"):
+            folder_with(target, "new")
+    else:
+        folder_with(target, "new")
+    assert (target / "file").read_text() == ("of another process" if times == 3 else "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_swap_leaves_nothing_beside(tmp_path: Path) -> None:
+    target, new = tmp_path / "set", tmp_path / "work" / "set"
+    for folder in (target, new):
+        folder.mkdir(parents=True)
+        (folder / folder.parent.name).write_text("")
+    swap_in(new, target)
+    assert [path.name for path in target.iterdir()] == ["work"]
+    assert list(new.parent.iterdir()) == []
+
+
+def test_a_folder_being_written_is_locked_against_cleaning_up(tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    with atomic_folder(tmp_path / "set") as new:
+        (new / "file").write_text("slow")
+        with (new.parent / "lock").open("rb") as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder_with(tmp_path / "set", "quick")
+        assert (new / "file").exists()
+    assert (tmp_path / "set" / "file").read_text() == "slow"
 
 
 @pytest.mark.parametrize("at", ["writing", "swapping"])
