@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from crossin_metrics.runs.repeats import asked_as, disagreement_scores, floor_of, repeats, suspects_of
 from crossin_metrics.runs.run import Run
@@ -35,6 +35,8 @@ class AskedAgain:
         self.floors = {
             name: floor_of(found, n_resamples=n_resamples or 2, seed=seed) for name, found in self.groups.items()
         }
+        if not n_resamples:  # no intervals
+            self.floors = {name: replace(found, values={}) for name, found in self.floors.items()}
 
     def _name(self, run: Run) -> str | None:
         return next((name for name, runs in self.groups.items() if any(one is run for one in runs)), None)

@@ -55,6 +55,8 @@ def test_prompts_of_one_model_show_its_noise_floor(tmp_path: Path) -> None:
         assert max(reasons, key=reasons.__getitem__) == "disagree_prompt"
         assert sum(reasons.values()) == pytest.approx(scores["disagree"])
         assert scores["disagree"] == pytest.approx(1.0 - scores["consistency_2"])
+    without = crossin(path, "--bootstrap", 0).stdout.partition("asked again")[2]
+    assert "[" not in without
     agree = np.mean([answers["p1"] == answers["p2"], answers["p1"] == answers["p3"], answers["p2"] == answers["p3"]])
     assert found["t|m|p1"]["asked_again"] == pytest.approx(agree)
 

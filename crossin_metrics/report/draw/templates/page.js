@@ -215,7 +215,8 @@ const drawReasons = (entry, number) => {
   const mean = data.reasons.map((_, i) => pairs.reduce((sum, [, pair]) => sum + pair[i], 0) / pairs.length);
   const cells = (pair) => [total(pair), ...seen.map((i) => pair[i])].map((value) => make("td", { class: "n" }, percent(value)));
   const rows = [["all pairs", mean], ...pairs.slice(0, 20)].map(([name, pair]) => make("tr", {}, rowHead(name), ...cells(pair)));
-  const head = ["Languages", "Disagree", ...seen.map((i) => make("abbr", { title: REASON_TEXTS[data.reasons[i]] }, data.reasons[i]))].map(columnHead);
+  const names = ["Disagree", ...seen.map((i) => make("abbr", { title: REASON_TEXTS[data.reasons[i]] }, data.reasons[i]))];
+  const head = [columnHead("Languages"), ...names.map((name) => make("th", { scope: "col", class: "n" }, name))];
   const [again, across, ratio] = set.floors[number] || [];
   const floor = again === undefined ? [] : [make("p", {}, `Asked again with another prompt, it gives the same answer in ${percent(again)}% of cases in the same language${across === undefined ? "" : `, and in ${percent(across)}% in another (ratio ${ratio === undefined ? "–" : ratio.toFixed(2)}; 1 would mean that languages matter no more than prompts)`}.`)];
   const caption = "Why languages disagree: share of the questions, in percent.";
