@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import gzip
 import itertools
 import json
@@ -42,7 +43,7 @@ def read_records(path: Path, *, unique_keys: bool = False) -> Iterator[Record]:
     """
     name = path.name.lower().removesuffix(".gz")
     if not path.is_file():
-        raise CrossinError(f"{path}: {'is a directory, not a file' if path.is_dir() else 'no such file'}")
+        raise CrossinError(f"{path}: is a directory, not a file") if path.is_dir() else _missing(path)
     if name.endswith(".jsonl"):
         return json_lines(path, unique_keys=unique_keys)
     if name.endswith(".json"):
@@ -241,7 +242,7 @@ def text_lines(path: Path) -> Iterator[str]:
             f"{path}: gzip file damaged or cut short after line {number}; fetch or write it again"
         ) from error
     except FileNotFoundError:
-        raise CrossinError(f"{path}: no such file") from None
+        raise _missing(path) from None
     except OSError as error:
         raise CrossinError(f"{path}: cannot be read ({error.strerror or error})") from error
 
@@ -267,3 +268,14 @@ def _object(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CrossinError(f"{where}: expected a JSON object, found {type(value).__name__}")
     return value
+
+
+def _missing(path: Path) -> CrossinError:
+    """Names the closest file or folder beside it."""
+    try:
+        close = difflib.get_close_matches(path.name, [other.name for other in path.parent.iterdir()], 1)
+    except OSError:
+        close = []
+    return CrossinError(
+        f"{path}: no such file" + (f"; did you mean {str(path.with_name(close[0]))!r}?" if close else "")
+    )

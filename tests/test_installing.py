@@ -223,3 +223,13 @@ def test_the_start_up_file_works_on_every_python(version: str, wheel: Path, sour
     shutil.rmtree(site / "crossin_metrics")  # removed by hand: the start-up file says nothing
     done = subprocess.run([binary, "-c", "print(1)"], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_the_recipes_run_from_an_installed_wheel(wheel: Path, source: Path, environment: Environment) -> None:
+    environment.install(str(source))
+    environment.install(str(wheel))
+    crossin = str(environment.bin / "crossin")
+    for name in ("mix", "tune", "align", "merge", "translate", "build-set", "experiment"):
+        assert "--config" in environment.run(crossin, name, "--help").stdout
+    environment.run(crossin, "mix", "--config", "recipes/configs/mix/mini_x2x.yaml", "--output_dir", "out")
+    assert (environment.folder / "out" / "train.parquet").is_file()

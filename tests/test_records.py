@@ -40,3 +40,11 @@ def test_truncated_parquet(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(CrossinError, match="cut short"):
         list(read_records(path))
+
+
+def test_a_missing_file_names_the_closest_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "predictions.csv").touch()
+    with pytest.raises(CrossinError, match=r"prediction\.csv: no such file; did you mean '.*predictions\.csv'\?$"):
+        list(read_records(tmp_path / "prediction.csv"))
+    with pytest.raises(CrossinError, match=r"x\.csv: no such file$"):
+        list(read_records(tmp_path / "nowhere" / "x.csv"))

@@ -9,6 +9,7 @@ Added to its arguments: `--set FILE`, a parallel set of the user's, whose tasks 
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import re
 import sys
@@ -111,6 +112,11 @@ def _harness(arguments: Sequence[str]) -> int:
     try:
         cli_evaluate()
     except CrossinError:
+        raise
+    except SystemExit as stopped:  # its parser has said what is wrong; add what was meant
+        for word in arguments if stopped.code == 2 else ():
+            if word.startswith("--") and word not in OPTIONS and (close := difflib.get_close_matches(word, OPTIONS, 1)):
+                say(f"crossin: {word}: did you mean {close[0]!r}?")
         raise
     except NotImplementedError as error:  # the harness's chat APIs have no likelihoods
         if "loglikelihood" not in str(error).lower():

@@ -85,6 +85,7 @@ def test_a_task_needs_no_more_than_class_name_and_set(questions: Path, formulati
         (["--tasks", "cross_mmul", "--model", "dummy"], "unknown task cross_mmul; did you mean 'cross_mmlu'?"),
         (["--set", "absent.jsonl", "--model", "dummy"], "absent.jsonl"),
         (["--set"], "--set: expected one argument"),
+        (["--sett", "my_questions.jsonl"], "did you mean '--set'?"),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], said: str) -> None:
