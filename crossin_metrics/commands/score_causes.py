@@ -122,7 +122,7 @@ def reason_table(languages: Sequence[str], scores: Mapping[str, float], *, full:
 def _suspect_tables(found: Mapping[str, tuple[Sequence[Run], Sequence[tuple[str, Suspect]]]]) -> str:
     blocks = []
     for task, (runs, suspects) in found.items():
-        said = f"{task}: {len(suspects)} questions to look at, of {len(runs[0].ids)} asked of {len(runs)} models"
+        said = f"{task}: {len(suspects)} of {len(runs[0].ids)} questions to look at, asked of {len(runs)} models"
         rows = [["id", "language", "wrong", "right elsewhere", "gold", "most give", "p (FDR)"]]
         gold = dict(zip(runs[0].ids, runs[0].gold.tolist(), strict=True))
         for name, one in suspects:

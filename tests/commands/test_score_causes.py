@@ -91,7 +91,7 @@ def test_suspect_questions_are_listed_by_id(tmp_path: Path) -> None:
         runs |= {(f"m{number}", "p1"): answers, (f"m{number}", "p2"): answers}
     path = table(tmp_path / "t.jsonl", runs, gold)
     said = crossin(path, "--suspects").stdout
-    assert said.splitlines()[0] == "t: 1 questions to look at, of 60 asked of 12 models"
+    assert said.splitlines()[0] == "t: 1 of 60 questions to look at, asked of 12 models"
     assert said.splitlines()[2].split()[:2] == ["q7", "zh"]
     (one,) = cli.printed_json("score", path, "--suspects")["t"]
     assert (one["question"], one["language"], one["answer"]) == ("q7", "zh", (gold[7] + 1) % 4)
