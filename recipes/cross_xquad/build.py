@@ -134,14 +134,14 @@ def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, sa
         inputs = build.inputs(name)
         if not build.why_stale(name):
             say(f"{name}: done before")
-            continue
-        with ReplyStore(Path(options.calls_dir or build.folder / "calls")) as store:
-            for line in store.cut:
-                say(line)
-            caller = Caller(model, store, proven=name != STAGES[0])
-            build.finish(name, _RUN[name](build, caller), inputs)
-            if caller.usage.replies:
-                say(f"{name}: {caller.usage}")
+        else:
+            with ReplyStore(Path(options.calls_dir or build.folder / "calls")) as store:
+                for line in store.cut:
+                    say(line)
+                caller = Caller(model, store, proven=name != STAGES[0])
+                build.finish(name, _RUN[name](build, caller), inputs)
+                if caller.usage.replies:
+                    say(f"{name}: {caller.usage}")
         _write_config(build)
     return 0
 
