@@ -78,7 +78,10 @@ def load_questions(options: AlignOptions, tokenizer: Any, max_length: int | None
     chosen |= {"data_dir": options.data_dir, "prompt": options.prompt}
     if options.formulation == "cf":  # in log-odds the beginning that options share cancels out
         chosen["likelihood"] = "sum"
-    documents, data = build_documents(TaskOptions.from_metadata("align_crossin", chosen))
+    try:
+        documents, data = build_documents(TaskOptions.from_metadata("", chosen))
+    except CrossinError as error:  # worded for a task's metadata
+        raise CrossinError(str(error).removeprefix(": ").removeprefix("metadata ")) from error
     n_options = np.array([len(item.choices) for item in data.items[data.languages[0]]])
     gold = np.array(data.gold)
     return Questions(documents, list(data.languages), n_options, gold, data.hash, tokenizer, max_length)
