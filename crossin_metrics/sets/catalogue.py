@@ -187,6 +187,15 @@ SETS: dict[str, SetEntry] = {
             "Apache-2.0",
         ),
         _of_harness(
+            "cross_global_mmlu_full",
+            "Global-MMLU",
+            14042,
+            "am ar bn cs de el en es fa fil fr ha he hi id ig it ja ko lt ms ne nl pl pt ro ru si so sr sv sw te tr uk "
+            "vi yo zh",
+            "en zh vi es fr ar",
+            "Apache-2.0",
+        ),
+        _of_harness(
             "cross_mmlu_prox",
             "MMLU-ProX",
             11759,

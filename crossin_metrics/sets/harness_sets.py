@@ -87,6 +87,13 @@ BENCHMARKS: dict[str, Benchmark] = {
         "subject",
         "global_mmlu",
     ),
+    "cross_global_mmlu_full": Benchmark(
+        "global_mmlu/full/*/_*_template_yaml",
+        _global_mmlu,
+        ("question", "option_a", "option_d", "answer"),
+        "subject",
+        "global_mmlu",
+    ),
     "cross_mmlu_prox": Benchmark(
         "mmlu_prox/*/_??_template_yaml",
         _mmlu_prox,

@@ -62,6 +62,7 @@ def sib200(n: int, code: str) -> Row:
 ROWS: dict[str, Callable[[int, str], Row]] = {
     "cross_belebele": belebele,
     "cross_global_mmlu": global_mmlu,
+    "cross_global_mmlu_full": global_mmlu,
     "cross_mmlu_prox": mmlu_prox,
     "cross_xcopa": xcopa,
     "cross_xstorycloze": xstorycloze,
@@ -70,6 +71,7 @@ ROWS: dict[str, Callable[[int, str], Row]] = {
 FIRST = {  # question, options, gold and group of the second question in Chinese
     "cross_belebele": ("zh?", 4, "zh answer 2", "url0"),
     "cross_global_mmlu": ("zh 1?", 4, "zh b", "law"),
+    "cross_global_mmlu_full": ("zh 1?", 4, "zh b", "law"),
     "cross_mmlu_prox": ("zh 1?", 5, "zh 1", "law"),
     "cross_xcopa": ("The zh 1 fell 所以 ____", 2, "it flew.", "effect"),
     "cross_xstorycloze": ("zh 1. zh 2. zh 3. zh 4. ____", 2, "zh other end.", "s1"),
