@@ -204,6 +204,14 @@ SETS: dict[str, SetEntry] = {
             "MIT",
         ),
         _of_harness(
+            "cross_mmlu_prox_lite",
+            "MMLU-ProX-Lite",
+            588,
+            "af ar bn cs de en es fr hi hu id it ja ko mr ne pt ru sr sw te th uk ur vi wo yo zh zu",
+            "en zh vi es fr ar",
+            "MIT",
+        ),
+        _of_harness(
             "cross_xcopa", "XCOPA", 500, "et ht id it qu sw ta th tr vi zh", "id th tr vi zh", "CC BY 4.0", cloze=True
         ),
         _of_harness(

@@ -101,6 +101,13 @@ BENCHMARKS: dict[str, Benchmark] = {
         "category",
         "mmlu_prox",
     ),
+    "cross_mmlu_prox_lite": Benchmark(
+        "mmlu_prox/*/_??_lite_template_yaml",
+        _mmlu_prox,
+        ("question", "option_{i}", "category", "answer"),
+        "category",
+        "mmlu_prox",
+    ),
     "cross_xcopa": Benchmark("xcopa/default_*.yaml", _xcopa, ("premise", "choice1", "choice2"), "question", "xcopa"),
     "cross_xstorycloze": Benchmark(
         "xstorycloze/default_*.yaml",
