@@ -72,11 +72,19 @@ class CrossinHF(Streamed, HFLM):
         self._mask_form: str | None = None
         self._why_stock: str | None = "not tried yet"
         self._probed = False
+        self._tail: tuple[list[Group], Pack | None, DynamicCache | None] = ([], None, None)
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Log-probabilities of continuations, for (context, continuation) pairs."""
         requests = [Instance("loglikelihood", {}, pair, number) for number, pair in enumerate(pairs)]
         return [value for value, _ in self.loglikelihood(requests)]
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Score continuations: (sum of log-probabilities, all tokens are the argmax) per request."""
+        try:
+            return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+        finally:
+            self._tail = [], None, None
 
     def _loglikelihood_tokens(
         self, requests: list[Request], disable_tqdm: bool = False, override_bs: int | None = None
@@ -109,15 +117,16 @@ class CrossinHF(Streamed, HFLM):
         self, requests: list[Request], numbers: list[int], answers: list[tuple[float, bool] | None]
     ) -> None:
         """Fill `answers[n]` for n in `numbers`, and keep the answers of each pack as it comes."""
-        groups = make_groups(requests, numbers, max_tokens=self._pack_tokens)
-        done = 0
-        before: Pack | None = None
-        keys: DynamicCache | None = None
+        # what the last pack of the chunk before leaves: its last group, and keys and values to go on from
+        tail, before, keys = self._tail if self._bar is not None else ([], None, None)
+        groups = [*tail, *make_groups(requests, numbers, max_tokens=self._pack_tokens)]
+        done = len(tail)
         past: DynamicCache | None = None
         while done < len(groups):
             pack = pack_from(groups, done, self._pack_tokens, PACK_ROWS, before if keys is not None else None)
             following = done + pack.groups
-            keep = following < len(groups) and _carries(groups[following - 1], groups[following])
+            last = following == len(groups)
+            keep = self._bar is not None if last else _carries(groups[following - 1], groups[following])
             try:
                 past = None if keys is None or not len(pack.past) else _select(keys, pack.past)
                 with _head_inputs(self.model) as hidden:
@@ -135,6 +144,7 @@ class CrossinHF(Streamed, HFLM):
                 answers[number] = answer
             self._keep([(requests[number][0], answer) for number, answer in finished.items()])
             done, before = following, pack
+        self._tail = groups[-1:], before, keys
 
     def _read(
         self, pack: Pack, logits: torch.Tensor, hidden: torch.Tensor | None = None

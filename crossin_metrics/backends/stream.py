@@ -9,7 +9,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM, hash_args
 from tqdm import tqdm
 
-CHUNK = 2_000_000  # characters tokenized at a time: about half a million tokens, 20 MB
+CHUNK = 500_000  # characters tokenized at a time
 
 Answer = tuple[float, bool]
 
@@ -17,10 +17,10 @@ _Base: Any = TemplateLM if TYPE_CHECKING else object
 
 
 class Streamed(_Base):  # type: ignore[misc]
-    """Mixin in front of a harness model: tokenizes and scores its requests a chunk at a time, in the order given.
+    """Mixin in front of a harness model: tokenizes and scores its requests a chunk at a time.
 
-    The stock models tokenize everything first. A task's neighbouring rows share passages and prompts, so little of
-    what they share is lost between chunks.
+    The stock models tokenize everything first. Requests are sorted by their texts, so that those that share a passage
+    or few-shot examples are neighbours.
     """
 
     _bar: Any = None
@@ -28,13 +28,17 @@ class Streamed(_Base):  # type: ignore[misc]
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[Answer]:
         """Score continuations: (sum of log-probabilities, all tokens are the argmax) per request."""
-        answers: list[Answer] = []
+        order = sorted(range(len(requests)), key=lambda number: requests[number].args)
+        ordered = [requests[number] for number in order]
+        found: list[Answer] = []
         hidden = disable_tqdm or self.rank != 0
         with tqdm(total=len(requests), disable=hidden, desc="Scoring options", unit="option") as self._bar:
-            for chunk in [requests] if self._in_one_call else chunks(requests, CHUNK):
-                answers += super().loglikelihood(chunk, disable_tqdm=True)
-                self._bar.update(len(answers) - self._bar.n)
-        return answers
+            for chunk in [ordered] if self._in_one_call else chunks(ordered, CHUNK):
+                found += super().loglikelihood(chunk, disable_tqdm=True)
+                self._bar.update(len(found) - self._bar.n)
+        self._bar = None
+        answers = dict(zip(order, found, strict=True))
+        return [answers[number] for number in range(len(requests))]
 
     def _keep(self, answered: Sequence[tuple[Any, Answer]]) -> None:
         """Count (request, answer) pairs as done and put them on disk (`--use_cache`), so that no rerun asks again.
