@@ -44,7 +44,7 @@ def one_line(message: object, longest: int = _LONGEST) -> str:
 
 def say(message: object) -> None:
     """Print a message on standard error, as :func:`one_line` makes it."""
-    print(one_line(message), file=sys.stderr, flush=True)
+    print(one_line(message), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def exit_code(prog: str, command: Callable[[], int]) -> int:

@@ -88,4 +88,4 @@ def progress() -> Callable[[str], None] | None:
     """A line on standard error that overwrites itself; None if standard error is not a terminal."""
     if not sys.stderr.isatty():
         return None
-    return lambda text: print(f"\r\x1b[K{one_line(text)}", end="\r", file=sys.stderr, flush=True)
+    return lambda text: print(f"\r\x1b[K{one_line(text)}", end="\r", file=sys.stderr, flush=True)  # noqa: T201

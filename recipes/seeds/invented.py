@@ -18,7 +18,7 @@ from typing import Any
 if __package__ in (None, ""):  # run as a script: the checkout, not this folder, is where `recipes` is found
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, say
 from crossin_metrics.files import write_jsonl
 from recipes.common.options import check_types, option, parse, run
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_jsonl(folder / "control.jsonl", parallel)
     write_jsonl(folder / "seed.jsonl", rows(others))
     write_jsonl(folder / "base.jsonl", ({"id": row["id"], "licence": row["licence"], **row["en"]} for row in parallel))
-    print(f"{folder}: {len(asked)} facts asked, {len(others)} about other people", file=sys.stderr)
+    say(f"{folder}: {len(asked)} facts asked, {len(others)} about other people")
     return 0
 
 

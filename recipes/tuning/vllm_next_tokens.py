@@ -28,7 +28,7 @@ def main(folder: str) -> None:
     model = LLM(model=folder, enforce_eager=True, max_model_len=256, dtype="auto", max_num_seqs=4)
     prompts: list[Any] = [{"prompt_token_ids": ids} for ids in sample_ids(tokenizer)]
     outputs = model.generate(prompts, SamplingParams(temperature=0, max_tokens=1), use_tqdm=False)
-    print(json.dumps([output.outputs[0].token_ids[0] for output in outputs]))
+    print(json.dumps([output.outputs[0].token_ids[0] for output in outputs]))  # noqa: T201
 
 
 if __name__ == "__main__":
