@@ -178,6 +178,7 @@ def test_commands(tmp_path: Path, text: str) -> None:
 def test_cards_of_recipes(text: str, tmp_path: Path) -> None:
     run: dict[str, Any] = {
         "model": {"id": text},
+        "recipe": {"title": "tuned on a mix", "method": "Completions only."},
         "parameters": {"trained": 1, "lora": 1, "whole_modules": 0, "single_embeddings": 0},
         "steps": 1,
         "tokens_seen": 1,
