@@ -52,8 +52,11 @@ def make_batch(sequences: List[Sequence], *, padding_free: bool, pad: int) -> di
     for row, one in enumerate(sequences):
         ids[row, : lengths[row]] = torch.tensor(one.ids)
         mask[row, : lengths[row]] = 1
-    columns = torch.tensor([place for places in scored for place in places])
-    return {"input_ids": ids, "attention_mask": mask, "rows": owners, "columns": columns} | {
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "rows": owners,
+        "columns": torch.tensor([place for places in scored for place in places]),
         "targets": targets,
         "owners": owners,
     }
@@ -102,7 +105,6 @@ class Reference:
         self.model, self.key, self.folder = model, key, folder
         self.bf16, self.padding_free, self.pad, self.progress = bf16, padding_free, pad, progress
         self.known: dict[Sequence, float] = {}
-        self.computed = 0
 
     def logps(self, sequences: List[Sequence]) -> np.ndarray:
         """Summed log-probabilities, float32 [S]. All processes call it with the same sequences.
@@ -116,7 +118,6 @@ class Reference:
             values = _read(path, len(wanted))
             if values is None:
                 values = self._compute(wanted)
-                self.computed += len(wanted)
                 if int(os.environ.get("RANK", "0")) == 0:
                     with atomic_path(path) as temporary, temporary.open("wb") as file:
                         np.save(file, values)
