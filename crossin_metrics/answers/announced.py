@@ -219,7 +219,7 @@ def _own_follows(text: str, label: Label, options: Options) -> bool:
 
 def _supposed(low: str, endorsed: re.Match[str]) -> bool:
     """ "C would be the answer if ..." """
-    rest = _CLAUSE.split(low[endorsed.end() : endorsed.end() + 200], maxsplit=1)[0]
+    rest = _SENTENCE_START.split(low[endorsed.end() : endorsed.end() + 200], maxsplit=1)[0]
     return _SUPPOSED.search(endorsed[0]) is not None and CONDITION.search(rest) is not None
 
 

@@ -34,6 +34,7 @@ _END_OF_TURN = re.compile(
     r"<\|(?:im_end|eot_id|endoftext|end_of_text|end|eom_id|EOT|return|END_RESPONSE|END_OF_TURN_TOKEN)\|>|</s>|<eos>|"
     r"<end_of_turn>"
 )
+_HEADED_TURN = re.compile(r"(?<=\n)[ \t]*#{2,}\s*(?:user|human|instruction|input|question|system)\b", re.IGNORECASE)
 _ROLE = re.compile(r"<\|(?:im_start|start_header_id)\|>\s*\w*\s*(?:<\|end_header_id\|>)?|<start_of_turn>\s*\w*")
 _SPECIAL = re.compile(r"<\|[^<>|\n]{1,40}\|>|</?(?:s|pad|bos|unk|sep|cls|mask)>|\[/?(?:INST|PAD|CLS|SEP|UNK|BOS|EOS)\]")
 _LATEX = re.compile(
@@ -67,7 +68,8 @@ def first_turn(text: str) -> str:
     if "<" in text or "[" in text:
         pieces = [_SPECIAL.sub(" ", _ROLE.sub(" ", piece)) for piece in _END_OF_TURN.split(text)]
         text = next((piece for piece in pieces if piece.strip()), "")
-    return text
+    headed = _HEADED_TURN.search(text.lstrip())
+    return text.lstrip()[: headed.start()] if headed else text
 
 
 def strip_markdown(text: str) -> str:

@@ -8,10 +8,10 @@ strength; the first that decides wins, and a decision may be "no answer":
 3. ``leading``     the text begins with a letter set off as a label: `B)`, `**B.`, `(B) ...`, a line `B`;
 4. ``announced``   the last "the answer is ...", "(B) is correct", "答案是B" (:mod:`crossin_metrics.answers.cues`);
 5. ``first_line``  the text begins with an option's text, set off from what follows;
-6. ``last_line``  reasoning, and an answer alone in the last line;
+6. ``last_line``   reasoning, and an answer alone in the last line;
 7. ``only_label``  one label in the whole text, introduced as one ("is (B)", "option B:") or before its option's text;
 8. ``only_option`` one option in a text of a few sentences, named in its first or last complete one and not negated;
-9. ``marked``     all options listed, one of them ticked: "A. the Nile ❌", "B. the Amazon ✅", or the only bold one.
+9. ``marked``      all options listed, the only one ticked ("B. the Amazon ✅"), called right, or in bold.
 
 Precision comes first. A text that names several answers, contradicts itself (label B with option C's text), declines,
 or merely repeats the options has no answer. The prompt's question repeated with the same options is read through to
@@ -35,6 +35,7 @@ from crossin_metrics.answers.cleaning import (
     fold,
     lowered,
     number,
+    small_letters,
     squeeze,
     strip_html,
     strip_latex,
@@ -180,7 +181,7 @@ _PASSAGE = cues.any_word("passage")
 _NEXT = re.compile(
     rf"^[ ]*(?:\d{{1,3}}[.)][ ][^\n]{{5,400}}\?[ ]*$|"
     rf"(?:\d{{1,3}}[.)][ ]*)?{_QUESTION}\s?(?:no\.?\s?)?\d{{0,4}}\s?[.:]|"
-    r"#{2,}\s*(?:user|human|instruction|input|question|system)\b|(?:user|human|system)\s?:)|"
+    r"(?:user|human|system)\s?:)|"
     rf"(?<=\n)[ ]*{_PASSAGE}\s?[.:]|(?<=[.。!?\n])assistant\n|"
     r"(?<=\s)#{2,}\s?(?:user|human|instruction|input|question)\b",
     re.MULTILINE,
@@ -375,11 +376,11 @@ def _leading(text: str, options: Options, words: str) -> int | None:
         return None
     if any(LETTERS.index(m[1]) != label.choice for m in _ENTRY.finditer(low, label.end, label.end + 4_000)):
         return None  # "Option A: ... Option B: ...": the options one after the other
-    at, _ = option_at(text, skip(text, label.end), options)
-    if at != label.choice and JUDGED.match(text, label.end):
-        return None  # "(A) is wrong": the letter is spoken about; "(A) is correct" is for the cues
-    if at != label.choice and _JUDGED_WRONG.match(low, skip(text, label.end)):
-        return None  # "B - wrong"
+    after = skip(text, label.end)
+    own = small_letters(options.texts[label.choice])[:4] if label.choice < len(options.letters) else ""
+    begins = own != "" and small_letters(text).startswith(own, after)  # as the option does, or as its paraphrase
+    if not begins and (JUDGED.match(text, label.end) or _JUDGED_WRONG.match(low, after)):
+        return None  # "(A) is wrong", "A - wrong": spoken about; "(A) is correct" is for the cues
     return settle(text, label, options)
 
 

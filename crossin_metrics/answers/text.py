@@ -288,7 +288,7 @@ def listed(text: str, position: int, index: int, options: Options) -> bool:
             return False
         if match and (index, other) == (0, 1) and option_at(line, skip(line, match.end()), options)[0] == 1:
             return True  # "A. the Nile", then "B. the Amazon ...", whatever is said of it
-        if match and not _is_entry(line[match.end() :].strip(), options):
+        if match and not _is_entry(line[match.end() :].strip(), other == index + 1, options):
             return False
         if other != index:
             return True
@@ -297,16 +297,19 @@ def listed(text: str, position: int, index: int, options: Options) -> bool:
 
 JUDGED = re.compile(
     r"\s*(?:is|are|was|were|isn't|would|could|can|cannot|can't|does|doesn't|may|might|seems|states|says|suggests|describes|"
-    r"es|son|no|sería|dice|是|不|描述|说|là|không|sai|nói|adalah|ialah|bukan|tidak|salah|ay|ang|hindi|mali|ist|est|é|è)(?!\w)",
+    r"es|son|no|sería|dice|là|không|sai|nói|adalah|ialah|bukan|tidak|salah|ay|ang|hindi|mali|ist|est|é|è)(?!\w)|\s*(?:是|不|描述|说|說)",
     re.IGNORECASE,
 )
 
 
-def _is_entry(rest: str, options: Options) -> bool:
-    """Is what follows a label in a line the option alone ("(A) the Nile"), not words about it ("(A) is too short")?"""
+def _is_entry(rest: str, follows: bool, options: Options) -> bool:
+    """Is what follows a label in a line the option alone ("(A) the Nile"), not words about it ("(A) is too short")?
+
+    The option in other words counts where its letter follows the one above.
+    """
     if not rest:
         return True
     at, end = option_at(rest, 0, options)
     if at is not None:
         return _ALONE.match(rest, end) is not None
-    return JUDGED.match(" " + rest) is None
+    return follows and JUDGED.match(" " + rest) is None
