@@ -38,11 +38,12 @@ def read_output(
         reasoning: the thought that a server returned in a field of its own.
         opened: the opening mark with which the prompt ended, if the output still has its thought.
         thinks: whether the model thinks. An output that its budget ended is then cut unless its thought ended, since
-            all that it wrote may be thought; else it is cut unless it names an answer.
+            all that it wrote may be thought; else it is cut unless it names an answer above its last line.
     """
     reading = explain_answer(opened + text if opened and not reasoning else text, choices, language, marks)
     thought = reading.thought + len(reasoning)
-    if finish == "length" and (reading.answer is None or (thinks and not thought)):
+    unfinished = reading.answer is None or reading.rule == "last_line"  # "...\nA" may begin a list of options
+    if finish == "length" and (unfinished or (thinks and not thought)):
         return Reading(None, CUT, thought or len(text))
     return reading._replace(thought=thought)
 

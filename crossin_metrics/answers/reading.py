@@ -179,10 +179,10 @@ def _prose(text: str, options: Options, words: str) -> tuple[int | None, str]:
 _QUESTION = cues.any_word("question")
 _PASSAGE = cues.any_word("passage")
 _NEXT = re.compile(
-    rf"^[ ]*(?:\d{{1,3}}[.)][ ][^\n]{{5,400}}\?[ ]*$|"
+    rf"^[ \t]*(?:\d{{1,3}}[.)][ ][^\n]{{5,400}}\?[ ]*$|"
     rf"(?:\d{{1,3}}[.)][ ]*)?{_QUESTION}\s?(?:no\.?\s?)?\d{{0,4}}\s?[.:]|"
     r"(?:user|human|system)\s?:)|"
-    rf"(?<=\n)[ ]*{_PASSAGE}\s?[.:]|(?<=[.。!?\n])assistant\n|"
+    rf"(?<=\n)[ \t]*{_PASSAGE}\s?[.:]|(?<=[.。!?\n])assistant\n|"
     r"(?<=\s)#{2,}\s?(?:user|human|instruction|input|question)\b",
     re.MULTILINE,
 )

@@ -147,6 +147,8 @@ WORDS = Budget(20, lambda text: len(text.split()))
         ("B", PLAIN, "", (1, "whole", "stop")),
         ("The river is long " * 5, PLAIN, "", (None, "cut", "length")),
         ("The answer is B. " + "It is long. " * 7, PLAIN, "", (1, "announced", "length")),  # read before the cut
+        ("It is long. " * 7 + "\n\nA", PLAIN, "", (None, "cut", "length")),
+        ("It is long.\n\nA", PLAIN, "", (0, "last_line", "stop")),
         ("The river is long.", PLAIN, "", (None, "", "stop")),
         ("So the answer is A. But wait " * 3, THINKING, "", (None, "cut", "length")),  # a thought without any mark
         ("The answer is B.", THINKING, "", (1, "announced", "stop")),  # it did not think
