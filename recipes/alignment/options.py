@@ -29,7 +29,7 @@ class AlignOptions(RunOptions):
     data_dir: str | None = option("Folder of the set. Default: CROSSIN_DATA_DIR, the package, the hub.", None)
     languages: list[str] = option("Languages to align, two or more.", ["en", "zh", "vi", "es"])
     formulation: Literal["cf", "letter"] = option("As the set's task: cf, texts of options; letter, letters.", "cf")
-    prompt: str = option("Prompt of the task: p1 ... p5, native, or a file; sentences with a blank need none.", "p1")
+    prompt: str = option("Prompt of the task (p1 to p5, native, or a file); sentences with a blank need none.", "p1")
 
     loss: Literal["dco", "calm", "dpo", "sft_gold"] = option(
         "dco: each language follows the reference's preference in the other (arXiv 2603.04678). calm: the answer of "
@@ -38,8 +38,9 @@ class AlignOptions(RunOptions):
         "dco",
     )
     beta: float | None = option(
-        "Above 0. dco: of a pair, the later language in `languages` follows the earlier one by beta, the earlier the "
-        "later by 1/beta. dpo, calm: strength of the preference. Default: 1 for dco (as released), else 0.1.",
+        "How strongly a language follows the other (dco), or the preference counts (dpo, calm); above 0. dco: of a "
+        "pair, the later language in `languages` follows the earlier one by beta, the earlier the later by 1/beta. "
+        "Default: 1 for dco (as released), else 0.1.",
         None,
     )
     target: Literal["product", "mean"] = option(
