@@ -122,7 +122,7 @@ def test_as_a_command_it_is_one_line_and_code_2(tmp_path: Path, model: Path, mix
 
 def test_help_needs_no_model(repo: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "recipes/sft_crossin.py", "--help"], cwd=repo, capture_output=True, text=True, timeout=120
+        [sys.executable, "recipes/sft_crossin.py", "--help-all"], cwd=repo, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0
     assert "--long_rows" in done.stdout

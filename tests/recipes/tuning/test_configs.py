@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recipes.alignment.options import parse_options as alignment_options
 from recipes.common.options import parse
 from recipes.common.provenance import REPO
 from recipes.experiments.estimate import model_config
@@ -19,7 +20,7 @@ from recipes.tuning.options import PAPER_TARGETS, ModelOptions, TrainOptions, Tu
 CONFIGS = REPO / "recipes" / "configs"
 FILES = sorted(CONFIGS.glob("*.yaml"))
 # Each kind of configuration has its folder and its own test of this sort; a new folder has to be named here.
-FOLDERS = {"accelerate", "cross_xquad", "experiments", "mix", "slurm", "translate"}
+FOLDERS = {"accelerate", "align", "cross_xquad", "experiments", "mix", "slurm", "translate"}
 
 PARAMETERS = {
     "google/gemma-2b": 2_506_172_416,
@@ -41,6 +42,12 @@ def header(path: Path) -> str:
 def test_every_yaml_belongs_to_a_kind_that_is_tested() -> None:
     assert {path.name for path in CONFIGS.iterdir() if path.is_dir()} <= FOLDERS
     assert not list(CONFIGS.rglob("*.yml"))
+
+
+def test_alignments_are_read() -> None:
+    for path in sorted((CONFIGS / "align").iterdir()):
+        align, _, _ = alignment_options(["--config", str(path), "--output_dir", "unused"])
+        assert align.set
 
 
 def readme_rows() -> list[tuple[str, list[str]]]:
