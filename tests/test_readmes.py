@@ -15,9 +15,11 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from crossin_metrics import startup
 from crossin_metrics.cli import COMMANDS, PASS_THROUGH, RECIPES, subcommand_options
 from crossin_metrics.demo_model import demo_model
 from crossin_metrics.errors import CrossinError
@@ -40,6 +42,8 @@ SKIPPED = {
     "--tasks cross_mmlu_gen": "needs the hub",
     "out/cross_xquad": "needs a server that writes questions; tests/recipes/cross_xquad scripts one",
     "translate_seed.py": "needs the hub's Alpaca; tests/recipes/translation runs a small one",
+    "seeds/bmlama.py": "needs the facts of BMLAMA; tests/recipes runs it on a few",
+    "align/mini_dco.yaml": "minutes of training; tests/recipes/alignment runs a smaller one",
     "M.yaml": "a 7-billion-parameter model",
     "experiments/mini.yaml --jobs 2": "82 minutes; tests/recipes/experiments runs a smaller one",
     "logs/samples_belebele": "the logs of another run",
@@ -58,7 +62,11 @@ def commands() -> tuple[tuple[str, str], ...]:
             lines += [re.sub(r"\s+#\s.*", "", line).strip() for line in block.replace("\\\n", " ").splitlines()]
         for row in re.findall(r"^\|.*\|$", text, flags=re.MULTILINE):
             lines += re.findall(r"`([^`]+)`", row)
-        found += [(name, " ".join(line.split())) for line in lines if line.split(" ")[0] in PROGRAMS and " " in line]
+        found += [
+            (name, " ".join(line.split()))
+            for line in lines
+            if line.split(" ")[0] in PROGRAMS and (line.count(" ") > 1 or line.startswith("make "))  # else just a name
+        ]
     return tuple(dict.fromkeys(found))
 
 
@@ -115,8 +123,19 @@ def _workplace(folder: Path) -> Path:
         (folder / name).symlink_to(REPO / name)
     for seed, (name, skill) in enumerate({"MODEL": 0.5, "MODEL_A": 0.4, "MODEL_B": 0.6}.items()):
         write_run(folder / "results", *answers_of(skill, seed=seed), model=name, task="cross_mmlu")
-    for name, skill in (("base", 0.4), ("tuned", 0.6)):
-        write_run(folder / "results" / name, *answers_of(skill), model=name, task="crossin_mini")
+    for place in (
+        "results/base",
+        "results/tuned",
+        "results/quantised",
+        "results/full",
+        "A",
+        "B",
+        "out/a",
+        "out/b",
+        "out/c",
+    ):
+        skill = 0.4 + 0.02 * len(place)
+        write_run(folder / place, *answers_of(skill), model=place.rpartition("/")[2], task="crossin_mini")
     shutil.copytree(folder / "results" / "MODEL_A", folder / "runs" / "demo" / "MODEL_A")
     answers, gold = answers_of(0.5, n=40)
     table = ["id,language,answer,gold"]
@@ -131,6 +150,19 @@ def _workplace(folder: Path) -> Path:
         (folder / name).parent.mkdir()
         (folder / name).write_text(content, encoding="utf-8")
     return folder
+
+
+@pytest.mark.slow
+def test_the_notebook_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the harness's dummy model in place of a real one."""
+    text = (REPO / "lm_eval_tasks" / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(import lm_eval\n.*?)```", text, flags=re.DOTALL)
+    monkeypatch.chdir(_workplace(tmp_path))
+    startup.register_tasks()
+    namespace: dict[str, Any] = {}
+    exec(block.replace('model="hf", model_args="pretrained=MODEL"', 'model="dummy"'), namespace)
+    assert namespace["results"]["results"]["crossin_mini"]["n_questions,none"] == 32
+    assert {"MODEL", "MODEL_A", "MODEL_B"} <= set(namespace["table"]["model"])
 
 
 def _fast(command: str) -> bool:
