@@ -208,7 +208,7 @@ def _under_heading(text: str, low: str, options: Options, words: str) -> tuple[i
     start = headings[0].end()
     at, end = option_at(text, start, options)
     label = label_at(text, start, options, words, after_cue=True)
-    if label is not None and (LINE_END.match(text, label.end) or at is not None or _own_follows(text, label, options)):
+    if label is not None and (LINE_END.match(text, label.end) or _own_follows(text, label, options)):
         return headings[0].start(), settle(text, label, options)
     return (headings[0].start(), at) if at is not None and LINE_END.match(text, end) else None
 
