@@ -11,7 +11,7 @@ import pytest
 
 from recipes.mixes.config import MixConfig
 from recipes.mixes.plan import make_plan
-from recipes.mixes.rows import COLUMNS, drop_words, render_batch
+from recipes.mixes.rows import COLUMNS, drop_words, render_all, render_batch
 from recipes.mixes.sources import SourceSpec, Store, build_store
 from tests.recipes.mixes.mix_sets import LANGUAGES, base_row, seed_item, write_jsonl
 
@@ -153,3 +153,15 @@ def test_damaged_rows_do_not_depend_on_the_slice(stores: tuple[Store, Store]) ->
     whole = render_batch(plan, config, *stores).to_pylist()
     parts = [render_batch(plan.take(slice(k, k + 7)), config, *stores).to_pylist() for k in range(0, len(plan), 7)]
     assert [row for part in parts for row in part] == whole
+
+
+def test_many_slices_come_in_order_from_several_processes(
+    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More slices than may wait at a time; a mix has so many only from 40,000 rows on."""
+    monkeypatch.setattr("recipes.mixes.rows.ROW_GROUP_ROWS", 8)
+    config = MixConfig(output_dir="unused", n_samples=40)
+    plan = make_plan(config, len(stores[0]), len(stores[1]))
+    alone, together = (list(render_all(plan, config, *stores, num_workers=n)) for n in (1, 2))
+    assert len(alone) > 6
+    assert [batch.to_pylist() for batch in together] == [batch.to_pylist() for batch in alone]
