@@ -14,7 +14,7 @@ ROWS = {  # file -> (the line after which the row goes, the row)
     ),
     "harness/prompt_words.py": (
         "WORDS: dict[str, Words] = {\n",
-        '    "is": Words("Texti", "Spurning", "Svar"),\n',
+        '    "is": Words("Spurning", "Svar"),\n',
     ),
     "answers/cues.py": (
         "CUES: dict[str, Cue] = {\n",
@@ -31,7 +31,7 @@ from crossin_metrics.sets.loading import load_file
 assert [language_code(name) for name in ("Icelandic", "ÍSLENSKA", "isl", "is-IS")] == ["is"] * 4
 assert log_language("isl_Latn") == "is"
 prompt = native_prompt("is").render("Davíð býr í Róm.", "Hvar?", ("Róm", "París"), "letter")
-assert "Texti: Davíð" in prompt and prompt.endswith("Svar:"), prompt
+assert "Spurning: Hvar?" in prompt and prompt.endswith("Svar:"), prompt
 assert read_answer("Ég hef hugsað málið og svarið er B.", ("Róm", "París"), "is") == 1
 assert load_file("set.jsonl").languages == ("en", "is")
 """

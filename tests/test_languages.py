@@ -21,9 +21,9 @@ def test_a_language_without_words_is_asked_in_english_and_the_signature_says_so(
     assert {"ha", "yo"} & set(WORDS) == set()
     for code, english in (("ha", True), ("de", False)):
         rendered = prompt_for(resolve_prompt("native"), code).render("P", "Q", ("a", "b"), "letter")
-        assert rendered.startswith("Passage: P") == english
-    assert signed_prompt("native", ["de", "yo", "ha"]) == "native(en=ha,yo)"
-    assert (signed_prompt("native", ["de"]), signed_prompt("p1", ["ha"])) == ("native", "p1")
+        assert rendered.startswith("P\n\nQuestion: Q") == english
+    assert signed_prompt("native", ["de", "yo", "ha"]) == "native2(en=ha,yo)"
+    assert (signed_prompt("native", ["de"]), signed_prompt("p1", ["ha"])) == ("native2", "p1")
 
 
 def test_every_name_of_a_language_leads_to_its_code() -> None:

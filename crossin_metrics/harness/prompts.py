@@ -118,13 +118,15 @@ ENGLISH_PROMPTS: dict[str, Prompt] = {
 
 
 def native_prompt(language: str) -> Prompt:
-    """Return the prompt whose frame is in the row's language, or in English where we have no words of it."""
+    """Return p1 with its words in the row's language, or in English where we have no words of it.
+
+    In English it is p1 itself, so that prompts differ in their language and in nothing else.
+    """
     words = WORDS.get(language, WORDS["en"])
     colon = words.colon
     gap = "" if words.space == "" else " "
     return Prompt(
         NATIVE,
-        context=f"{words.passage}{colon}{gap}{{context}}\n\n",
         question=f"{words.question}{colon}{gap}{{question}}\n",
         cue=f"{words.answer}{colon}",
         space=words.space,
@@ -174,11 +176,15 @@ def prompt_id(prompt: dict[str, Prompt] | Prompt) -> str:
 def signed_prompt(name: str, languages: Sequence[str]) -> str:
     """Return a prompt's name for signatures, with the languages that `native` asks in English words.
 
+    `native` alone was the prompt that labelled passages, too.
+
     >>> signed_prompt("native", ["en", "zh", "ha", "yo"])
-    'native(en=ha,yo)'
+    'native2(en=ha,yo)'
     """
-    without = sorted(set(languages) - set(WORDS)) if name == NATIVE else []
-    return f"{name}(en={','.join(without)})" if without else name
+    if name != NATIVE:
+        return name
+    without = sorted(set(languages) - set(WORDS))
+    return f"{name}2(en={','.join(without)})" if without else f"{name}2"
 
 
 def _prompt_file(path: Path, wanted: str) -> dict[str, Prompt] | Prompt:

@@ -111,7 +111,8 @@ SCORES: dict[str, Score] = {
         Score(
             "rankc",
             "RankC",
-            "agreement of option rankings over language pairs (arXiv 2310.10378)",
+            "agreement over language pairs of the options ranked by log-probability (arXiv 2310.10378): summed, or the "
+            "mean over tokens, as in its code, where the signature says `answers:cf-mean`",
             only_if_right=True,
             harness=("letter", "cf"),
         ),

@@ -42,6 +42,7 @@ class SetEntry:
         n_questions: questions in the whole set.
         passages: whether a question comes with a passage (None: some do).
         licence: of the data.
+        version: of the set's tasks; a change of texts, options or prompts raises it.
         tasks: suffix of the task's name -> languages the task asks by default.
         hub: hub data sets that have it, as (repository, config or None), in the order tried.
         packaged: whether it is installed with this package.
@@ -59,6 +60,7 @@ class SetEntry:
     n_questions: int
     passages: bool | None
     licence: str
+    version: float = 1.0
     tasks: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"": PAPER_LANGUAGES})
     hub: tuple[tuple[str, str | None], ...] = ()
     packaged: bool = False
@@ -153,6 +155,7 @@ SETS: dict[str, SetEntry] = {
             n_questions=1190,
             passages=True,
             licence="CC BY-SA 4.0",
+            version=2.0,
             builder="crossin_metrics.sets.spans",
             options=("articles", "distractors"),
         ),

@@ -43,7 +43,7 @@ def test_whole_prompt_in_the_rows_own_language(load_task: Any, small_set: Path) 
     task = load_task("cross_xquad", data_dir=str(small_set), languages=["zh", "es"], prompt="native")
     chinese, spanish = _rows(task)[:2]
     assert chinese["query"] == (
-        "文章：乌斯河每年泛滥3次。\n\n问题：它多久泛滥一次？ (0)\nA. 2次\nB. 从不\nC. 每天\nD. 一次\n答案："
+        "乌斯河每年泛滥3次。\n\n问题：它多久泛滥一次？ (0)\nA. 2次\nB. 从不\nC. 每天\nD. 一次\n答案："
     )
     assert spanish["query"].endswith("\nD. una vez\nRespuesta:")
     task.build_all_requests(limit=2, rank=0, world_size=1)
@@ -89,10 +89,9 @@ def test_prompts_are_distinct_start_with_the_passage_and_end_clean(name: str, fo
 def test_native_prompts_cover_the_tasks_languages() -> None:
     needed = {"en", "zh", "vi", "es", "id", "ms", "fil", "ar", "de", "el", "hi", "ro", "ru", "th", "tr"}
     assert needed <= set(WORDS)
-    rendered = {code: native_prompt(code).render("P", "Q", ["a", "b"], "letter") for code in WORDS}
-    assert (
-        len({text.split("Q")[0] for text in rendered.values()}) >= len(WORDS) - 6
-    )  # such as Croatian and Bosnian share words
+    assert native_prompt("en").render("P", "Q", ["a"], "gen") == ENGLISH_PROMPTS["p1"].render("P", "Q", ["a"], "gen")
+    rendered = {code: native_prompt(code).render(None, "Q", ["a", "b"], "letter") for code in WORDS}
+    assert len(set(rendered.values())) >= len(WORDS) - 10  # such as Croatian and Bosnian share words
 
 
 def test_braces_in_the_data_are_not_placeholders() -> None:

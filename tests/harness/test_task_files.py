@@ -29,8 +29,8 @@ def test_a_task_file_says_what_the_catalogue_says(task: SetTask) -> None:
     assert config["task"] == task.name
     assert config["class"].__module__.startswith("crossin_metrics.")
     assert config["output_type"] == ("generate_until" if task.formulation == "gen" else "multiple_choice")
-    metadata = {"version": 1.0, "set": task.set.name, "formulation": task.formulation, "languages": [*task.languages]}
-    assert config["metadata"] == metadata
+    metadata = {"version": task.set.version, "set": task.set.name, "formulation": task.formulation}
+    assert config["metadata"] == metadata | {"languages": [*task.languages]}
 
 
 @pytest.mark.parametrize("name", GROUP_NAMES)
