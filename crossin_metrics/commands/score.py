@@ -198,23 +198,29 @@ def _one_run(
 ) -> str:
     """Everything about one run: headline scores, languages, pairs; all keys with `full`."""
     from crossin_metrics.scores.catalogue import HEADLINE, describe
+    from crossin_metrics.scores.uncertainty import ROUGH, ROUGH_CAUSES
 
     codes = run.languages
     signature = run.settings.get("signature")
     blocks = ["\n".join([run.name, *([f"signature {signature}"] if signature else []), _counts(run, scores)])]
     keys = [key for key in (*HEADLINE, *_CAUSES) if key in scores]
+    few = run.questions().n_units < ROUGH_CAUSES
+    rough = [key for key in intervals if key in ROUGH or (few and describe(key).kind == "cause")]
     if full:
         shown_below = {*keys, *(key for key in scores if key.startswith("disagree"))}
         keys += [key for key in scores if key not in shown_below and describe(key).kind != "count"]
     table = [["score", "value", *(["SE", "95% interval"] if errors else [])]]
     for key in keys:
         cells = [number(errors.get(key)), _interval(scores[key], errors.get(key, math.nan), intervals.get(key))]
+        cells[1] += " ~" if key in rough else ""
         table.append([key, number(scores[key]), *(cells if errors else [])])
     blocks.append(align(table))
     if any(row[-1].endswith("*") for row in table):
         blocks.append(
             f"* no resample differs (SE 0): the interval is Wilson's for {run.questions().n_units} {_unit(run)}"
         )
+    if rough:
+        blocks.append("~ rough: in simulations these intervals covered 81 to 96%, not 95%")
     blocks.append(align(_language_rows(codes, scores, errors)))
     if run.rules is not None:
         from crossin_metrics.runs.readings import reading_rows

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray, IntArray
@@ -35,6 +35,9 @@ from crossin_metrics.scores.per_question import PIVOT, layout_of, main_statistic
 DEFAULT_RESAMPLES = 1000
 DEFAULT_LEVEL = 0.95
 FEW = 20  # questions (or passages) below which intervals and tests are rough: with 8, intervals of 95% cover 66 to 95%
+ROUGH = ("fleiss_kappa", "kappa_p", "letter_bias")  # their 95% intervals cover 81 to 96% (SIMULATION.md)
+ROUGH_CAUSES = 100  # questions below which those of excess and noise floor do so too
+CEILING = 0.95  # accuracy above which too few answers are wrong for an interval of kappa_p: it covered 21 to 73%
 _BLOCK = 2**14  # questions counted at once: the counts of one resample stay in a core's cache
 _BLOCK_VALUES = 2**25  # statistics held at once: 256 MB
 _GROUP = 1024  # resamples counted at once: 1024 x 16384 counts are 134 MB
@@ -178,7 +181,8 @@ def score_interval(
     """Return an interval (low, high) of a score, honest at 0 and 1, where resampling gives no width at all.
 
     Scores with a range of [0, 1] get Wilson's interval (1927) for the number of independent questions that would have
-    the bootstrap's standard error, p (1 - p) / SE^2; `n` where the SE is 0. `letter_bias` is a distance, whose
+    the bootstrap's standard error, p (1 - p) / SE^2, with Student's t on n - 1 degrees of freedom; `n` where the SE is
+    0. `letter_bias` is a distance, whose
     resamples lie further from 0 than it does: it gets the basic interval, the percentile one mirrored at the score
     (Efron and Tibshirani 1993). Others get the percentile interval. Coverage: SIMULATION.md.
 
@@ -197,15 +201,17 @@ def score_interval(
         return percentile_interval(values, level)
     check_level(level)
     error, spread = deviation(values, 2), estimate * (1.0 - estimate)
-    size = spread / error**2 if error > 1e-9 and spread > 1e-9 else n
-    z2 = float(ndtri((1.0 + level) / 2.0)) ** 2
+    size, z2 = n, float(ndtri((1.0 + level) / 2.0)) ** 2
+    if error > 1e-9 and spread > 1e-9 and n > 1.0:
+        # a bootstrap of n units has (n - 1) / n of the variance
+        size, z2 = spread / error**2 * (n - 1.0) / n, float(stdtrit(n - 1.0, (1.0 + level) / 2.0)) ** 2
     middle = (estimate + z2 / (2 * size)) / (1 + z2 / size)
     half = math.sqrt(z2 * (spread / size + z2 / (4 * size**2))) / (1 + z2 / size)
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def score_intervals(replicates: Replicates, level: float = DEFAULT_LEVEL) -> dict[str, tuple[float, float]]:
-    """Return :func:`score_interval` of each score of the model (baselines have none)."""
+    """Return :func:`score_interval` of each score of the model; baselines, and kappa_p near accuracy 1, have none."""
     right_in_pivot = replicates.estimate.get(f"acc_{PIVOT}", 1.0)  # `transfer` is a mean over these questions
     return {
         key: score_interval(
@@ -217,6 +223,7 @@ def score_intervals(replicates: Replicates, level: float = DEFAULT_LEVEL) -> dic
         )
         for key, values in replicates.values.items()
         if describe(key).kind in ("score", "cause")
+        and not (key == "kappa_p" and replicates.estimate.get("acc", 0.0) > CEILING)
     }
 
 

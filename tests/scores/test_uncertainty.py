@@ -191,4 +191,4 @@ def test_intervals_by_hand() -> None:
     one = bootstrap(
         answer_matrix((np.arange(100)[:, None] >= 30).astype(int), np.zeros(100, int), ["en"]), n_resamples=20_000
     )
-    assert score_intervals(one)["acc"] == pytest.approx((wilson.low, wilson.high), abs=0.002)
+    assert score_intervals(one)["acc"] == pytest.approx((wilson.low, wilson.high), abs=0.003)  # Student's t
