@@ -60,9 +60,9 @@ Read = dict[Prefix, tuple[dict[int, float], float]]
 class CrossinVLLM(Streamed, VLLM):
     """`lm_eval --model crossin-vllm`: takes the arguments of `--model vllm`.
 
-    Prefix caching is on unless `enable_prefix_caching=False` is given. Logits are in float32, as in `crossin-hf`,
-    unless the model is quantized or `hf_overrides` is given; older vLLM ignores that, and ties are counted (`n_tied`).
-    `batch_size` applies only to requests left to the stock model.
+    Prefix caching is on unless `enable_prefix_caching=False` is given. `batch_size` applies only to requests left to
+    the stock model. vLLM computes logits in the model's dtype, unlike `crossin-hf`: in half precision options may tie,
+    which `n_tied` counts; `dtype=float32` avoids it.
 
     Raises:
         CrossinError: no such model or adapter folder; an adapter of a rank above `max_lora_rank` or with
@@ -77,9 +77,6 @@ class CrossinVLLM(Streamed, VLLM):
         if lora_local_path is not None:
             check_vllm_adapter(lora_local_path, int(kwargs.get("max_lora_rank", 16)))
         kwargs.setdefault("enable_prefix_caching", True)
-        if not (config or {}).get("quantization_config") and not kwargs.get("quantization"):
-            # Logits in float32: in bfloat16 options tie. vLLM cannot do that with a quantized head.
-            kwargs.setdefault("hf_overrides", {"head_dtype": "float32"})
         self._forces = False
         if _on_cpu():
             kwargs.setdefault("block_size", CPU_BLOCK)
