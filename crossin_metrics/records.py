@@ -271,11 +271,14 @@ def _object(value: Any, where: str) -> dict[str, Any]:
 
 
 def _missing(path: Path) -> CrossinError:
-    """Names the closest file or folder beside it."""
+    """Names the closest file or folder beside what is missing: the file, or a folder above it."""
+    lost = path
+    while not lost.parent.exists():
+        lost = lost.parent
     try:
-        close = difflib.get_close_matches(path.name, [other.name for other in path.parent.iterdir()], 1)
+        close = difflib.get_close_matches(lost.name, [other.name for other in lost.parent.iterdir()], 1)
     except OSError:
         close = []
     return CrossinError(
-        f"{path}: no such file" + (f"; did you mean {str(path.with_name(close[0]))!r}?" if close else "")
+        f"{path}: no such file" + (f"; did you mean {str(lost.with_name(close[0]))!r}?" if close else "")
     )

@@ -48,3 +48,6 @@ def test_a_missing_file_names_the_closest_beside_it(tmp_path: Path) -> None:
         list(read_records(tmp_path / "prediction.csv"))
     with pytest.raises(CrossinError, match=r"x\.csv: no such file$"):
         list(read_records(tmp_path / "nowhere" / "x.csv"))
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(CrossinError, match=r"x\.csv: no such file; did you mean '.*runs'\?$"):
+        list(read_records(tmp_path / "run" / "x.csv"))
