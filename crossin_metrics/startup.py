@@ -54,6 +54,7 @@ def add_tasks(index: Any) -> None:
         return
 
     def with_ours(paths: Any, *args: Any, **kwargs: Any) -> Any:
+        from contextlib import suppress
         from pathlib import Path
 
         folders, own = [Path(path) for path in paths], Path(index.__file__).parent
@@ -63,9 +64,10 @@ def add_tasks(index: Any) -> None:
             position = folders.index(own) + 1
             folders[position:position] = ours
         found = build(folders, *args, **kwargs)
-        _known[:] = found
-        _ours.update(name for name, entry in found.items() if str(entry.yaml_path).startswith(tasks_path()))
-        show_errors_in_one_line()
+        with suppress(Exception):  # only for messages: an index of another shape is as good
+            _known[:] = found
+            _ours.update(name for name, entry in found.items() if str(entry.yaml_path).startswith(tasks_path()))
+            show_errors_in_one_line()
         return found
 
     with_ours.crossin = True  # type: ignore[attr-defined]
