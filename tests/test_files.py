@@ -296,3 +296,22 @@ def test_what_a_killed_process_left_is_removed_by_the_next(
         with atomic_folder(target) as new:
             (new / "a").write_text("new")
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_only_the_leftovers_of_dead_processes_are_removed_and_living_ones_are_not_disturbed(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        with atomic_path(path) as own:
+            own.write_text("text")
+            pid = f".{os.getpid()}."
+            leftover = own.with_name(own.name.replace(pid, f".{other.pid}."))
+        leftover.write_text("half")
+        write_text(path, "while it lives")
+        assert leftover.exists()
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    write_text(path, "now it is dead")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
