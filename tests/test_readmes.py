@@ -45,6 +45,7 @@ SKIPPED = {
     "seeds/bmlama.py": "needs the facts of BMLAMA; tests/recipes runs it on a few",
     "align/mini_dco.yaml": "minutes of training; tests/recipes/alignment runs a smaller one",
     "M.yaml": "a 7-billion-parameter model",
+    "_facts.yaml": "hours of training; tests/recipes/experiments runs a smaller grid",
     "experiments/mini.yaml --jobs 2": "82 minutes; tests/recipes/experiments runs a smaller one",
     "logs/samples_belebele": "the logs of another run",
 }
