@@ -29,6 +29,7 @@ pytestmark = [
 ]
 
 LENGTH = 1024
+TOLERANCE = 5e-3  # two processes that batch differently; 0.0026 was seen with a chat template, below 0.001 without
 PROMPTS = ["p1", "p2", "p3", "p4", "p5", "native"]
 BUDGET = 32  # tokens: enough for most thoughts of this model, not for all
 GREEDY = {"temperature": 0, "max_gen_toks": BUDGET}
@@ -150,7 +151,7 @@ def assert_same_letters(ours: Results, theirs: Results) -> None:
             if mine == lowest and exact < mine - 1e-3:  # not among the likeliest tokens
                 bounded += 1
             else:
-                assert mine == pytest.approx(exact, abs=1e-3)
+                assert mine == pytest.approx(exact, abs=TOLERANCE)
                 seen += 1
         assert row["answer"] == other["answer"]
     print(f"{seen} letters equal, {bounded} within their bounds")
