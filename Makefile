@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 PINNED := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" * (sys.version_info >= (3, 11)))')
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q $(PINNED)
 # Linux without an NVIDIA or AMD GPU: torch built for CPUs (0.2 GB), else the default build (with CUDA 3 GB).
+# One retry: where PyTorch's own index cannot be reached, pip asks it for each package in vain.
 CPU_ONLY := $(shell [ "$$(uname -s)" = Linux ] && ! ls /dev/nvidia0 /dev/kfd >/dev/null 2>&1 && echo yes)
-TORCH := $(if $(CPU_ONLY),--extra-index-url https://download.pytorch.org/whl/cpu )torch
+TORCH := $(if $(CPU_ONLY),--retries 1 --extra-index-url https://download.pytorch.org/whl/cpu )torch
 SLOW_ENV := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .PHONY: help venv demo test test-slow bench lint clean
