@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     from crossin_metrics.runs.comparison import join_runs, match_runs
     from crossin_metrics.runs.log_fields import LogFields
     from crossin_metrics.scores.significance import compare_systems
-    from crossin_metrics.scores.uncertainty import few_note
+    from crossin_metrics.scores.uncertainty import ROUGH_CAUSES, few_note
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()
@@ -109,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
             warn(f"{match.benchmark}: {said}")
     pairs = [(pair.a, pair.b) for pair in joined]
     if args.by_language:
+        if any(pair.a.n_units < ROUGH_CAUSES for pair in joined):
+            warn(f"fewer than {ROUGH_CAUSES} questions: tests by language rejected up to 10% of equal systems, not 5%")
         show(_by_language(matches, joined, args))
         return 0
     tested = compare_systems(pairs, keys=keys, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha)

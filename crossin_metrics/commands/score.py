@@ -220,7 +220,7 @@ def _one_run(
             f"* no resample differs (SE 0): the interval is Wilson's for {run.questions().n_units} {_unit(run)}"
         )
     if rough:
-        blocks.append("~ rough: in simulations these intervals covered 81 to 96%, not 95%")
+        blocks.append("~ rough: in simulations these intervals covered 68 to 97%, not 95%")
     blocks.append(align(_language_rows(codes, scores, errors)))
     if run.rules is not None:
         from crossin_metrics.runs.readings import reading_rows

@@ -35,7 +35,7 @@ from crossin_metrics.scores.per_question import PIVOT, layout_of, main_statistic
 DEFAULT_RESAMPLES = 1000
 DEFAULT_LEVEL = 0.95
 FEW = 20  # questions (or passages) below which intervals and tests are rough: with 8, intervals of 95% cover 66 to 95%
-ROUGH = ("fleiss_kappa", "kappa_p", "letter_bias")  # their 95% intervals cover 81 to 96% (SIMULATION.md)
+ROUGH = ("fleiss_kappa", "kappa_p", "letter_bias")  # their 95% intervals cover 68 to 97% (SIMULATION.md)
 ROUGH_CAUSES = 100  # questions below which those of excess and noise floor do so too
 CEILING = 0.95  # accuracy above which too few answers are wrong for an interval of kappa_p: it covered 21 to 73%
 _BLOCK = 2**14  # questions counted at once: the counts of one resample stay in a core's cache

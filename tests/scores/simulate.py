@@ -252,6 +252,15 @@ def causes(repetitions: int) -> None:
         row(n, *(cover(value, repetitions) for value in covered))
 
 
+SAID = """
+## Where the commands say so
+
+- Kappas and letter bias, excess and noise floor below 100 questions: marked `~` by `crossin score`. kappa_p has no
+  interval where accuracy is above 95%.
+- Fewer than 20 questions or passages: a warning of `score`, `compare` and `report`.
+- `compare --by-language` below 100 questions: a warning.
+- Two training seeds, or one seed far from the others: a note in the report. Three seeds cannot tell a collapsed run
+  from seeds that spread widely, so some notes concern the latter."""
 SECTIONS: dict[str, tuple[Callable[[int], None], int]] = {
     "intervals": (intervals, 200),
     "passages": (passages, 200),
@@ -276,6 +285,8 @@ def main() -> None:
     for name in given.only:
         section, repetitions = SECTIONS[name]
         section(max(2, round(given.share * repetitions)))
+    if given.only == list(SECTIONS):
+        print(SAID)
 
 
 if __name__ == "__main__":
