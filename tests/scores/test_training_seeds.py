@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from crossin_metrics.scores.training_seeds import (
     compare_arms,
     compare_family,
     resample_arms,
+    seed_notes,
 )
 from crossin_metrics.scores.uncertainty import bootstrap
 from tests.scores.simulate_training_seeds import KEYS, World, simulate, truth
@@ -228,3 +230,21 @@ def test_the_test_finds_what_there_is() -> None:
     true, _ = truth(world, np.random.default_rng(1), n_seeds=50, n=500)
     rates = simulate(world, true, n_datasets=60, n_resamples=200, other=better)
     assert rates["type I"]["chosen"].min() > 0.9  # the power, here
+
+
+@pytest.mark.parametrize(
+    ("scores", "trained", "said"),
+    [
+        ([0.50, 0.51, 0.52], True, ""),
+        ([0.50, 0.51, 0.25], True, "x: one of 3 seeds is 26 points from the others in acc; .* run more seeds"),
+        ([0.50, 0.60, 0.25, 0.42, 0.55], True, ""),  # they spread widely, but evenly
+        ([0.50, 0.51], True, "x: two seeds; .* up to 18% of equal arms, not 5%"),
+        ([0.50], True, ""),
+        ([0.50], False, ""),
+    ],
+)
+def test_seeds_that_break_what_tests_assume_are_named(scores: list[float], trained: bool, said: str) -> None:
+    values = np.array(scores) + np.random.default_rng(0).normal(0, 0.02, (200, 1))
+    notes = seed_notes("x", Arm({"acc": np.array(scores)}, {"acc": values}, 100, trained))
+    assert len(notes) == bool(said)
+    assert not said or re.fullmatch(said, notes[0])
