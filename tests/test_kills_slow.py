@@ -34,11 +34,11 @@ Command = Callable[[Path], list[str]]  # output folder -> script and arguments
 KILLS = {"report": 6, "mix": 6, "translate": 5, "build": 5, "tune": 4, "demo": 2}
 """With the two of an experiment in tests/recipes/experiments/test_mini_slow.py, thirty."""
 
-# Whose content depends on the clock, on the order of replies, or on how often a run was stopped.
+# Whose content depends on the clock, the checkout's commit, the order of replies, or how often a run was stopped.
 VARYING = {
     "translate": ("replies/", "manifest.json"),
     "build": ("calls/", "config.yaml", "manifest.json"),
-    "tune": ("checkpoints/", "manifest.json", "train_log.jsonl"),
+    "tune": ("checkpoints/", "manifest.json", "train_log.jsonl", "merged/README.md"),
 }
 
 
