@@ -78,7 +78,7 @@ def test_help_is_fast_and_imports_nothing_heavy(repo: Path) -> None:
         [sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "--held_out_pairs" in done.stdout
+    assert "--n_trans" in done.stdout
 
 
 def test_manifest_and_card_count_what_is_in_the_file(tmp_path: Path, sets: dict[str, Any]) -> None:
