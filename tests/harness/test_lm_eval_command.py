@@ -101,6 +101,7 @@ def one_process(
     return _lm_eval(model, tasks, out, "--limit", str(LIMIT), "--batch_size", "4", *metadata)
 
 
+@pytest.mark.slow
 def test_scores_equal_a_recomputation_from_the_sample_log(one_process: dict[str, Any]) -> None:
     assert one_process["samples"]
     for task, samples in one_process["samples"].items():
@@ -118,6 +119,7 @@ def test_scores_equal_a_recomputation_from_the_sample_log(one_process: dict[str,
         assert one_process["configs"][task]["metadata"]["signature"].startswith(f"crossin|task:{task}|data:")
 
 
+@pytest.mark.slow
 def test_crossin_score_agrees_with_the_harness(one_process: dict[str, Any], tmp_path: Path) -> None:
     for task, samples in one_process["samples"].items():
         path = tmp_path / f"samples_{task}_2026-01-01T00-00-00.000000.jsonl"
@@ -132,6 +134,7 @@ def test_crossin_score_agrees_with_the_harness(one_process: dict[str, Any], tmp_
                 assert first[key] == pytest.approx(one_process["results"][task][f"{key},none"], abs=1e-9), (task, key)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_scores_of_one(
     model: Path, real_sets: tuple[str, list[str]], one_process: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -151,6 +154,7 @@ def test_two_processes_give_the_scores_of_one(
     assert len(rows[0]) == LIMIT
 
 
+@pytest.mark.slow
 def test_cache_chat_and_shots(tmp_path: Path) -> None:
     try:
         chat_model = demo_model("smollm2-135m-instruct")
