@@ -53,7 +53,8 @@ def test_hub_then_cache_then_nothing(tmp_path: Path, repo: Path) -> None:
         hub.broken = True
         assert load_from(hub.url, tmp_path / "cache", repo) == f"{expected} {source}"
     assert named == f"{expected} {source}"
-    assert refused.startswith("error: cannot load the data from the hub")
+    assert refused.startswith("error: cross_mmlu: ")
+    assert "cannot load the data from the hub" in refused
     assert "RevisionNotFound" in refused
     # The hub is gone: the cache serves the commit it holds, and no other.
     cached, other = load_from(hub.url, tmp_path / "cache", repo, COMMIT, "beef").splitlines()
@@ -73,7 +74,7 @@ def test_an_unreachable_hub_is_one_quick_message(tmp_path: Path, repo: Path) -> 
     started = time.monotonic()
     printed = load_from("http://127.0.0.1:9", tmp_path / "cache", repo)  # the discard port: nothing listens
     assert time.monotonic() - started < 20  # the client's own retries alone take 23 s
-    assert printed.startswith("error: cannot load the data from the hub or its local cache (no answer from http://127.")
+    assert "cannot load the data from the hub or its local cache (no answer from http://127." in printed
     assert "data_dir or CROSSIN_DATA_DIR" in printed
     assert "HF_HUB_OFFLINE=1" in printed
     assert "\n" not in printed
@@ -83,5 +84,5 @@ def test_a_data_set_with_a_loading_script_is_not_run(tmp_path: Path, repo: Path)
     script = f"open({str(tmp_path / 'was_run')!r}, 'w')\n".encode()
     with FakeHub({"SeaEval/SeaEval_datasets": {"SeaEval_datasets.py": script}}) as hub:
         printed = load_from(hub.url, tmp_path / "cache", repo)
-    assert printed.startswith("error: cannot load the data from the hub")
+    assert "cannot load the data from the hub" in printed
     assert not (tmp_path / "was_run").exists()

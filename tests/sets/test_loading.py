@@ -253,7 +253,7 @@ def test_a_folder_without_the_set_lists_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     with pytest.raises(CrossinError, match=r"cross_mmlu.jsonl not found .* holds: other.jsonl, sub/$"):
         load_parallel("cross_mmlu", data_dir=tmp_path)
-    with pytest.raises(CrossinError, match=r"found: nothing$"):
+    with pytest.raises(CrossinError, match=r"holds: nothing$"):
         load_parallel("cross_mmlu", data_dir=tmp_path / "sub")
     with pytest.raises(CrossinError, match=r"nowhere: no such folder; .* must be the folder with cross_mmlu.jsonl"):
         load_parallel("cross_mmlu", data_dir=tmp_path / "nowhere")

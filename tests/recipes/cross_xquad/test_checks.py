@@ -244,13 +244,13 @@ ABOUT_TEXT = {"malformed", "equals_answer", "overlaps_answer", "wrong_language",
 
 
 def test_human_texts_pass(shared: Path) -> None:
-    """Every third of the 1,190 questions of cross_xquad_spans: at most 5% have findings in any language.
+    """Every third of the 1,190 questions of cross_xquad_spans 1: at most 5% have findings in any language.
 
     Measured on all, in all twelve languages: none in English, 2 (es) to 33 (ru) in the others. Most are right: a
     translation left out a year, or has another span.
     """
     source = load_source(SetOptions(output_dir="out", data_dir=str(shared / "data"), languages=LANGUAGES))
-    built, _ = cross_xquad_spans(languages=LANGUAGES, data_dir=shared / "data")
+    built, _ = cross_xquad_spans(languages=LANGUAGES, data_dir=shared / "data", distractors="drawn")
     questions = {question.id: question for question in source.questions}
     checker = Checker(source)
     named: Counter[str] = Counter()
