@@ -146,6 +146,7 @@ def test_an_artefact_of_one_language_is_found_there_alone() -> None:
     assert not {("longest", "en"), ("longest", "vi")} & found(report)
 
 
+@pytest.mark.slow
 def test_sets_without_artefacts_are_flagged_no_more_often_than_the_level() -> None:
     small: dict[tuple[str, str], int] = {}
     n_flagged = 0
