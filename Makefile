@@ -47,7 +47,7 @@ test: $(VENV)/.dev  ## all tests but the slow ones (under ten minutes)
 	$(SLOW_ENV) $(BIN)/python -m pytest -m "not slow" --benchmark-skip -n auto --dist loadfile
 
 test-slow: $(VENV)/.vllm  ## real vLLM, training, grids (under an hour)
-	$(SLOW_ENV) $(BIN)/python -m pytest -m slow --benchmark-skip
+	$(SLOW_ENV) $(BIN)/python -m pytest -m slow --benchmark-skip -n 2 --dist loadfile
 
 bench: $(VENV)/.vllm  ## figures of speed and memory; asserts nothing
 	$(SLOW_ENV) $(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
