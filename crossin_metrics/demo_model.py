@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
 from crossin_metrics.errors import CrossinError, say
-from crossin_metrics.files import atomic_folder, file_sha256, read_json
+from crossin_metrics.files import atomic_folder, file_sha256, read_json, remove_leftovers
 
 # name -> (package that carries the GGUF, its licence, the GGUF's SHA-256 when this project chose it)
 MODELS = {
@@ -38,6 +39,8 @@ def demo_model(name: str = "gemma-3-270m", cache_dir: str | Path | None = None) 
     root = Path(cache_dir or os.environ.get("CROSSIN_CACHE_DIR") or Path.home() / ".cache" / "crossin").expanduser()
     folder = root / name
     if _is_model(folder):
+        with contextlib.suppress(OSError):  # a cache that others own may be read-only
+            remove_leftovers(folder)
         return folder.resolve()
     package, licence, sha256 = MODELS[name]
     say(

@@ -61,7 +61,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     parent = target.absolute().parent
     with _write_errors(target):
         parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(parent, target)
+        remove_leftovers(target)
         with contextlib.ExitStack() as stack:
             for _ in range(3):
                 made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".new", dir=parent))
@@ -224,8 +224,9 @@ def _locked(file: IO[bytes]) -> bool:
     return True
 
 
-def _remove_leftovers(parent: Path, target: Path) -> None:
+def remove_leftovers(target: Path) -> None:
     """Remove what killed processes left; a folder that a living one has made and not locked yet is made again."""
+    parent = target.absolute().parent
     for leftover in parent.glob(f".{glob.escape(target.name)}.*.building"):
         with contextlib.suppress(FileNotFoundError), (leftover / "lock").open("r+b") as lock:
             if _locked(lock):  # its process has ended, killed or not

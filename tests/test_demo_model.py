@@ -40,6 +40,20 @@ def test_another_file_is_refused_and_a_stub_does_not_pass_for_the_model(tmp_path
     )
 
 
+def test_what_a_killed_process_left_is_removed_where_the_model_is_made(tmp_path: Path) -> None:
+    made, leftover = tmp_path / NAME, tmp_path / f".{NAME}.killed.building"
+    for folder, names in (
+        (made, ("model.safetensors", "tokenizer.json", "tokenizer_config.json")),
+        (leftover, ("lock",)),
+    ):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_bytes(b"x")
+    (made / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    assert demo_model(NAME, tmp_path) == made
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
 def test_a_whole_checkpoint_is_one(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
     for name in ("model.safetensors", "tokenizer.json", "tokenizer_config.json"):
