@@ -22,6 +22,7 @@ SOME = (
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("CROSSIN_BOUNDS" not in os.environ, reason="CROSSIN_BOUNDS is not set: bounds not installed")
 def test_lower_bounds(tmp_path: Path) -> None:
     folder = tmp_path / "lowest"
     command = ["bash", str(REPO / "tests" / "bounds.sh"), "lowest-direct", str(folder), "-q", *SOME]
