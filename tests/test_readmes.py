@@ -175,6 +175,8 @@ def _fast(command: str) -> bool:
 def test_what_can_run_here_runs(fast: bool, tmp_path: Path) -> None:
     """In a folder where the results that the commands name are there; says what was left out and why."""
     if not fast:
+        if "CROSSIN_READMES" not in os.environ:
+            pytest.skip("CROSSIN_READMES is not set: models and training of the READMEs take over ten minutes")
         try:
             demo_model()
         except CrossinError as error:

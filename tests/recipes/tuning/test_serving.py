@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from tests.helpers import vllm_server as real
 from tests.helpers.tiny_models import arguments
 from tests.helpers.vllm_server import free_port, vllm_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif("CROSSIN_SERVING" not in os.environ, reason="CROSSIN_SERVING is not set: over ten minutes"),
+]
 model = real.model
 
 TOKENS = 24
