@@ -23,9 +23,9 @@ from tests.helpers.report_files import answers_of, write_run
 from tests.helpers.scripted_server import ScriptedServer, serve
 from tests.helpers.tiny_models import arguments as tune_arguments
 from tests.helpers.tiny_models import tiny_model, write_mix
+from tests.helpers.translation import arguments as translate_arguments
+from tests.helpers.translation import source_rows, write_rows
 from tests.recipes.cross_xquad import world
-from tests.recipes.translation.test_run import arguments as translate_arguments
-from tests.recipes.translation.test_run import source_rows, write_rows
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]

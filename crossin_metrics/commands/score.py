@@ -172,9 +172,9 @@ def _with_causes(run: Run, result: Scored, again: AskedAgain, args: argparse.Nam
             continue
         scores |= found.estimate
         if args.bootstrap:
-            known = [key for key in found.estimate if not key.startswith("baseline")]
-            errors |= {key: standard_errors(found)[key] for key in known}
-            intervals |= {key: score_intervals(found)[key] for key in known}
+            known = {key for key in found.estimate if not key.startswith("baseline")}
+            errors |= {key: value for key, value in standard_errors(found).items() if key in known}
+            intervals |= {key: ends for key, ends in score_intervals(found).items() if key in known}
     return result._replace(scores=scores | again.disagreements(run), errors=errors, intervals=intervals)
 
 

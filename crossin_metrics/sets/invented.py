@@ -14,7 +14,7 @@ from pathlib import Path
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import language_codes
 from crossin_metrics.sets.catalogue import SetEntry
-from crossin_metrics.sets.parallel_set import BLANK, Item, ParallelMCQ
+from crossin_metrics.sets.parallel_set import Item, ParallelMCQ
 
 N_PEOPLE, N_OPTIONS = 100, 4
 LANGUAGES = ("en", "zh", "vi", "es")
@@ -28,7 +28,7 @@ _LAST = (
     ("row", "usk", "ervil", "rin", "ard", "essy", "uist", "rath", "ane", "ith"),
 )
 
-# relation -> language -> sentence with {} for the person, and the eight values in the same order
+# relation -> language -> sentence with {} for the person and the blank, and the eight values in the same order
 RELATIONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     "job": {
         "en": (
@@ -137,7 +137,7 @@ def name_of(number: int) -> str:
 
 def sentence(number: int, relation: str, code: str) -> str:
     """A fact's sentence with a blank."""
-    return RELATIONS[relation][code][0].format(name_of(number)).replace("____", BLANK)
+    return RELATIONS[relation][code][0].format(name_of(number))
 
 
 def _options(number: int, relation: str) -> tuple[list[int], int]:

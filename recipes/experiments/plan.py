@@ -120,37 +120,24 @@ def mix_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, An
 def train_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, Any]:
     """The merged tuning options of one run; merging and evaluation are separate stages."""
     folder = run_folder(options, arm, seed)
-    merged = _tuning(options, arm, "train")
-    commit = _base_commit(options, merged)
-    return {
-        **merged,
-        **({"model_revision": commit} if commit else {}),
-        "seed": seed,
-        "output_dir": str(folder),
-        "mix": str(folder / "mix"),
-        "mix_options": [],
-        "merge": False,
-        "eval_tasks": None,
-        "overwrite": True,
-    }
+    own = {"output_dir": str(folder), "mix": str(folder / "mix"), "mix_options": []}
+    return {**_training_options(options, arm, seed, "train"), **own}
 
 
 def align_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, Any]:
     """The merged alignment options of one run; after a mix it starts from the mix's adapter."""
     folder = run_folder(options, arm, seed)
-    merged = _tuning(options, arm, "align")
+    start = str(folder / "adapter") if options.mixes(arm) else None
+    own = {"output_dir": str(folder / ALIGNED), "start_adapter": start, "eval_before": False}
+    return {**_training_options(options, arm, seed, "align"), **own}
+
+
+def _training_options(options: ExperimentOptions, arm: str, seed: int, kind: str) -> dict[str, Any]:
+    """What `train` and `align` share: the arm's options, the pinned base, no merging and no evaluation."""
+    merged = _tuning(options, arm, kind)
     commit = _base_commit(options, merged)
-    return {
-        **merged,
-        **({"model_revision": commit} if commit else {}),
-        "seed": seed,
-        "output_dir": str(folder / ALIGNED),
-        "start_adapter": str(folder / "adapter") if options.mixes(arm) else None,
-        "merge": False,
-        "eval_tasks": None,
-        "eval_before": False,
-        "overwrite": True,
-    }
+    pinned = {"model_revision": commit} if commit else {}
+    return {**merged, **pinned, "seed": seed, "merge": False, "eval_tasks": None, "overwrite": True}
 
 
 def fill_data(value: Any, options: ExperimentOptions) -> Any:

@@ -148,7 +148,7 @@ def two_systems(repetitions: int) -> None:
 def best_of_many(repetitions: int) -> None:
     head(
         "Equal systems against the best of them (report)",
-        "Percent of tables in which some system is told from the best by AC3.",
+        "Percent of tables in which some system differs significantly from the best in AC3.",
         "systems", *(f"{n} questions" for n in SIZES),
     )  # fmt: skip
     for m in (2, 5, 10, 20):
@@ -181,7 +181,7 @@ def training_seeds(repetitions: int) -> None:
     head(
         "Training seeds (arms of a report)",
         "AC3. Spread: standard deviation of a seed's effect on the log-odds, of the two arms; 0.1 is about 2 points.\n"
-        "Type I: two equal arms told apart. Warned: percent of these pairs for which the report warns of its seeds.",
+        "Type I: two equal arms differ significantly. Warned: percent of these pairs whose seeds the report warns of.",
         "seeds", "spread", "questions", "interval of an arm", "type I", "warned",
     )  # fmt: skip
     cases: list[tuple[tuple[int, int], tuple[float, float], int, bool]] = [

@@ -1,4 +1,4 @@
-"""The client against a real HTTP server: limits, pauses, bodies. (Faults: translation/test_run.py.)"""
+"""The client against a real HTTP server: limits, pauses, bodies. (Faults: translation/test_run.py, test_stops.py.)"""
 
 from __future__ import annotations
 

@@ -1,14 +1,8 @@
-"""The whole script against a real HTTP server that misbehaves, and against `kill -9`."""
+"""The whole script against a real HTTP server that misbehaves."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,109 +14,18 @@ from recipes import translate_seed
 from recipes.llm.store import ReplyStore
 from recipes.mixes.sources import SourceSpec, build_store
 from tests.helpers.scripted_server import ScriptedServer, Seen, fake_translation, serve
-
-LANGUAGES = ["zh", "vi", "es"]
-N_ROWS = 24
-
-
-def source_rows(count: int = N_ROWS) -> list[dict[str, str]]:
-    """English rows of our own, each different, some with an input, code, links, placeholders and numbers."""
-    rows = []
-    for k in range(count):
-        row = {
-            "id": f"row-{k:03d}",
-            "instruction": f"Explain in two sentences why visitor number {10 + k} liked the market near the harbour.",
-            "input": "",
-            "output": f"Visitor {10 + k} enjoyed the market because the fruit was fresh and the sellers told good "
-            "stories. The harbour behind it was calm, and nobody was in a hurry that morning.",
-        }
-        if k % 3 == 0:
-            row["input"] = (
-                f"The market opens at 7:30 and has {1000 + k} stands, see https://example.org/market?id={k} for all."
-            )
-        if k % 4 == 1:
-            row["output"] += " Write to {name} or run `make visit` to see more pictures of the place."
-        rows.append(row)
-    return rows
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_rows(tmp_path_factory.mktemp("source") / "source.jsonl", source_rows())
-
-
-@pytest.fixture(scope="module")
-def undisturbed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ScriptedServer]:
-    """The output of a run with a perfect server, and that server, which is gone."""
-    output = tmp_path_factory.mktemp("undisturbed") / "out"
-    with serve(ScriptedServer()) as server:
-        assert translate_seed.main(arguments(source, output, server)) == 0
-    return output, server
-
-
-@pytest.fixture
-def perfect(undisturbed: tuple[Path, ScriptedServer]) -> bytes:
-    """The seed of a run without faults."""
-    return (undisturbed[0] / "seed.jsonl").read_bytes()
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-def copied(undisturbed: tuple[Path, ScriptedServer], output: Path) -> Path:
-    """A copy of the finished run, and its shard."""
-    shutil.copytree(undisturbed[0], output)
-    return output / "replies" / "replies-00000.jsonl"
-
-
-def arguments(source: Path, output: Path, server: ScriptedServer, **options: Any) -> list[str]:
-    chosen = {
-        "source": source,
-        "source_licence": "Apache-2.0",
-        "output_dir": output,
-        "model": "scripted",
-        "licence": "Apache-2.0",
-        "base_url": server.base_url,
-        "concurrency": 8,
-        "backoff_seconds": 0.02,
-        "patience_seconds": 20,
-        **options,
-    }
-    out: list[str] = []
-    for name, value in chosen.items():
-        out += [f"--{name}", *([str(v) for v in value] if isinstance(value, list) else [str(value)])]
-    return out
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def report(output: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((output / "report.json").read_text("utf-8"))
-    return value
-
-
-def assert_nothing_vanished(output: Path, count: int = N_ROWS) -> None:
-    """Every source row is in exactly one of the two files, in its order, and the report's counts add up."""
-    seed, rejects = read(output / "seed.jsonl"), read(output / "rejects.jsonl")
-    wanted = [row["id"] for row in source_rows(count)]
-    assert sorted([row["id"] for row in seed] + [row["id"] for row in rejects]) == sorted(wanted)
-    assert [row["id"] for row in seed] == [i for i in wanted if i in {row["id"] for row in seed}]
-    rows = report(output)["rows"]
-    assert (
-        rows["read"] == count == sum(rows[k] for k in ("written", "set_aside_before", "set_aside_after", "unanswered"))
-    )
-    assert (rows["written"], count - rows["written"]) == (len(seed), len(rejects))
-    for counts in report(output)["languages_by_outcome"].values():
-        assert sum(counts.values()) == count - rows["set_aside_before"]
+from tests.helpers.translation import (
+    LANGUAGES,
+    N_ROWS,
+    arguments,
+    assert_nothing_vanished,
+    copied,
+    read,
+    report,
+    source_rows,
+    stored_texts,
+    write_rows,
+)
 
 
 def test_a_perfect_server_gives_a_parallel_seed(undisturbed: tuple[Path, ScriptedServer]) -> None:
@@ -391,162 +294,6 @@ def test_other_answer_formats_and_interfaces(source: Path, tmp_path: Path) -> No
         assert len(server.seen) == requests, options
         assert ("response_format" in server.seen[0].body) == (options["answer_format"] == "json_schema")
         assert ("prompt" in server.seen[0].body) == (options.get("api") == "completions")
-
-
-# -- stopped at any moment ---------------------------------------------------------------------------------------------
-
-
-def default_interrupt() -> None:
-    """A shell's background job ignores SIGINT, and what it starts inherits that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def start(argv: list[str], **options: Any) -> subprocess.Popen[str]:
-    """The real script as a process."""
-    script = str(Path(translate_seed.__file__))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    options.setdefault("preexec_fn", default_interrupt)
-    return subprocess.Popen(
-        [sys.executable, script, *argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        **options,
-    )
-
-
-def wait_until(condition: Any, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.005)
-
-
-def settle(server: ScriptedServer) -> None:
-    """Wait until the server has read what a stopped client had sent before it died."""
-    quiet = 0
-    while quiet < 5:
-        before = len(server.seen)
-        time.sleep(0.06)
-        quiet = quiet + 1 if server.in_flight == 0 and len(server.seen) == before else 0
-
-
-def stored_texts(output: Path) -> list[str]:
-    """The replies in the store, read without our own code; a half-written last line does not count."""
-    texts = []
-    for path in sorted((output / "replies").glob("replies-*.jsonl")):
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            texts.append(json.loads(line)["value"]["text"])
-    return texts
-
-
-def test_stopped_twice_and_resumed_loses_and_repeats_nothing(source: Path, output: Path, perfect: bytes) -> None:
-    with serve(ScriptedServer(delay=0.1)) as server:
-        argv = arguments(source, output, server)
-        for stop, after in ((signal.SIGINT, 5), (signal.SIGKILL, 31)):
-            process = start(argv)
-            wait_until(lambda after=after: len(stored_texts(output)) >= after)
-            process.send_signal(stop)
-            _, errors = process.communicate(timeout=30)
-            settle(server)
-            assert "Traceback" not in errors
-            if stop == signal.SIGINT:
-                assert process.returncode == 130
-                assert "replies are stored" in errors
-            stored = stored_texts(output)
-            assert 0 < len(stored) < 72
-            done = {body for body, text in server.replied.items() if text in set(stored)}
-            assert len(done) == len(stored)
-        sent = len(server.seen)
-        assert translate_seed.main(argv) == 0
-        again = [json.dumps(seen.body, sort_keys=True) for seen in server.seen[sent:]]
-        assert len(again) == 72 - len(stored)  # all that was missing, and only that
-        assert not done & set(again)
-    assert len(server.seen) - 72 <= 2 * 8  # at most what was in flight at each of the two stops
-    assert (output / "seed.jsonl").read_bytes() == perfect
-    assert_nothing_vanished(output)
-
-
-def test_a_server_may_restart_but_one_that_stays_away_ends_the_run(source: Path, output: Path) -> None:
-    state = ScriptedServer(delay=0.02)
-    with serve(state):
-        process = start(arguments(source, output, state, max_tries=3, patience_seconds=4))
-        wait_until(lambda: len(stored_texts(output)) >= 12)
-    time.sleep(1.0)  # nobody listens; tries do not count meanwhile
-    assert process.poll() is None
-    with serve(state):
-        wait_until(lambda: len(stored_texts(output)) >= 36)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 2
-    assert "has not answered for" in errors
-    assert "Traceback" not in errors
-    assert len(stored_texts(output)) >= 36
-
-
-def test_an_unreachable_server_is_reported_within_seconds(source: Path, output: Path) -> None:
-    begin = time.monotonic()
-    with pytest.raises(CrossinError, match=r"cannot reach http://127\.0\.0\.1:9/v1 .*--base_url"):
-        translate_seed.main(arguments(source, output, ScriptedServer(port=9)))
-    assert time.monotonic() - begin < 10
-
-
-def test_a_full_disk_is_one_message_and_loses_nothing(source: Path, output: Path, perfect: bytes) -> None:
-    """A limit on file size stands for a full disk: the system refuses a write in the middle of a line."""
-    import resource
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
-
-    with serve(ScriptedServer()) as server:
-        argv = arguments(source, output, server)
-        process = start(argv, preexec_fn=limit)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 2
-        assert "Traceback" not in errors
-        assert "cannot write" in errors
-        assert errors.count("cannot write") == 1
-        stored = stored_texts(output)
-        assert 5 < len(stored) < 72
-        (shard,) = (output / "replies").glob("replies-*.jsonl")
-        assert shard.read_bytes().endswith(b"\n")  # the partial line was cut
-        asked = len(server.seen)
-        assert translate_seed.main(argv) == 0
-        assert len(server.seen) - asked == 72 - len(stored)
-    assert (output / "seed.jsonl").read_bytes() == perfect
-
-
-def test_a_damaged_store_is_named_by_file_and_line(
-    source: Path, undisturbed: tuple[Path, ScriptedServer], output: Path, perfect: bytes
-) -> None:
-    shard = copied(undisturbed, output)
-    lines = shard.read_bytes().splitlines(keepends=True)
-    changed = lines[9].replace(b'"text":"', b'"text":"x', 1)  # still JSON, but not what was written
-    shard.write_bytes(b"".join([*lines[:9], changed, *lines[10:]]))
-    with serve(ScriptedServer()) as server:
-        argv = arguments(source, output, server)
-        with pytest.raises(CrossinError, match=r"replies-00000\.jsonl:10: damaged line .* Delete this line"):
-            translate_seed.main(argv)
-        shard.write_bytes(b"".join([*lines[:9], *lines[10:]]))  # the remedy it names
-        assert translate_seed.main(argv) == 0
-        assert len(server.seen) == 1
-    assert (output / "seed.jsonl").read_bytes() == perfect
-
-
-def test_a_half_written_last_line_is_cut_and_requested_again(
-    source: Path,
-    undisturbed: tuple[Path, ScriptedServer],
-    output: Path,
-    perfect: bytes,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    shard = copied(undisturbed, output)
-    shard.write_bytes(shard.read_bytes()[:-20])
-    with serve(ScriptedServer()) as server:
-        assert translate_seed.main(arguments(source, output, server)) == 0
-        assert len(server.seen) == 1
-    assert "replies-00000.jsonl:72: half-written line" in capsys.readouterr().err
-    assert (output / "seed.jsonl").read_bytes() == perfect
 
 
 # -- before anything is sent -----------------------------------------------------------------------------------------

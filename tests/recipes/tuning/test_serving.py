@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,7 @@ from tests.helpers import vllm_server as real
 from tests.helpers.tiny_models import arguments
 from tests.helpers.vllm_server import free_port, vllm_server
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif("CROSSIN_SERVING" not in os.environ, reason="CROSSIN_SERVING is not set: over ten minutes"),
-]
+pytestmark = pytest.mark.slow
 model = real.model
 
 TOKENS = 24
@@ -71,7 +67,7 @@ def generate(base: str, adapter: Path, prompt: str) -> tuple[list[int], str]:
     )
     ids = network.generate(**given, max_new_tokens=TOKENS, do_sample=False)[0].tolist()
     n = given["input_ids"].shape[1]
-    return ids[:n], tokenizer.decode(ids[n:], skip_special_tokens=True).strip()
+    return ids[:n], str(tokenizer.decode(ids[n:], skip_special_tokens=True)).strip()
 
 
 def harness(base: str, adapter: Path, prompts: list[str]) -> list[str]:
