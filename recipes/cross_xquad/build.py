@@ -134,8 +134,6 @@ def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, sa
         inputs = build.inputs(name)
         if not build.why_stale(name):
             say(f"{name}: done before")
-            if not (build.folder / "config.yaml").exists():  # a kill came before it
-                _write_config(build)
         else:
             with ReplyStore(Path(options.calls_dir or build.folder / "calls")) as store:
                 for line in store.cut:
@@ -144,7 +142,7 @@ def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, sa
                 build.finish(name, _RUN[name](build, caller), inputs)
                 if caller.usage.replies:
                     say(f"{name}: {caller.usage}")
-            _write_config(build)
+        _write_config(build)
     return 0
 
 
