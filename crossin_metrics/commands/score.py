@@ -198,13 +198,13 @@ def _one_run(
 ) -> str:
     """Everything about one run: headline scores, languages, pairs; all keys with `full`."""
     from crossin_metrics.scores.catalogue import HEADLINE, describe
-    from crossin_metrics.scores.uncertainty import ROUGH, ROUGH_CAUSES
+    from crossin_metrics.scores.uncertainty import ROUGH, ROUGH_CAUSES, ROUGH_SAID, unit_of
 
-    codes = run.languages
+    codes, questions = run.languages, run.questions()
     signature = run.settings.get("signature")
     blocks = ["\n".join([run.name, *([f"signature {signature}"] if signature else []), _counts(run, scores)])]
     keys = [key for key in (*HEADLINE, *_CAUSES) if key in scores]
-    few = run.questions().n_units < ROUGH_CAUSES
+    few = questions.n_units < ROUGH_CAUSES
     rough = [key for key in intervals if key in ROUGH or (few and describe(key).kind == "cause")]
     if full:
         shown_below = {*keys, *(key for key in scores if key.startswith("disagree"))}
@@ -216,11 +216,10 @@ def _one_run(
         table.append([key, number(scores[key]), *(cells if errors else [])])
     blocks.append(align(table))
     if any(row[-1].endswith("*") for row in table):
-        blocks.append(
-            f"* no resample differs (SE 0): the interval is Wilson's for {run.questions().n_units} {_unit(run)}"
-        )
+        units = f"{questions.n_units} {unit_of(questions)}"
+        blocks.append(f"* no resample differs (SE 0): the interval is Wilson's for {units}")
     if rough:
-        blocks.append("~ rough: in simulations these intervals covered 68 to 97%, not 95%")
+        blocks.append(f"~ {ROUGH_SAID}")
     blocks.append(align(_language_rows(codes, scores, errors)))
     if run.rules is not None:
         from crossin_metrics.runs.readings import reading_rows
@@ -235,10 +234,6 @@ def _one_run(
 
         blocks.append(reason_table(codes, scores, full=full))
     return "\n\n".join(blocks)
-
-
-def _unit(run: Run) -> str:
-    return "questions" if run.questions().passages is None else "passages"
 
 
 def _counts(run: Run, scores: Mapping[str, float]) -> str:

@@ -19,7 +19,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.exports.eval_samples import samples_jsonl
 from crossin_metrics.exports.records import Record
 from crossin_metrics.scores.catalogue import SCORES
-from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL
+from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, ROUGH, ROUGH_SAID, interval_method
 
 SCHEMA_VERSION = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
@@ -162,18 +162,20 @@ def _result(record: Record, key: str) -> dict[str, Any]:
     if of_subsets:
         result["metric_config"]["metric_parameters"] = {"s": record.s}
     if key in record.errors:
-        low, high = record.intervals[key]
-        result["score_details"]["uncertainty"] = {
+        result["score_details"]["uncertainty"] = uncertainty = {
             "standard_error": {"value": record.errors[key], "method": "bootstrap"},
-            "confidence_interval": {
-                "lower": low,
-                "upper": high,
-                "confidence_level": DEFAULT_LEVEL,
-                "method": "percentile bootstrap over questions",
-            },
             "num_samples": record.n_questions,
             "num_bootstrap_samples": record.n_resamples,
         }
+        if key in record.intervals:
+            low, high = record.intervals[key]
+            method = interval_method(key) + (f" ({ROUGH_SAID})" if key in ROUGH else "")
+            uncertainty["confidence_interval"] = {
+                "lower": low,
+                "upper": high,
+                "confidence_level": DEFAULT_LEVEL,
+                "method": f"{method} over {record.unit}",
+            }
     return result
 
 

@@ -15,7 +15,7 @@ from crossin_metrics.runs.signature import signature_of
 from crossin_metrics.scores.catalogue import SCORES
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.over_prompts import over_prompts
-from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, bootstrap, percentile_intervals, standard_errors
+from crossin_metrics.scores.uncertainty import bootstrap, score_intervals, standard_errors, unit_of
 from crossin_metrics.sets.catalogue import SETS
 from crossin_metrics.signature import signature_fields, signature_line
 
@@ -32,8 +32,8 @@ class Record:
         model: hub id, `owner/name`.
         runs: the runs behind it: one, or one a prompt (see :mod:`crossin_metrics.scores.over_prompts`).
         signature: what makes the scores comparable; of several prompts `prompt:mean(p1,p2,...)`, as in the report.
-        scores: key -> score; errors: bootstrap standard errors; intervals: percentile intervals. The latter two are
-            empty for several prompts.
+        scores: key -> score; errors: bootstrap standard errors; intervals: of 95%, as `crossin score` prints. The
+            latter two are empty for several prompts.
         n_questions, n_languages, s: of the runs; s is the subset size of consistency and ac3.
         n_resamples: of the bootstrap.
         date: ISO 8601 date of the run or None.
@@ -56,6 +56,11 @@ class Record:
     revision: str | None
 
     @property
+    def unit(self) -> str:
+        """What was resampled: `questions`, or `passages` where questions share them."""
+        return unit_of(self.runs[0].questions())
+
+    @property
     def s(self) -> int:
         """Size of the language subsets of `consistency` and `ac3`."""
         return min(3, self.n_languages)
@@ -66,7 +71,7 @@ class Record:
         if len(self.runs) > 1:
             parts.append(f"mean of {len(self.runs)} prompts")
         if math.isfinite(self.errors.get(key, math.nan)):
-            parts.append(f"bootstrap SE over questions {self.errors[key]:.4f}")
+            parts.append(f"bootstrap SE over {self.unit} {self.errors[key]:.4f}")
         return "; ".join(parts)
 
 
@@ -173,9 +178,7 @@ def _record(
     if len(runs) == 1 and len(runs[0].ids) > 1:
         replicates = bootstrap(runs[0].questions(), n_resamples=n_resamples, seed=seed, keys=wanted)
         errors = {key: value for key, value in standard_errors(replicates).items() if math.isfinite(value)}
-        intervals = {
-            key: ends for key, ends in percentile_intervals(replicates, DEFAULT_LEVEL).items() if key in errors
-        }
+        intervals = {key: ends for key, ends in score_intervals(replicates).items() if key in errors}
     first = runs[0]
     signature = signature_of(first)
     if len(runs) > 1:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix, shared_passages
+from crossin_metrics.scores.answer_matrix import AnswerMatrix, IntArray, answer_matrix, shared_passages
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES, describe
 from crossin_metrics.scores.causes.noise_floor import noise_floor
 from crossin_metrics.scores.definitions import score_questions
@@ -220,6 +220,7 @@ def _floor(rows: Sequence[Row], languages: tuple[str, ...], replicates: int, see
         languages,
         np.array([len(row.order) for row in kept[0][:: len(languages)]]),
         orders=np.array(orders).reshape(*shape, widest),
+        passages=_passages(kept[0][:: len(languages)]),
         n_resamples=replicates,
         seed=seed,
     )
@@ -245,5 +246,10 @@ def _matrix(rows: tuple[Row, ...], languages: tuple[str, ...]) -> AnswerMatrix:
         n_choices=np.array([len(row.order) for row in ordered]).reshape(shape)[:, 0] if widest else None,
         orders=orders if widest else None,
         logprobs=logprobs if any(row.logprobs is not None for row in ordered) else None,
-        passages=shared_passages(*([getattr(row, name) for row in ordered[:: shape[1]]] for name in ("id", "group"))),
+        passages=_passages(ordered[:: shape[1]]),
     )
+
+
+def _passages(rows: Sequence[Row]) -> IntArray | None:
+    """The passages that questions share, of one row a question."""
+    return shared_passages([row.id for row in rows], [row.group for row in rows])

@@ -11,7 +11,7 @@ import numpy as np
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run
-from crossin_metrics.scores.answer_matrix import IntArray
+from crossin_metrics.scores.answer_matrix import IntArray, shared_passages
 from crossin_metrics.scores.causes.disagreements import AGREE, REASONS, Asked, disagreements, reason_shares
 from crossin_metrics.scores.causes.noise_floor import noise_floor
 from crossin_metrics.scores.causes.suspect_questions import Suspect, suspect_questions
@@ -46,7 +46,11 @@ def floor_of(runs: Sequence[Run], *, n_resamples: int, seed: int | None) -> Repl
     orders = None
     if any(run.orders is not None for run in runs):
         orders = np.stack([_orders(run, int(n_choices.max()))[at] for run, at in zip(runs, rows, strict=True)])
-    return noise_floor(answers, runs[0].languages, n_choices, orders=orders, n_resamples=n_resamples, seed=seed)
+    first, at = runs[0], rows[0]
+    passages = shared_passages([first.ids[i] for i in at], [first.groups[i] for i in at] if first.groups else [])
+    return noise_floor(
+        answers, first.languages, n_choices, orders=orders, passages=passages, n_resamples=n_resamples, seed=seed
+    )
 
 
 def reasons_of(run: Run, again: Sequence[Run] = ()) -> np.ndarray:

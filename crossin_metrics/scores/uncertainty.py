@@ -36,6 +36,7 @@ DEFAULT_RESAMPLES = 1000
 DEFAULT_LEVEL = 0.95
 FEW = 20  # questions (or passages) below which intervals and tests are rough: with 8, intervals of 95% cover 66 to 95%
 ROUGH = ("fleiss_kappa", "kappa_p", "letter_bias")  # their 95% intervals cover 68 to 97% (SIMULATION.md)
+ROUGH_SAID = "rough: in simulations these intervals covered 68 to 97%, not 95%"
 ROUGH_CAUSES = 100  # questions below which those of excess and noise floor do so too
 CEILING = 0.95  # accuracy above which too few answers are wrong for an interval of kappa_p: it covered 21 to 73%
 _BLOCK = 2**14  # questions counted at once: the counts of one resample stay in a core's cache
@@ -199,12 +200,22 @@ def score_interval(
         return max(0.0, 2.0 * estimate - high), max(0.0, 2.0 * estimate - low)
     if (facts.low, facts.high) != (0.0, 1.0) or not n > 0.0:
         return percentile_interval(values, level)
+    return wilson_interval(estimate, deviation(values, 2) * math.sqrt(n / max(n - 1.0, 1.0)), n, level)
+
+
+def wilson_interval(estimate: float, error: float, n: float, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
+    """Return Wilson's interval (low, high) of a share, for as many independent cases as its standard error means.
+
+    Args:
+        estimate: the share, in [0, 1].
+        error: its standard error, corrected for n - 1 degrees of freedom; 0 or NaN: that of n independent cases.
+        n: cases it is a mean of, at least 1.
+        level: in (0, 1).
+    """
     check_level(level)
-    error, spread = deviation(values, 2), estimate * (1.0 - estimate)
-    size, z2 = n, float(ndtri((1.0 + level) / 2.0)) ** 2
+    spread, size, z2 = estimate * (1.0 - estimate), n, float(ndtri((1.0 + level) / 2.0)) ** 2
     if error > 1e-9 and spread > 1e-9 and n > 1.0:
-        # a bootstrap of n units has (n - 1) / n of the variance
-        size, z2 = spread / error**2 * (n - 1.0) / n, float(stdtrit(n - 1.0, (1.0 + level) / 2.0)) ** 2
+        size, z2 = spread / error**2, float(stdtrit(n - 1.0, (1.0 + level) / 2.0)) ** 2
     middle = (estimate + z2 / (2 * size)) / (1 + z2 / size)
     half = math.sqrt(z2 * (spread / size + z2 / (4 * size**2))) / (1 + z2 / size)
     return max(0.0, middle - half), min(1.0, middle + half)
@@ -227,10 +238,23 @@ def score_intervals(replicates: Replicates, level: float = DEFAULT_LEVEL) -> dic
     }
 
 
+def interval_method(key: str) -> str:
+    """Name the kind of interval that :func:`score_interval` gives a score."""
+    if key == "letter_bias":
+        return "basic bootstrap"
+    bounded = (describe(key).low, describe(key).high) == (0.0, 1.0)
+    return "Wilson with the bootstrap's effective sample size" if bounded else "percentile bootstrap"
+
+
+def unit_of(questions: AnswerMatrix) -> str:
+    """Name the unit of resampling: `questions`, or `passages` where questions share them."""
+    return "questions" if questions.passages is None else "passages"
+
+
 def few_note(questions: AnswerMatrix) -> str:
     """Return a warning where there are too few units for standard errors and intervals; "" otherwise."""
-    n, unit = questions.n_units, "questions" if questions.passages is None else "passages"
-    return f"{n} {unit} are few: standard errors and intervals are rough" if n < FEW else ""
+    n = questions.n_units
+    return f"{n} {unit_of(questions)} are few: standard errors and intervals are rough" if n < FEW else ""
 
 
 def deviation(values: FloatArray, n_questions: int) -> float:

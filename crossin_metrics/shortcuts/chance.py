@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from crossin_metrics.scores.uncertainty import wilson_interval
+
 LARGE = 30_000  # rows up to which the pooled test is exact; it takes some seconds there
 
 
@@ -29,11 +31,10 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 
 def clustered(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Normal 95% interval of a mean over questions `[n_questions]`, each a share in [0, 1]; clipped to [0, 1]."""
+    """95% interval of a mean over questions `[n_questions]`, each a share in [0, 1]; it has a width at 0 and 1, too."""
     if len(values) < 2:
         return 0.0, 1.0
-    mean, half = float(values.mean()), float(stats.norm.ppf(0.975) * stats.sem(values))
-    return max(0.0, mean - half), min(1.0, mean + half)
+    return wilson_interval(float(values.mean()), float(stats.sem(values)), len(values))
 
 
 def distribution(trials: Iterable[Sequence[float] | npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:

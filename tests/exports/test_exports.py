@@ -21,7 +21,7 @@ from crossin_metrics.exports.model_card import BEGIN, END, model_card
 from crossin_metrics.exports.records import EXPORTED, Record, make_records
 from crossin_metrics.runs.run import Run
 from crossin_metrics.scores.definitions import score_questions
-from crossin_metrics.scores.uncertainty import bootstrap, percentile_intervals, standard_errors
+from crossin_metrics.scores.uncertainty import ROUGH, bootstrap, score_intervals, standard_errors
 
 SIGNATURE = "crossin|task:cross_mmlu|data:abc|langs:en,es,vi,zh|answers:letter|prompt:{}|shots:0|chat:no|s:3|v:0.1.0"
 
@@ -71,7 +71,7 @@ def test_scores_errors_and_provenance() -> None:
     assert record.scores == {key: scores[key] for key in EXPORTED if key in scores}
     replicates = bootstrap(run.questions(), n_resamples=200, seed=3, keys=record.scores)
     assert record.errors == standard_errors(replicates)
-    assert record.intervals == percentile_intervals(replicates)
+    assert record.intervals == score_intervals(replicates)
     assert (record.model, record.benchmark, record.date) == ("lab/lion-7b", "cross_mmlu", "2026-10-05")
     place = (record.dataset, record.config, record.revision)
     assert place == ("SeaEval/SeaEval_datasets", "cross_mmlu", "0a1b2c")
@@ -213,6 +213,8 @@ def test_an_eval_record_holds_scores_bounds_and_errors() -> None:
         assert uncertainty["standard_error"] == {"value": record.errors[key], "method": "bootstrap"}
         interval = uncertainty["confidence_interval"]
         assert (interval["lower"], interval["upper"]) == record.intervals[key]
+        assert interval["method"].endswith("over questions")
+        assert ("rough" in interval["method"]) == (key in ROUGH)
         assert result["source_data"]["hf_repo"] == "SeaEval/SeaEval_datasets"
         assert result["generation_config"]["additional_details"]["signature"] == record.signature
 

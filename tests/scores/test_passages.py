@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, answer_matrix, shared_passages
+from crossin_metrics.scores.causes.excess import beyond_accuracy
+from crossin_metrics.scores.causes.noise_floor import noise_floor
+from crossin_metrics.scores.causes.unequal_change import unequal_changes
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.significance import approximate_randomization, paired_bootstrap
 from crossin_metrics.scores.uncertainty import bootstrap, joint_bootstrap, standard_errors
@@ -30,6 +33,39 @@ def test_copies_on_one_passage_add_no_certainty() -> None:
     for key in ("acc", "consistency", "ac3"):
         assert together[key] == pytest.approx(single[key], rel=0.06)
         assert alone[key] == pytest.approx(single[key] / np.sqrt(COPIES), rel=0.06)
+
+
+def test_copies_add_no_certainty_to_excess_and_noise_floor() -> None:
+    one, again = two_systems(1, N)
+    rows, choices = np.tile(np.arange(N), COPIES), np.full(N * COPIES, 4)
+    asked = np.stack([one.answers.T, again.answers.T])
+    floor = [
+        noise_floor(asked, LANGUAGES, choices[:N]),
+        noise_floor(asked[:, rows], LANGUAGES, choices, passages=rows),
+        noise_floor(asked[:, rows], LANGUAGES, choices),
+    ]
+    excess = [beyond_accuracy(x) for x in (one, copied(one, together=True), copied(one, together=False))]
+    for found, keys in (
+        (floor, ("asked_again", "language_ratio")),
+        (excess, ("excess_consistency", "wrong_agreement")),
+    ):
+        single, together, alone = (standard_errors(replicates) for replicates in found)
+        assert [replicates.n_questions for replicates in found] == [N, N, N * COPIES]
+        for key in keys:
+            assert found[1].estimate[key] == pytest.approx(found[0].estimate[key], abs=1e-6)
+            assert together[key] == pytest.approx(single[key], rel=0.1)
+            assert alone[key] == pytest.approx(single[key] / np.sqrt(COPIES), rel=0.1)
+
+
+def test_unequal_changes_of_copies_keep_p_values_and_intervals_of_the_single_questions() -> None:
+    pair = two_systems(3, N, 0.4)
+    single, together = (
+        unequal_changes(*runs, n_resamples=4000) for runs in (pair, [copied(one, together=True) for one in pair])
+    )
+    for a, b in zip(single, together, strict=True):
+        assert b.unequal == pytest.approx(a.unequal)
+        assert b.p_value == pytest.approx(a.p_value, abs=0.03)
+        assert (b.low, b.high) == pytest.approx((a.low, a.high), abs=0.005)
 
 
 def test_tests_of_copies_keep_the_p_value_of_the_single_questions() -> None:

@@ -62,4 +62,5 @@ def test_edges_of_intervals() -> None:
     assert wilson(0, 20)[0] == 0.0
     assert wilson(20, 20)[1] == 1.0
     assert clustered(np.array([0.5])) == (0.0, 1.0)
-    assert clustered(np.array([1.0, 1.0, 1.0])) == (1.0, 1.0)
+    assert clustered(np.ones(20)) == pytest.approx(wilson(20, 20))  # all right is not known to be all
+    assert clustered(np.tile([0.25, 0.75], 500)) == pytest.approx((0.4845, 0.5155), abs=2e-4)  # SE 0.0079

@@ -37,7 +37,7 @@ _STEPS_OF_RESAMPLES = 20  # they start from the fit of all questions
 def beyond_accuracy(
     questions: AnswerMatrix, *, n_resamples: int = DEFAULT_RESAMPLES, seed: int | None = 0
 ) -> Replicates:
-    """Return excess consistency and agreement among wrong answers, with resamples of the questions.
+    """Return excess consistency and agreement among wrong answers, with resamples of questions or passages.
 
     Args:
         questions: of one run, in at least two languages; with one nothing is returned.
@@ -49,7 +49,7 @@ def beyond_accuracy(
         one question.
     """
     if questions.n_languages < 2:
-        return Replicates({}, {}, questions.n_questions)
+        return Replicates({}, {}, questions.n_units)
     plain = replace(questions, logprobs=None)  # the ties stay; likelihoods would only cost time
     layout, subset = layout_of(plain), layout_of(plain).subset
     n_languages = plain.n_languages
@@ -67,7 +67,7 @@ def beyond_accuracy(
         scalars = np.stack([both, same, both * chance, chance, chance ** (subset - 1)])
         return np.concatenate([right, wrong, _n_right(right), into["agree"][[subset - 2]], into["pair"], scalars])
 
-    mean, means = resampled_means(statistics, plain.n_questions, int(ends[-1]), n_resamples, seed)
+    mean, means = resampled_means(statistics, plain.n_questions, int(ends[-1]), n_resamples, seed, plain.passages)
 
     def parts(values: FloatArray) -> dict[str, FloatArray]:
         return dict(zip(names, np.split(values, ends[:-1], axis=-1), strict=True))
@@ -76,9 +76,7 @@ def beyond_accuracy(
     fits = fit_difficulty(parts(means)["n_right"], parts(means)["right"], start=fit, steps=_STEPS_OF_RESAMPLES)
     estimate, values = (_scores(parts(v), f, plain.languages, subset) for v, f in ((mean, fit), (means, fits)))
     known = [key for key, value in estimate.items() if np.isfinite(value)]
-    return Replicates(
-        {key: float(estimate[key]) for key in known}, {key: values[key] for key in known}, plain.n_questions
-    )
+    return Replicates({key: float(estimate[key]) for key in known}, {key: values[key] for key in known}, plain.n_units)
 
 
 def fit_difficulty(

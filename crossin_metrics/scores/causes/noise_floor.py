@@ -10,7 +10,7 @@ If languages mattered no more than prompts do, C_ab would be the geometric mean 
 with k the same agreement beyond chance, as letters drawn from each asking's own shares would agree (models near chance
 agree by letter bias). Spearman's correction for attenuation (1904), for answers. Ratios of several pairs are ratios of
 sums; sampling may take them above 1. There is no kappa ratio where agreement within languages is hardly beyond chance.
-Prompts are taken as they are: intervals are over questions.
+Prompts are taken as they are: intervals are over questions, or over passages where questions share them.
 
 Legend of shapes: R askings of each row, at least 2; N questions; L languages; K options of the question with the most;
 M = R L askings in one language.
@@ -35,6 +35,7 @@ def noise_floor(
     n_choices: IntArray,
     *,
     orders: IntArray | None = None,
+    passages: IntArray | None = None,
     n_resamples: int = DEFAULT_RESAMPLES,
     seed: int | None = 0,
 ) -> Replicates:
@@ -45,7 +46,8 @@ def noise_floor(
         languages: L codes.
         n_choices: `[N]`.
         orders: `[R, N, L, K]` option shown at each position, -1 pads; None: the same order everywhere.
-        n_resamples: of the questions, at least 2.
+        passages: `[N]`, the passage of each question, as :attr:`AnswerMatrix.passages`; None: each is alone.
+        n_resamples: of the questions or passages, at least 2.
         seed: of the resamples.
 
     Returns:
@@ -61,14 +63,16 @@ def noise_floor(
     if repeats < 2:
         raise CrossinError("the noise floor needs each row asked at least twice, with another prompt or order")
     picked, shown, size = _one_hot(answers, n_choices, orders)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=n_resamples)
+    units = n if passages is None else int(passages.max()) + 1
+    counts = np.random.default_rng(seed).multinomial(units, np.full(units, 1.0 / units), size=n_resamples)
+    drawn = counts.astype(np.float64) if passages is None else counts[:, passages].astype(np.float64)
     found = [
-        _scores(*_agreement(picked, shown, size, weights / n), repeats, languages)
-        for weights in (np.ones(n), *counts.astype(np.float64))
+        _scores(*_agreement(picked, shown, size, weights / weights.sum()), repeats, languages)
+        for weights in (np.ones(n), *drawn)
     ]
     keys = [key for key, value in found[0].items() if np.isfinite(value)]
     values = {key: np.array([one[key] for one in found[1:]]) for key in keys}
-    return Replicates({key: found[0][key] for key in keys}, values, n)
+    return Replicates({key: found[0][key] for key in keys}, values, units)
 
 
 def _one_hot(

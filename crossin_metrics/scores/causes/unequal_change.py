@@ -4,12 +4,13 @@ For systems A and B on the same questions: each language's change of accuracy, A
 every language where there is no English, against the mean of the others), and each pair's change of consistency
 against the mean change of all pairs.
 
-Tests are paired over questions, and simultaneous. A question's contribution to every difference of differences gets
-one random sign (Fisher's randomisation; its mean is 0 under the null hypothesis, whatever the change itself is). The
-largest |t| over all languages and pairs gives p-values and intervals that hold for all of them together (Westfall and
-Young 1993, single step). Measured in points: a language near chance has little to lose.
+Tests are simultaneous, and paired over questions (passages where questions share them). The contribution of each to
+every difference of differences gets one random sign (Fisher's randomisation; its mean is 0 under the null hypothesis,
+whatever the change itself is). The largest |t| over all languages and pairs gives p-values and intervals that hold for
+all of them together (Westfall and Young 1993, single step). Measured in points: a language near chance has little to
+lose.
 
-Shapes: N questions, L languages, T tests.
+Shapes: N questions, U units (passages, or the questions themselves), L languages, T tests.
 """
 
 from __future__ import annotations
@@ -86,8 +87,12 @@ def unequal_changes(
         labels.append((" ".join(sorted((names[first], names[second]))), "all pairs"))
         values.append(pairs[:, i])
         gaps.append(change[i] - change.mean(axis=0))
-    gap = np.array(gaps)  # [T, N]
-    n, scale = gap.shape[1], np.sqrt((gap**2).sum(axis=1))
+    n_questions, passages = a.n_questions, b.passages if a.passages is None else a.passages
+    gap, sizes = np.array(gaps), np.ones(n_questions)
+    if passages is not None:
+        gap = np.stack([np.bincount(passages, weights=one) for one in gap])
+        sizes = np.bincount(passages).astype(np.float64)
+    n, scale = gap.shape[1], np.sqrt((gap**2).sum(axis=1))  # gap: [T, U], sums over a unit's questions
     unit = np.divide(gap, scale[:, None], out=np.zeros_like(gap), where=scale[:, None] > 0).T
     rng, largest = np.random.default_rng(seed), np.empty(n_resamples)
     for group in resample_groups(n_resamples):
@@ -97,12 +102,15 @@ def unequal_changes(
     observed = np.abs(unit.sum(axis=0))
     p_values = (1 + (largest[:, None] >= observed - 1e-12).sum(axis=0)) / (n_resamples + 1)
     critical = float(np.quantile(largest, 1.0 - alpha))
-    spread = gap.std(axis=1) / np.sqrt(n)
+    means = gap.sum(axis=1) / n_questions
+    spread = np.sqrt(((gap - means[:, None] * sizes) ** 2).sum(axis=1)) / n_questions
     critical_t = critical / np.sqrt(max(1.0 - critical**2 / n, 1e-12))  # from the scaled sum to Student's t
     found = []
-    for (name, against), value, one, se, p in zip(labels, values, gap, spread, p_values.tolist(), strict=True):
+    for (name, against), value, mean, se, p in zip(
+        labels, values, means.tolist(), spread, p_values.tolist(), strict=True
+    ):
         before, after = value.mean(axis=1).tolist()
-        mean, half = float(one.mean()), float(critical_t * se)
+        half = float(critical_t * se)
         found.append(
             UnequalChange(name, against, before, after, before - after, mean, mean - half, mean + half, p, p <= alpha)
         )
