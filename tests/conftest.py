@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Property tests draw the same examples in every run, so that none fails by chance; `--hypothesis-profile=default` draws
+# new ones.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 # No test reaches a hub; tests of hub access start a server of their own and lift this for themselves.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -232,9 +232,8 @@ def _pytest(arguments: list[str], plugins: list[Any]) -> int:
     from hypothesis import settings
 
     settings.register_profile("mutation", max_examples=40, derandomize=True, deadline=None, database=None)
-    settings.load_profile("mutation")
     options = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"]
-    return int(pytest.main([*options, *arguments], plugins=plugins))
+    return int(pytest.main(["--hypothesis-profile=mutation", *options, *arguments], plugins=plugins))
 
 
 def _module(path: Path) -> str:

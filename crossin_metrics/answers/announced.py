@@ -63,12 +63,13 @@ _DIRECT = cues.Finder(
 )
 _CONCLUSIONS = cues.Finder(
     rf"(?:{cues.any_word('so')}|[=-]>|[⇒→∴])\s?[,:]?\s?(?:[^\W\d_]{{1,12}}\s){{0,3}}?(?:{_OPTION}\s?)?"
-    rf"|(?<![\w'])(?:{cues.any_word('pronoun')})(?:'s|\s+(?:is|was|must\s+be|would\s+be|has\s+to\s+be|should\s+be))\s+(?:{_OPTION}\s?)?",
+    rf"|(?<![\w'])(?:{cues.any_word('pronoun')})(?:'s|\s+(?:is|was|must\s+be|would\s+be|has\s+to\s+be|should\s+be)){_ADVERB}\s+(?:{_OPTION}\s?)?",
     "so",
     "pronoun",
 )
 _CONCLUDED = re.compile(
-    rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))(?![\w'])[\"']?\s?(?:it\s(?:is|must be))?(?:[.。!]|\Z|\n)"
+    rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))(?![\w'])[\"']?\s?(?:it\s(?:is|must be))?"
+    r"(?:[.。!]|\Z|\n|,?\s(?:but|though|although)\s[iI](?!\w))"
 )
 _BUT = re.compile(cues.any_word("but"))
 NEGATION = re.compile(NO)
@@ -101,9 +102,10 @@ _ENDORSED = re.compile(
     rf"|(?:{_OPTION}|{_ANSWER})\s?{_RIGHT}"
     rf"|{_CHOSEN_AFTER}"
     r"|\s(?:richtig|korrekt|rätt)\b"
-    rf"|[가이은는が]?\s?(?:最|{cues.any_word('option')})?\s?{cues.any_word('right', languages=cues.NO_COPULA)}"
+    rf"|(?:번|番|项|項)?[가이은는が]?\s?(?:最|{cues.any_word('option')})?\s?"
+    rf"{cues.any_word('right', languages=cues.NO_COPULA)}"
     rf"(?:\s?(?:{_ANSWER}|{_OPTION}))?"
-    rf"|[가이은는がは]\s?{cues.any_word('answer', languages=('ja', 'ko'))})"
+    rf"|(?:번|番)?[가이은는がは]\s?{cues.any_word('answer', languages=('ja', 'ko'))})"
     rf"(?![^.。।,;!?\n]{{0,12}}?{NO})"
 )
 _SUBJECT = re.compile(
@@ -118,6 +120,7 @@ _ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b(?!I\s\w)[B-J]\b")
 _SENTENCE_START = re.compile(r"[.。।!?\n:]")
 _SUPPOSED = re.compile(r"\b(?:would|could|wäre|serait|sería|seria|sarebbe)\b")
 _CLAUSE = re.compile(r"[.。।,;!?\n]")
+_HALVES = re.compile(rf"[.。।,;!?\n]|{cues.any_word('but')}[、,]?\s?")
 MOST_LABELS = 200  # labels of a text that are looked at
 
 
@@ -166,7 +169,7 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
             index = LETTERS.index(concluded[1] or concluded[2])
             stated.append((match.start(), index if index < len(options.letters) else NO_ANSWER))
     for match in list(_LABEL.finditer(text))[-MOST_LABELS:]:
-        before = _CLAUSE.split(low[max(0, match.start() - 40) : match.start()])[-1]
+        before = _HALVES.split(low[max(0, match.start() - 40) : match.start()])[-1]
         own, end = option_at(text, skip(text, match.end()), options)
         # "Option C, the Danube, is correct": the option's own words, whatever they are, are stepped over.
         inserted = own == LETTERS.index(match[1] or match[2]) or text[match.start() - 2 : match.start()] == ", "

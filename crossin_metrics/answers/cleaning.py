@@ -35,6 +35,8 @@ _END_OF_TURN = re.compile(
     r"<end_of_turn>"
 )
 _HEADED_TURN = re.compile(r"(?<=\n)[ \t]*#{2,}\s*(?:user|human|instruction|input|question|system)\b", re.IGNORECASE)
+_ASKED = re.compile(r"\[INST\](?:(?!\[INST\]).)*?\[/INST\]", re.DOTALL)  # a user's turn
+_OTHERS_TURN = re.compile(r"\s*(?:<\|(?:im_start|start_header_id)\|>|<start_of_turn>)\s*(?:user|system)\b")
 _ROLE = re.compile(r"<\|(?:im_start|start_header_id)\|>\s*\w*\s*(?:<\|end_header_id\|>)?|<start_of_turn>\s*\w*")
 _SPECIAL = re.compile(r"<\|[^<>|\n]{1,40}\|>|</?(?:s|pad|bos|unk|sep|cls|mask)>|\[/?(?:INST|PAD|CLS|SEP|UNK|BOS|EOS)\]")
 _LATEX = re.compile(
@@ -66,7 +68,8 @@ def first_turn(text: str) -> str:
         text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
     text = _INVISIBLE.sub("", text)
     if "<" in text or "[" in text:
-        pieces = [_SPECIAL.sub(" ", _ROLE.sub(" ", piece)) for piece in _END_OF_TURN.split(text)]
+        turns = [turn for turn in _END_OF_TURN.split(_ASKED.sub("<eos>", text)) if not _OTHERS_TURN.match(turn)]
+        pieces = [_SPECIAL.sub(" ", _ROLE.sub(" ", turn)) for turn in turns]
         text = next((piece for piece in pieces if piece.strip()), "")
     headed = _HEADED_TURN.search(text.lstrip())
     return text.lstrip()[: headed.start()] if headed else text

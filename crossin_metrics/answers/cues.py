@@ -61,7 +61,8 @@ class Cue(NamedTuple):
 
 # fmt: off
 CUES: dict[str, Cue] = {
-    "en": Cue(answer="answers?|final decision|final verdict|ans|letter(?=:)|my choice(?=:)|choice(?=:)",
+    "en": Cue(answer="answers?|final decision|final verdict|ans|letter(?=:)|my choice(?=:)|choice(?=:)|"
+        "guess",
         option="option|choice|response|one|statement|conclusion|letter|selection|verdict|pick",
         right="correct|right|best|most (?:appropriate|accurate|suitable)|appropriate|accurate|suitable",
         link="is|was|would be|should be|must be|will be|has to be|seems to be|appears to be|remains",

@@ -37,7 +37,7 @@ def first_line(text: str, options: Options, words: str) -> int | None:
     alone = fold(line) == fold(options.texts[index])
     worded = any(c.isalpha() for c in options.texts[index])
     sentence: object = worded and (_STOP.match(text, end) or _ONE_WORD.match(text, end))  # "The Amazon River."
-    if len(options.texts[index].split()) == 1 and text.startswith(", ", end):
+    if len(options.texts[index].split()) == 1 and text.startswith((", ", "、"), end):
         sentence = worded  # "No, the trial was too small."
     long = (end >= 20 or len(CJK.findall(text[:end])) >= 8) and _ANEW.match(text, end)
     if not (alone or sentence or long):
@@ -91,7 +91,9 @@ _SPOKEN_OF = re.compile(
 _NOT_SHORT = (NEGATION, CONDITION, _SPOKEN_OF, re.compile(rf"\b[A-J]\s?{cues.any_word('both')}\s?\W?\Z"))
 _QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s{0,8}\d{1,3}[.)])")
 _COPULA = re.compile(rf"\A[^.。।!?\n]{{0,200}}?{LINK}\s?[\"']?\Z")
+_OTHER_NUMBER = re.compile(r"[\d.。।!?\n]")  # or another sentence
 _ALONE = re.compile(r"[\s.。।!\"']{0,8}\Z")
+_UNIT_LAST = re.compile(r"(?:\s[^\W\d_]{3,6})?[\s.。।!\"']{0,8}\Z")  # "It is 5 m long."
 _ARTICLE = re.compile(r"\W{0,4}(?:the|an?|el|la|los|las|ang|si|các|những)?\W{0,4}", re.IGNORECASE)
 _A_FEW = 4  # sentences; in a longer text (a passage, working) a single mention says little
 _COMPLETE = re.compile(r"(?<![^.。।!?\n])[^.。।!?\n]+(?:[.。।!?]|(?=\n))")
@@ -144,12 +146,18 @@ def _own_before(text: str, position: int, index: int, options: Options) -> bool:
 
 _TICK = re.compile(r"[✅✔☑✓👈]|\[[xX]\]|←|<-|\((?:correct|right)\)", re.IGNORECASE)
 _BOLD = re.compile(r"\s*(?:[-*•]\s+)?(?:\*\*|__)(?P<inside>.*)(?:\*\*|__)\W*")
-_VERDICT = re.compile(rf"\W{{0,4}}(?:{cues.any_word('right')}|true\b)")
-_LISTED = re.compile(rf"\W{{0,8}}(?:\[.\]\s?)?{OPEN}?\s?([A-J])\s?(?:{CLOSE}|[.:、]|\s-)+\s*")
+_YES = r"(?:true|yes|oui|sí|sim|sì|да|так|evet|ναι|נעם|נכון|نعم|بله|हाँ|হ্যাঁ|ஆம்|ya|có|oo|ndiyo|はい|예|是|ใช่)(?!\w)"
+_VERDICT = re.compile(rf"\W{{0,4}}(?:{cues.any_word('right')}|{_YES})")
+_TRUTH = re.compile(r"[\"']([A-J])[\"']\s?:\s?(true|false)\b", re.IGNORECASE)
+_LISTED = re.compile(rf"\W{{0,8}}(?:\[.\]\s?)?{OPEN}?\s?([A-J])\s?(?:{CLOSE}|[.:、]|\s[-|])+\s*")
 
 
 def marked(text: str, options: Options) -> int | None:
     """The only ticked, right or bold option where a text lists all options, each once, one in a line."""
+    truths = _TRUTH.findall(text[:1_000])  # {"A": false, "B": true, ...}
+    if "".join(letter for letter, _ in truths) == options.letters:
+        true = [index for index, (_, value) in enumerate(truths) if value.lower() == "true"]
+        return true[0] if len(true) == 1 else None
     lines: dict[int, str] = {}
     rest: dict[int, str] = {}  # of the line, behind the option
     for line in text.split("\n"):
@@ -205,8 +213,11 @@ def only_option(text: str, options: Options, words: str) -> int | None:
     index, option = found[0].option, options.texts[found[0].option]
     letters = sum(c.isalpha() for c in option)
     last = found[-1]
-    if len(found) == 1 and _COPULA.search(lowered(text)[: last.start]) and _ALONE.match(text, last.end):
-        return None if _denied(text, last.start, last.end) else index  # one sentence, "The number is 150."
+    tail = _UNIT_LAST if option[:1].isdigit() else _ALONE
+    if len(found) == 1 and tail.match(text, last.end):
+        number_alone = not letters and not _OTHER_NUMBER.search(text[: last.start])
+        if number_alone or _COPULA.search(lowered(text)[: last.start]):
+            return None if _denied(text, last.start, last.end) else index  # "The number is 150.", "It ended in 1945."
     if letters < (3 if CJK.search(option) else 4):
         return None
     if _QUESTION_OR_LIST.search(text):

@@ -276,21 +276,25 @@ _TAG = re.compile(
     rf"<(({_KEY})|ans)>\s*(?:(?!<\1>).){{0,2000}}?(?:</\1>)|<(?:{_KEY}|ans)>\s*([(\[]?[A-J][)\].]?)\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
+_JOINED = re.compile(rf"[\s$]{{0,4}}(?:[,/&]|{cues.any_word('both')})[\s$]{{0,4}}")
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s?\{")
 
 
 def _structured(text: str, options: Options, words: str) -> int | None:
     """The last complete field, tag or box, whichever comes last."""
-    found: list[tuple[int, str]] = []
+    found: list[tuple[int, int, str]] = []  # start, end, what is inside
     if '"' in text or "'" in text:
-        found += [(m.start(), next(g for g in m.groups() if g is not None)) for m in _FIELD.finditer(text)]
+        found += [(*m.span(), next(g for g in m.groups() if g is not None)) for m in _FIELD.finditer(text)]
     if "<" in text:
-        found += [(m.start(), m[3] or re.sub(r"\A<[^>]*>|</[^>]*>\Z", "", m[0])) for m in _TAG.finditer(text)]
+        found += [(*m.span(), m[3] or re.sub(r"\A<[^>]*>|</[^>]*>\Z", "", m[0])) for m in _TAG.finditer(text)]
     if "\\" in text:
-        found += [(m.start(), inside) for m in _BOX.finditer(text) if (inside := _balanced(text, m.end())) is not None]
+        boxes = [(*m.span(), _balanced(text, m.end())) for m in _BOX.finditer(text)]
+        found += [(start, end + len(inside) + 1, inside) for start, end, inside in boxes if inside is not None]
     if not found:
         return None
-    inside = max(found)[1]
+    *above, (begin, _, inside) = sorted(found)
+    if above and above[-1][2] != inside and _JOINED.fullmatch(text, above[-1][1], begin):
+        return SEVERAL
     nested = _structured(inside, options, words) if "<" in inside or "\\" in inside else None
     if nested is not None:
         return nested
@@ -313,8 +317,9 @@ def _balanced(text: str, start: int) -> str | None:
 
 _SYMBOLS = re.compile(r"\A(?:[\s✅☑✔✓👉➡🔹🔸⭐🎯•▶►■□●○※*#=>→⇒:]|-(?=\s)|\ufe0f)+(?=\S)")
 _WHOLE_LABEL = re.compile(
-    rf"[\"']?\s?(?:{OPEN}{{1,2}}\s?([A-Ja-j])\s?{CLOSE}{{0,2}}|([A-Ja-j])\s?{CLOSE}?|([A-J])(?:[\s.,]{{1,4}}\3(?!\w)){{1,40}})"
-    rf"(?:번|입니다|です|だ|项|項|\s?{cues.any_word('option', languages=cues.VERB_FINAL)})?[^\w?&+/(]{{0,40}}\Z"
+    rf"[\"']?\s?(?:{OPEN}{{1,2}}\s?[\"']?([A-Ja-j])[\"']?\s?{CLOSE}{{0,2}}|([A-Ja-j])\s?{CLOSE}?|([A-J])(?:[\s.,]{{1,4}}\3(?!\w)){{1,40}})"
+    rf"(?:번|입니다|项|項|\s?{cues.any_word('option', languages=cues.VERB_FINAL)}|"
+    r"(?:です|だ)?(?:と(?:思|考)[^。\n]{1,6})?|(?:이?라고|로)\s?(?:생각|보)[^.\n]{1,6})?[^\w?&+/(]{0,40}\Z"
 )
 
 
@@ -328,27 +333,11 @@ def _whole(text: str, options: Options) -> int | None:
         return label if label < len(options.letters) else NO_ANSWER
     if index is not None or "\n" in text or len(text) > 1_000:
         return index
-    ordinal = _ORDINAL.fullmatch(text)
-    if ordinal is not None and not options.numbers:
-        place = _PLACES[ordinal[ordinal.lastindex or 1].lower()]
-        return place if place < len(options.letters) else NO_ANSWER
     index = options.squeezed.get(squeeze(text))
     return index if index is not None else options.numbers.get(number(text))
 
 
 _COPULA_LAST = re.compile(r"(?:です|でした|だ|である|입니다|이다|예요|이에요|ครับ|ค่ะ)[.。!]?\Z")
-_PLACES = {
-    word: place
-    for place, words in enumerate(
-        ("first 1st one 1 一", "second 2nd two 2 二", "third 3rd three 3 三", "fourth 4th four 4 四")
-    )
-    for word in words.split()
-}
-_ORDINAL = re.compile(  # "The second option", "Option 2", "第二个选项"
-    rf"(?:(?:the\s)?(first|second|third|fourth|1st|2nd|3rd|4th)\s(?:option|choice|answer|one)|"
-    rf"{OPTION_WORD}\s?(one|two|three|four|[1-4])|第\s?([一二三四1-4])\s?[个個]?(?:选项|選項|選択肢))[.。!]?",
-    re.IGNORECASE,
-)
 _ENTRY = re.compile(rf"{OPTION_WORD}\s*([A-J])\s?:")
 _JUDGED_WRONG = re.compile(
     rf"{cues.any_word('no')}\s?(?:{cues.any_word('answer', 'option', 'right')})?\s?(?:[.。।!\n]|\Z)"

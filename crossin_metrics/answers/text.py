@@ -163,8 +163,41 @@ _OWN_LABEL = re.compile(
 _UPPER_ONLY = re.compile(r"[а-яα-ω]")
 
 
+_PLACE = re.compile(  # "the second option", "第二个选项"; "2번", "option 2"
+    r"(?:the\s)?(?<!\w)(first|second|third|fourth|1st|2nd|3rd|4th)\s(?:option|(?:one|answer|choice)(?=\W?\Z|,))(?!\w)|"
+    r"第\s?([一二三四1-4])\s?[个個]?(?:选项|選項|選択肢)|"
+    r"(?<![\d.,+-])([1-4])\s?[번番](?=입니다|이다|이\s|です|だ|が|[\s.。]|\Z)|"
+    r"(?<![\w.,+-])(one|two|three|four|[1-4])(?![\w%]|[.,:]\d)",
+    re.IGNORECASE,
+)
+_PLACES = {
+    word: place
+    for place, words in enumerate(
+        ("first 1st one 1 一", "second 2nd two 2 二", "third 3rd three 3 三", "fourth 4th four 4 四")
+    )
+    for word in words.split()
+}
+_OPTION_BEFORE = re.compile(rf"{cues.any_word('option')}\s?(?:number\s|no\.\s?)?\Z")
+_NO_COUNTED = re.compile(r"(?:\bone|statement|conclusion|letter|câu|nhận\sđịnh|kết\sluận|pernyataan|kenyataan)\s?\Z")
+
+
 def latin_labels(text: str, options: Options) -> str:
-    """Replace labels of other scripts (ب, ख, Б, 甲) by Latin ones where they stand alone, as in "ب) ..." or "(Б)"."""
+    """Replace labels of other scripts (ب, ख, Б, 甲) by Latin ones where they stand alone, as in "ب) ..." or "(Б)".
+
+    Places are replaced, too ("option 2", "the second option", "2번"), unless options have numbers.
+    """
+    if not any(char.isdigit() for option in options.texts for char in option):
+        low = lowered(text)
+
+        def letter(match: re.Match[str]) -> str:
+            place = _PLACES[match[match.lastindex or 1].lower()]
+            head = low[max(0, match.start() - 30) : match.start()]
+            counted = match[4] is None or (_OPTION_BEFORE.search(head) and not _NO_COUNTED.search(head))
+            if not counted or place >= len(options.letters):
+                return match[0]
+            return ("" if match[3] or match[4] else "option ") + LETTERS[place]
+
+        text = _PLACE.sub(letter, text)
     if text.isascii() or any(_OWN_LABEL.search(option) for option in options.texts):
         return text
 
@@ -182,7 +215,7 @@ OPTION_WORD = (
     rf"(?:(?:the|la|el|ang|的|die|der|das|a|o|il|le|η|το)\s+|l')?{cues.any_word('option', 'answer')}"
     r"(?:\s+(?:number|letter|đúng|correcta))?"
 )
-OPEN, CLOSE = r"[(\[{<【「『〔《]", r"[)\]}>】」』〕》]"
+OPEN, CLOSE = r"[(\[{<【「『〔《〈]", r"[)\]}>】」』〕》〉]"
 _ENCLOSED = re.compile(rf"{OPEN}{{1,2}}\s?([A-Ja-j])\s?{CLOSE}{{1,2}}")
 _HALF = re.compile(rf"([A-Ja-j])\s?{CLOSE}")
 _CUT = re.compile(r"[(\[【]\s?([A-J])[\s.。!\"']*\Z")

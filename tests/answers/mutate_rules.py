@@ -73,13 +73,14 @@ def survives(path: Path, kind: type[_Dropper] | type[_Mutator], number: int) -> 
 def main() -> None:
     """Try a seeded sample; print how many changes were noticed, by module."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--modules", nargs="+", choices=MODULES, default=MODULES)
     parser.add_argument("--mutants", type=int, default=300, help="how many changes to try")
     parser.add_argument("--seconds", type=float, default=3_600, help="stop after these")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--survivors", type=Path, metavar="FILE", help="write the changes that no case noticed there")
     args = parser.parse_args()
     pool = []
-    for path in (ANSWERS / f"{name}.py" for name in MODULES):
+    for path in (ANSWERS / f"{name}.py" for name in args.modules):
         for kind in (_Dropper, _Mutator):
             counter = kind()
             counter.visit(ast.parse(path.read_text("utf-8")))
