@@ -71,3 +71,21 @@ def test_a_harness_of_another_shape_is_left_alone(repo: Path, tmp_path: Path) ->
     path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
     code = "import lm_eval.tasks._index as index; print(index.TaskIndex)"
     assert _python(f"{path}{_start(repo)}{code}", repo) == ["None"]
+
+
+def test_the_harness_own_files_are_read_only_where_a_task_needs_them(repo: Path) -> None:
+    code = """
+import crossin_metrics.startup as startup, lm_eval.tasks._index as index
+from pathlib import Path
+own, read = Path(index.__file__).parent, []
+of = index.TaskIndex._iter_yaml_files
+index.TaskIndex._iter_yaml_files = staticmethod(lambda root: read.append(root == own) or of(root / ("arc" * read[-1])))
+for names in (["crossin_mini", "crossin"], ["crossin_mini", "arc_easy"], ["ai2_arc"], ["crossin_min"], []):
+    startup.wanted[:] = names
+    found = index.TaskIndex.build([own])
+    print(any(read), *sorted({"arc_easy", "crossin_mini"} & set(found)), "|")
+    read.clear()
+"""
+    built = " ".join(_python(f"{_start(repo)}{code}", repo)).split(" |")[:-1]
+    both = "True arc_easy crossin_mini"
+    assert [names.strip() for names in built] == ["False crossin_mini", both, both, both, both]

@@ -17,7 +17,6 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from crossin_metrics import startup
 from crossin_metrics.backends.checks import require_harness, vllm_without_statistics
@@ -58,15 +57,18 @@ def main(arguments: Sequence[str]) -> int:
         raise CrossinError(f"eval: {str(error).removeprefix('argument ')}") from None
     if own.sample is not None:
         others += ["--metadata", f"sample={own.sample}"]
-    if own.file is None:
-        return _harness([*others, *(["--tasks", *own.tasks] if own.tasks else [])])
     with tempfile.TemporaryDirectory(prefix="crossin_") as folder:
-        name = _write_tasks(own.file, Path(folder))
+        tasks = own.tasks or []
+        if own.file is not None:
+            name = _write_tasks(own.file, Path(folder))
+            tasks = tasks or [name]
         startup.extra_folders.append(folder)
+        startup.wanted[:] = [name for part in tasks for name in part.split(",") if name]
         try:
-            return _harness([*others, "--tasks", *(own.tasks or [name])])
+            return _harness([*others, *(["--tasks", *tasks] if tasks else [])])
         finally:
             startup.extra_folders.remove(folder)
+            startup.wanted.clear()
 
 
 def _write_tasks(file: Path, folder: Path) -> str:
@@ -90,22 +92,11 @@ def _harness(arguments: Sequence[str]) -> int:
     say("crossin: loading lm-evaluation-harness")  # takes seconds
     startup.register_tasks()  # the .pth file has done so, unless the package is used without being installed
     from lm_eval.__main__ import cli_evaluate
-    from lm_eval.loggers import EvaluationTracker
 
     from crossin_metrics.backends import register
 
     register()
     vllm_without_statistics()
-    save = EvaluationTracker.save_results_aggregated
-
-    def save_tidied(self: Any, results: Any, *args: Any, **kwargs: Any) -> None:
-        """The harness takes our standard errors for metrics and adds an "N/A" for each of theirs."""
-        for scores in results["results"].values():
-            for key in [key for key in scores if "_stderr_stderr," in key]:
-                del scores[key]
-        save(self, results, *args, **kwargs)
-
-    EvaluationTracker.save_results_aggregated = save_tidied  # type: ignore[method-assign]
     say("crossin: reading the task files")
     before = sys.argv
     sys.argv = ["crossin eval", *arguments]  # the harness parses sys.argv itself
@@ -134,7 +125,6 @@ def _harness(arguments: Sequence[str]) -> int:
         raise CrossinError(" ".join(str(message).split())) from error
     finally:
         sys.argv = before
-        EvaluationTracker.save_results_aggregated = save  # type: ignore[method-assign]
     return 0
 
 

@@ -10,9 +10,11 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from lm_eval import evaluator_utils
 from lm_eval.api.samplers import ContextSampler
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
@@ -85,6 +87,7 @@ class ParallelMCQTask(ConfigurableTask):
 
     def __init__(self, config: dict[str, Any]) -> None:
         startup.show_errors_in_one_line()
+        _drop_errors_of_errors()
         formulation = (config.get("metadata") or {}).get("formulation", "letter")
         template = Path(startup.tasks_path()) / ("_gen_template" if formulation == "gen" else "_likelihood_template")
         config = load_yaml(template, resolve_func=False) | config  # so that a user's YAML needs no `include`
@@ -312,6 +315,22 @@ class ParallelMCQTask(ConfigurableTask):
                 key, self.languages, self.options.bootstrap, self.options.score_seed
             )
         return table
+
+
+def _drop_errors_of_errors() -> None:
+    """Leave `x_stderr_stderr` out of our tasks' results: the harness adds an "N/A" for each `x_stderr` that we give."""
+    compute = getattr(evaluator_utils, "_compute_task_aggregations", None)
+    if compute is None or hasattr(compute, "__wrapped__"):  # private: where it is renamed, the entries stay
+        return
+
+    @wraps(compute)
+    def without(task: Any, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], int]:
+        scores, n = compute(task, *args, **kwargs)
+        if isinstance(task, ParallelMCQTask):
+            scores = {key: score for key, score in scores.items() if "_stderr_stderr," not in key}
+        return scores, n
+
+    evaluator_utils._compute_task_aggregations = without
 
 
 def _row_key(doc: Mapping[str, Any]) -> RowKey:

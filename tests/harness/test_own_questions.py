@@ -61,6 +61,8 @@ def test_a_task_of_the_readmes_yaml(repo: Path, questions: Path, monkeypatch: py
     manager = TaskManager(include_path="my_tasks", include_defaults=False)
     results = simple_evaluate(model="dummy", tasks=["my_questions"], task_manager=manager)
     assert results["results"]["my_questions"]["n_questions,none"] == 2
+    assert "acc_stderr,none" in results["results"]["my_questions"]
+    assert "_stderr_stderr" not in str(results["results"])
     assert results["configs"]["my_questions"]["metadata"]["signature"].startswith("crossin|task:my_questions|")
 
 
