@@ -35,7 +35,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "runs": ("crossin_metrics/runs/*.py", ("tests/runs", "tests/commands/test_score.py")),
     "files": ("crossin_metrics/files.py", ("tests/test_files.py",)),
     "signature": ("crossin_metrics/signature.py", ("tests/test_signature.py",)),
-    "rows": ("recipes/mixes/rows.py", ("tests/recipes/mixes/test_rows.py", "tests/recipes/mixes/test_properties.py")),
+    "rows": ("recipes/mixes/rows.py", ("tests/recipes/mixes",)),
     "masks": ("recipes/tuning/loss_masks.py", ("tests/recipes/tuning/test_loss_masks.py",)),
 }
 PRELOADED = ("numpy", "scipy.stats", "pytest", "hypothesis", "hypothesis.strategies", "yaml", "pyarrow.parquet")

