@@ -274,6 +274,7 @@ def load_model(path: str, plan: AdapterPlan, options: ModelOptions, train: Train
     """
     import torch
     from peft import get_peft_model
+    from peft.tuners.tuners_utils import BaseTunerLayer
     from transformers import AutoModelForCausalLM
     from trl import get_quantization_config
 
@@ -299,6 +300,11 @@ def load_model(path: str, plan: AdapterPlan, options: ModelOptions, train: Train
     plan.config.revision = None if Path(path).is_dir() else options.model_revision
     # ZeRO-3 gathers parameters of one dtype only (deepspeed issue 8072), so the adapter keeps the base's there.
     model = get_peft_model(model, plan.config, autocast_adapter_dtype=not (zero3 and not quantized))
+    if (train.bf16 or train.fp16) and not options.use_dora:
+        # autocast casts to 16 bits what PEFT first casts to float32: the same numbers, a tenth of a small model's step
+        for module in model.modules():
+            if isinstance(module, BaseTunerLayer):
+                module.cast_input_dtype_enabled = False
     if train.use_cpu:  # autocast leaves layer_norm alone there, and its kernel takes no float32 input in 16 bits
         for module in model.modules():
             if isinstance(module, torch.nn.LayerNorm):

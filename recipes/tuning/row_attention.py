@@ -39,13 +39,15 @@ def row_attention(
     window = kwargs.get("sliding_window")
     kwargs["is_causal"] = None  # decided by the module
     parts = []
-    for row in rows:
-        length = row.stop - row.start
+    lengths = [row.stop - row.start for row in rows]
+    # split's gradient is one concatenation; a slice's is a tensor of all rows, filled with zeros, for each row
+    cut = [tensor.split(lengths, dim=2) for tensor in (query, key, value)]
+    for q, k, v, length in zip(*cut, lengths, strict=True):
         mask = None
         if window is not None and length > window:
             far = torch.ones(length, length, dtype=torch.bool, device=query.device)
             mask = far.tril().triu(1 - window)[None, None]
-        part, _ = sdpa_attention_forward(module, query[:, :, row], key[:, :, row], value[:, :, row], mask, **kwargs)
+        part, _ = sdpa_attention_forward(module, q, k, v, mask, **kwargs)
         parts.append(part)
     return torch.cat(parts, dim=1), None
 
