@@ -64,6 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="test one arm against another, too; may be repeated",
     )
+    parser.add_argument(
+        "--keys", metavar="S,S", help="scores to compare arms by, before accuracy, consistency and AC3: transfer"
+    )
+    parser.add_argument(
+        "--planned",
+        metavar="ARM=ARM",
+        help="the comparison by the first of --keys that was named before the runs: tested alone, without correction",
+    )
     parser.add_argument("--mix-signatures", action="store_true", help="rank scores together whose signatures differ")
     parser.add_argument("--title", default="Cross-lingual consistency", help="title of the page")
     parser.add_argument(
@@ -96,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
         labels=args.labels,
         baseline=args.baseline,
         compare=tuple(args.compare),
+        keys=tuple(names(args.keys, "--keys") or ()),
+        planned=args.planned,
         published=tuple(args.published),
         questions=tuple(args.questions),
         mix=args.mix_signatures,

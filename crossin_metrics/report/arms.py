@@ -35,7 +35,7 @@ class ArmResult:
         entries: one per seed, in order; empty where there is no result.
         missing: declared seeds without a result.
         trained: False for an untrained model.
-        scores: acc, consistency, ac3, acc_<lang> -> over its seeds; empty without entries.
+        scores: the study's keys, acc, consistency, ac3, acc_<lang> -> over its seeds; empty without entries.
     """
 
     name: str
@@ -62,13 +62,25 @@ class Pair:
 
 @dataclass
 class Study:
-    """The arms of one benchmark in one set-up, in the order of the labels file, and the family of their tests."""
+    """The arms of one benchmark in one set-up, in the order of the labels file, and the family of their tests.
+
+    Attributes:
+        keys: scores that were asked for beside accuracy, consistency and AC3; the first is the primary one.
+        planned: the comparison that was named before the runs; its test by the primary score is not corrected.
+    """
 
     group: Group
     arms: list[ArmResult]
     pairs: list[Pair]
     baseline: str | None
     languages: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    planned: tuple[str, str] | None = None
+
+    def metrics(self, order: Sequence[str] = MAIN_SCORES) -> list[str]:
+        """The scores that its arms have, as tables and figures show them: those asked for first."""
+        wanted = dict.fromkeys((*self.keys, *order))
+        return [metric for metric in wanted if any(metric in arm.scores for arm in self.arms)]
 
     @property
     def signatures(self) -> dict[str, list[str]]:
@@ -95,6 +107,8 @@ def make_studies(
     *,
     baseline: str | None = None,
     compare: Sequence[str] = (),
+    keys: Sequence[str] = (),
+    planned: str | None = None,
     n_resamples: int = DEFAULT_RESAMPLES,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
@@ -105,13 +119,17 @@ def make_studies(
         groups: scored; labels: with seeds, or every entry is its own arm.
         baseline: the arm that every other is tested against; compare: further pairs, `A=B`. Named as shown, or by
             name, system or arm in the labels file.
+        keys: scores to test beside accuracy, consistency and AC3, the primary one first.
+        planned: the pair, `A=B`, whose test by the primary score was named before the runs.
 
     Returns:
         One study a group with measured entries (none without seeds, baseline or compare), and notes for the reader.
 
     Raises:
-        CrossinError: an unknown or ambiguous arm; a comparison that is not `A=B`.
+        CrossinError: an unknown or ambiguous arm; a comparison that is not `A=B`; an unknown score.
     """
+    if planned is not None and not keys:
+        raise CrossinError("--planned: name the primary score, too: --keys transfer")
     if not (labels.seeded or baseline is not None or compare):
         return [], []
     notes: list[str] = []
@@ -124,16 +142,17 @@ def make_studies(
             notes.append(f"{group.benchmark}: no arms, because questions or languages are mixed")
             continue
         arms = _arms(measured, labels, notes)
-        studies.append(Study(group, arms, [], None, measured[0].runs[0].languages))
+        studies.append(Study(group, arms, [], None, measured[0].runs[0].languages, tuple(keys)))
     names = _Names(studies, labels)
     base = None if baseline is None else names.find(baseline, "--baseline")
-    further = [names.find_pair(text) for text in compare]
+    named = None if planned is None else names.find_pair(planned, "--planned")
+    further = [names.find_pair(text, "--compare") for text in compare]
     for number, study in enumerate(studies, 1):
         if progress is not None:
             progress(f"arms: {number} of {len(studies)}: {study.group.benchmark}")
-        study.baseline = base
+        study.baseline, study.planned = base, named
         pairs = [(arm.name, base) for arm in study.arms if arm.name != base] if base is not None else []
-        pairs += [pair for pair in further if pair not in pairs]
+        pairs = list(dict.fromkeys([*([] if named is None else [named]), *pairs, *further]))
         notes += _score(study, pairs, n_resamples, seed)
     return studies, notes
 
@@ -178,13 +197,15 @@ def _score(study: Study, pairs: Sequence[tuple[str, str]], n_resamples: int, see
             for name, arm in found.items()
         },
         untrained=[name for name, arm in found.items() if not arm.trained and len(arm.entries) == 1],
+        keys=study.keys,
         n_resamples=n_resamples,
         seed=seed,
     )
     for name, arm in found.items():
         arm.scores = arm_scores(resampled[name])
     known = [(a, b) for a, b in pairs if a in found and b in found]
-    tests = dict(zip(known, compare_family(resampled, known), strict=True))
+    planned = (study.keys[0], study.planned) if study.planned is not None and study.planned in known else None
+    tests = dict(zip(known, compare_family(resampled, known, planned=planned), strict=True))
     study.pairs = [Pair(a, b, tests.get((a, b), {})) for a, b in pairs]
     return [f"{study.group.benchmark}: {note}" for name, arm in resampled.items() for note in seed_notes(name, arm)]
 
@@ -219,21 +240,21 @@ class _Names:
             raise CrossinError(f"{option} {given}: ambiguous, it fits {', '.join(meant)}")
         raise CrossinError(f"{option} {given}: unknown arm; known are {', '.join(self.shown) or 'none'}")
 
-    def find_pair(self, text: str) -> tuple[str, str]:
+    def find_pair(self, text: str, option: str) -> tuple[str, str]:
         """Return both shown names of `A=B`; a name may contain an equals sign."""
         parts = text.split("=")
         if len(parts) < 2:
-            raise CrossinError(f"--compare {text}: must be two arms, as A=B")
+            raise CrossinError(f"{option} {text}: must be two arms, as A=B")
         splits = [("=".join(parts[:i]).strip(), "=".join(parts[i:]).strip()) for i in range(1, len(parts))]
         error: CrossinError | None = None
         for a, b in splits:
             try:
-                pair = self.find(a, "--compare"), self.find(b, "--compare")
+                pair = self.find(a, option), self.find(b, option)
             except CrossinError as said:
                 error = error or said
                 continue
             if pair[0] == pair[1]:
-                raise CrossinError(f"--compare {text}: both are {pair[0]}")
+                raise CrossinError(f"{option} {text}: both are {pair[0]}")
             return pair
         assert error is not None
         raise error

@@ -34,6 +34,8 @@ class Options:
     labels: Path | None = None
     baseline: str | None = None
     compare: Sequence[str] = ()
+    keys: Sequence[str] = ()
+    planned: str | None = None
     published: Sequence[str] = ()
     questions: Sequence[str] = ()
     mix: bool = False
@@ -76,6 +78,8 @@ def build_report(
         labels,
         baseline=options.baseline,
         compare=options.compare,
+        keys=options.keys,
+        planned=options.planned,
         n_resamples=min(options.n_resamples, ARM_RESAMPLES),
         seed=options.seed,
         progress=progress,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from crossin_metrics.report.arms import Study
 from crossin_metrics.report.entries import Entry, Group
+from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.scores.significance import ALPHA
 from crossin_metrics.text_tables import percent
 
@@ -44,7 +46,7 @@ def sentences(groups: Sequence[Group], studies: Sequence[Study] = ()) -> list[st
         if benchmarks.count(where) > 1:
             where += " (signatures mixed)" if group.setup is None else f" ({group.setup.brief})"
         study = next((one for one in studies if _same(one.group, group)), None)
-        found.append(_sentence(where, noun, group, members) + _differences(study))
+        found.append(_planned(study) + _sentence(where, noun, group, members) + _differences(study))
     return found or ["No samples were read: the scores are as stated elsewhere, neither ranked nor tested."]
 
 
@@ -79,6 +81,19 @@ def _sentence(where: str, noun: str, group: Group, members: Sequence[Entry]) -> 
     close = f"; {tied} not significantly worse" if tied else ""
     some = f"{len(beating)} of {len(members)} {noun} beat {letter}"
     return f"{best.model} is best on {where} ({score}{close}); {some}."
+
+
+def _planned(study: Study | None) -> str:
+    """The result of the comparison that was named before the runs."""
+    pair = next((pair for pair in study.pairs if (pair.a, pair.b) == study.planned), None) if study else None
+    test = pair.tests.get(study.keys[0]) if study and pair else None
+    if study is None or pair is None or test is None:
+        return ""
+    said = f"Planned comparison: {pair.a} − {pair.b} is {100 * test.difference:+.1f} points of "
+    said += describe(study.keys[0]).title
+    if math.isnan(test.p_value):
+        return f"{said}, untested over training seeds: an arm has one. "
+    return f"{said} (95% interval {100 * test.low:+.1f} to {100 * test.high:+.1f}, p {test.p_value:.3f}). "
 
 
 def _differences(study: Study | None) -> str:

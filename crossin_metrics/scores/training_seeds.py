@@ -41,7 +41,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.significance import ALPHA, holm, minimum_detectable_difference, t_p_value, t_quantile
-from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, check_level, joint_bootstrap
+from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, JointReplicates, bootstrap, check_level, joint_bootstrap
 
 DEFAULT_RESAMPLES = 2000  # a variance of 2,000 resamples is known to 3%: sqrt(2 / 2000)
 BOTH, QUESTIONS = "questions and seeds", "questions"  # what an interval or a p-value generalises to
@@ -136,6 +136,7 @@ def resample_arms(
     arms: Mapping[str, Sequence[Sequence[AnswerMatrix]]],
     *,
     untrained: Sequence[str] = (),
+    keys: Sequence[str] = (),
     n_resamples: int = DEFAULT_RESAMPLES,
     seed: int | None = 0,
 ) -> dict[str, Arm]:
@@ -146,18 +147,24 @@ def resample_arms(
             :mod:`crossin_metrics.scores.over_prompts`). All have the same questions in the same rows, and the same
             languages.
         untrained: the names that are models as they are, each of one run.
+        keys: further scores, as `transfer`; left out where a run or a resample of it has none.
         n_resamples: at least 2.
         seed: of the resampling; 0 is a seed, None takes a fresh one.
 
     Returns:
-        name -> Arm with acc, acc_<l> and, with several languages, consistency and ac3.
+        name -> Arm with the keys, acc, acc_<l> and, with several languages, consistency and ac3.
 
     Raises:
-        CrossinError: no run; runs whose questions or languages differ; an untrained arm of several runs.
+        CrossinError: no run; runs whose questions or languages differ; an untrained arm of several runs; an unknown
+            score.
     """
     runs = [(name, run) for name, seeds in arms.items() for prompts in seeds for run in prompts]
     _check(arms, runs, untrained)
+    if seed is None:
+        seed = int(np.random.default_rng().integers(2**32))  # one for both ways to resample
     replicates = joint_bootstrap([run for _, run in runs], n_resamples=n_resamples, seed=seed)
+    if keys:
+        replicates = _with_scores(replicates, [run for _, run in runs], keys, n_resamples, seed)
     columns = iter(range(len(runs)))
     result = {}
     for name, seeds in arms.items():
@@ -256,13 +263,19 @@ def compare_arms(a: Arm, b: Arm, *, level: float = DEFAULT_LEVEL) -> dict[str, A
 
 
 def compare_family(
-    arms: Mapping[str, Arm], pairs: Sequence[tuple[str, str]], *, level: float = DEFAULT_LEVEL
+    arms: Mapping[str, Arm],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    planned: tuple[str, tuple[str, str]] | None = None,
+    level: float = DEFAULT_LEVEL,
 ) -> list[dict[str, ArmComparison]]:
     """Compare the declared pairs of arms, and correct each score's p-values over all of them (Holm 1979).
 
     Args:
         arms: from one call of :func:`resample_arms`.
         pairs: names (a, b), the whole family that conclusions are to be drawn from.
+        planned: the score and the pair of a test that was named before the runs: it is not corrected, nor are the
+            others for it.
         level: of the intervals, which are not corrected.
 
     Returns:
@@ -273,11 +286,29 @@ def compare_family(
     for key in dict.fromkeys(key for one in made for key in one):
         for raw, corrected in (("p_value", "p_holm"), ("p_questions", "p_questions_holm")):
             having = [one for one in made if key in one and not math.isnan(getattr(one[key], raw))]
+            if planned is not None and planned[0] == key:
+                alone = made[list(pairs).index(planned[1])]
+                having = [one for one in having if one is not alone]
+                if key in alone:
+                    first: dict[str, Any] = {corrected: getattr(alone[key], raw)}
+                    alone[key] = replace(alone[key], **first)
             for one, p in zip(having, holm([getattr(one[key], raw) for one in having]), strict=True):
                 n_tests = len(having) if raw == "p_value" else one[key].n_tests
                 changed: dict[str, Any] = {corrected: p, "n_tests": n_tests}
                 one[key] = replace(one[key], **changed)
     return made
+
+
+def _with_scores(
+    replicates: JointReplicates, runs: Sequence[AnswerMatrix], keys: Sequence[str], n_resamples: int, seed: int
+) -> JointReplicates:
+    """Add further scores, each on the same resamples for every run."""
+    passages = next((run.passages for run in runs if run.passages is not None), None)
+    made = [bootstrap(replace(run, passages=passages), n_resamples=n_resamples, seed=seed, keys=keys) for run in runs]
+    known = [key for key in keys if all(key in one.values and np.isfinite(one.values[key]).all() for one in made)]
+    estimate = {key: np.array([one.estimate[key] for one in made]) for key in known}
+    values = {key: np.stack([one.values[key] for one in made], axis=1) for key in known}
+    return replace(replicates, estimate=estimate | replicates.estimate, values=values | replicates.values)
 
 
 def seed_notes(name: str, arm: Arm) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.scores.catalogue import describe
 from recipes.common.options import check_types
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -86,6 +87,13 @@ class ExperimentOptions:
     compare: list[str] = field(
         default_factory=list, metadata=_help("Further comparisons, as arm=arm: x2x=same_language.")
     )
+    keys: list[str] = field(
+        default_factory=list,
+        metadata=_help("Scores to compare arms by, before accuracy, consistency and AC3; the first is the primary one."),
+    )
+    planned: str | None = field(
+        default=None, metadata=_help("The comparison by the primary score that is named beforehand, as arm=arm.")
+    )
     small: dict = field(
         default_factory=dict,
         metadata=_help("Overrides for --smoke, a run in minutes; arms: list of the arms to run."),
@@ -130,11 +138,18 @@ class ExperimentOptions:
             if not isinstance(value, dict) or not value.get("tasks"):
                 raise CrossinError(f"evaluate: {name}: needs at least tasks: {{tasks: cross_mmlu}}")
             _known(value, EVALUATION_KEYS, f"evaluate: {name}")
-        for pair in self.compare:
+        for where, pair in [*(("compare", pair) for pair in self.compare), ("planned", self.planned)]:
+            if pair is None:
+                continue
             for arm in pair.split("="):
-                self.check_arm(arm, "compare")
+                self.check_arm(arm, where)
             if pair.count("=") != 1:
-                raise CrossinError(f"compare: {pair!r} must be arm=arm")
+                raise CrossinError(f"{where}: {pair!r} must be arm=arm")
+        if self.planned is not None and not self.keys:
+            raise CrossinError("planned: name the primary score, too: keys: [transfer]")
+        for key in self.keys:
+            if describe(key).kind != "score":
+                raise CrossinError(f"keys: {key!r} must be a score, as transfer or consistent_correct")
         if self.baseline is not None:
             self.check_arm(self.baseline, "baseline")
         for item in self.only:
@@ -233,6 +248,8 @@ class ExperimentOptions:
                 raise CrossinError(f"small: {key!r} must be arms, seeds, mix, train, align or evaluate")
         self.compare = [pair for pair in self.compare if all(arm in self.arms for arm in pair.split("="))]
         self.baseline = self.baseline if self.baseline in self.arms else None
+        if not all(arm in self.arms for arm in (self.planned or "").split("=") if arm):
+            self.planned = None
 
 
 def _mixes(arm: dict[str, Any]) -> bool:

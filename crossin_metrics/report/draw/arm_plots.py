@@ -15,12 +15,13 @@ from crossin_metrics.report.draw.arm_tables import significant
 from crossin_metrics.report.draw.style import COLOURS, INK, Figure, drawn, short_name
 from crossin_metrics.report.draw.tables import heading
 from crossin_metrics.report.draw.trade_off import FAINT, MARKERS, iso_lines
-from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
+from crossin_metrics.scores.catalogue import MAIN_SCORES, describe
 from crossin_metrics.scores.significance import ALPHA
 from crossin_metrics.scores.training_seeds import ArmScore
 
 WIDTH = 9.0  # inches: 900 pixels at 100 to the inch, about as wide as a README
 _ACROSS = 4  # panels side by side
+ORDER = ("ac3", "acc", "consistency")  # the headline first
 
 
 def draw_arms(studies: Sequence[Study]) -> Iterator[tuple[Figure, bytes]]:
@@ -75,8 +76,8 @@ def _with_results(study: Study) -> list[ArmResult]:
 
 
 def _scores(study: Study) -> Canvas | None:
-    metrics = [metric for metric in ("ac3", "acc", "consistency") if any(metric in a.scores for a in study.arms)]
-    canvas, panels = _panels(study, len(metrics))
+    metrics = study.metrics(ORDER)
+    canvas, panels = _panels([arm.name for arm in _with_results(study)], len(metrics))
     different = significant(study)
     for axes, metric in zip(panels, metrics, strict=True):
         _points(axes, study, metric, {name for name, by in different if by == metric})
@@ -84,7 +85,7 @@ def _scores(study: Study) -> Canvas | None:
         low, high = axes.get_xlim()
         if value is not None and low < 100 * value < high:
             axes.axvline(100 * value, linestyle="--", color=INK, linewidth=1, zorder=1)
-        axes.set_title(SCORES[metric].title)
+        axes.set_title(describe(metric).title)
     canvas.supxlabel(f"{heading(study.group)}, percent", fontsize=9)
     return canvas
 
@@ -92,13 +93,10 @@ def _scores(study: Study) -> Canvas | None:
 def _forest(study: Study) -> Canvas | None:
     """Each arm's difference from the baseline, a panel a score."""
     pairs = [pair for pair in study.pairs if pair.b == study.baseline and pair.tests]
-    metrics = [metric for metric in ("ac3", "acc", "consistency") if any(metric in pair.tests for pair in pairs)]
+    metrics = [metric for metric in study.metrics(ORDER) if any(metric in pair.tests for pair in pairs)]
     if not metrics:
         return None
-    canvas = Canvas(figsize=(WIDTH, 0.32 * len(pairs) + 1.1), layout="constrained")
-    panels = canvas.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
-    panels[0].set_yticks(range(len(pairs)), [short_name(pair.a) for pair in pairs])
-    panels[0].set_ylim(len(pairs) - 0.4, -0.6)
+    canvas, panels = _panels([pair.a for pair in pairs], len(metrics), 0.32)
     for axes, metric in zip(panels, metrics, strict=True):
         axes.axvline(0, color=INK, linewidth=1, zorder=1)
         for place, pair in enumerate(pairs):
@@ -109,7 +107,7 @@ def _forest(study: Study) -> Canvas | None:
                 axes.plot([100 * test.low, 100 * test.high], [place, place], color=COLOURS[0], linewidth=1.5, zorder=2)
             face = COLOURS[0] if test.p_holm <= ALPHA else "white"
             axes.plot([100 * test.difference], [place], "s", color=COLOURS[0], markerfacecolor=face, markersize=6)
-        axes.set_title(SCORES[metric].title)
+        axes.set_title(describe(metric).title)
         axes.grid(axis="x", color=FAINT, alpha=0.25, linewidth=0.6)
         axes.tick_params(axis="y", length=0)
     canvas.supxlabel(f"{heading(study.group)}, points more than {short_name(study.baseline or '')}", fontsize=9)
@@ -119,7 +117,7 @@ def _forest(study: Study) -> Canvas | None:
 def _languages(study: Study) -> Canvas | None:
     if len(study.languages) < 2:
         return None
-    canvas, panels = _panels(study, len(study.languages))
+    canvas, panels = _panels([arm.name for arm in _with_results(study)], len(study.languages))
     for axes, code in zip(panels, study.languages, strict=True):
         _points(axes, study, f"acc_{code}", {arm.name for arm in study.arms})
         axes.set_title(code)
@@ -130,16 +128,15 @@ def _languages(study: Study) -> Canvas | None:
     return canvas
 
 
-def _panels(study: Study, n: int) -> tuple[Canvas, list[Any]]:
-    arms = _with_results(study)
+def _panels(names: list[str], n: int, height: float = 0.3) -> tuple[Canvas, list[Any]]:
     across = min(n, _ACROSS)
     lines = -(-n // across)
-    canvas = Canvas(figsize=(WIDTH, lines * (0.3 * len(arms) + 0.6) + 0.4), layout="constrained")
+    canvas = Canvas(figsize=(WIDTH, lines * (height * len(names) + 0.6) + 0.4), layout="constrained")
     grid = canvas.subplots(lines, across, squeeze=False, sharey=True)
     for axes in grid.ravel()[n:]:
         axes.set_axis_off()
-    grid[0, 0].set_yticks(range(len(arms)), [short_name(arm.name) for arm in arms])
-    grid[0, 0].set_ylim(len(arms) - 0.4, -0.6)  # the first arm on top
+    grid[0, 0].set_yticks(range(len(names)), [short_name(name) for name in names])
+    grid[0, 0].set_ylim(len(names) - 0.4, -0.6)  # the first arm on top
     return canvas, list(grid.ravel()[:n])
 
 

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from crossin_metrics.report.arms import ArmResult, Cost, Study
 from crossin_metrics.report.draw.tables import Section, heading, label_cells
 from crossin_metrics.report.labels import COSTS
-from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES
+from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.scores.significance import ALPHA
 from crossin_metrics.scores.training_seeds import QUESTIONS, ArmScore
 from crossin_metrics.text_tables import DASH, Row, Table, csv_cell, csv_text, percent
 
 ONE_RUN = "†"  # marks the seeds of an arm whose interval is over questions alone
 DIFFERS = "*"  # marks a score that differs significantly from the baseline's
+PLANNED = "‡"  # marks the comparison that was named before the runs
 MINUS = "−"
 _COST_TITLES = {
     "tokens": "Tokens",
@@ -44,6 +45,12 @@ def legend(studies: Sequence[Study]) -> str:
     if any(study.pairs for study in studies):
         if baseline is not None:
             parts.append(f"{DIFFERS}: differs from {baseline} at the 5% level after Holm's correction.")
+        planned = next((study for study in studies if study.planned is not None), None)
+        if planned is not None and planned.planned is not None:
+            parts.append(
+                f"{PLANNED}: named before the runs, by {describe(planned.keys[0]).title}, tested alone at 5%; Holm's "
+                "correction is over the other comparisons of that table."
+            )
         parts.append(
             "Differences in points. Detectable: the true difference found with 80% power after Holm's correction "
             "(its first step, 5% over the number of comparisons). Holm: corrected over the comparisons of its table."
@@ -58,8 +65,8 @@ def legend(studies: Sequence[Study]) -> str:
 
 def arm_section(study: Study) -> Section:
     """Scores, then differences by score."""
-    metrics = [metric for metric in MAIN_SCORES if any(metric in arm.scores for arm in study.arms)]
-    columns = ("Arm", "Seeds", *(SCORES[metric].column for metric in metrics), *study.languages)
+    metrics = study.metrics()
+    columns = ("Arm", "Seeds", *(describe(metric).column for metric in metrics), *study.languages)
     different = significant(study)
     rows = []
     for arm in study.arms:
@@ -113,10 +120,12 @@ def _over_questions(arm: ArmResult) -> bool:
 def _differences(study: Study) -> list[Table]:
     tables = []
     same = study.baseline is not None and all(pair.b == study.baseline for pair in study.pairs)
-    for metric in _ORDER:
+    for metric in study.metrics(_ORDER):
         rows = []
         for pair in study.pairs:
             name = pair.a if same else f"{pair.a} {MINUS} {pair.b}"
+            if (pair.a, pair.b) == study.planned and metric == study.keys[0]:
+                name += f" {PLANNED}"
             test = pair.tests.get(metric)
             if test is None:
                 if not pair.tests:
@@ -129,7 +138,7 @@ def _differences(study: Study) -> list[Table]:
         if any(row.cells[1] != "no result" for row in rows):
             against = f", difference from {study.baseline}" if same else ", differences"
             names = ("Points", "95% interval", "Detectable", "p", "p Holm", "p, questions only")
-            tables.append(Table(f"{SCORES[metric].column}{against}", ("Arm" if same else "Arms", *names), tuple(rows)))
+            tables.append(Table(f"{describe(metric).column}{against}", ("Arm" if same else "Arms", *names), tuple(rows)))
     return tables
 
 
