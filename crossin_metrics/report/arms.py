@@ -82,6 +82,10 @@ class Study:
         wanted = dict.fromkeys((*self.keys, *order))
         return [metric for metric in wanted if any(metric in arm.scores for arm in self.arms)]
 
+    def is_planned(self, pair: Pair, key: str) -> bool:
+        """Whether this is the one test that was named before the runs."""
+        return (pair.a, pair.b) == self.planned and key == self.keys[0]
+
     @property
     def signatures(self) -> dict[str, list[str]]:
         """Each signature of a run -> the arms that have it."""

@@ -85,12 +85,12 @@ def _sentence(where: str, noun: str, group: Group, members: Sequence[Entry]) -> 
 
 def _planned(study: Study | None) -> str:
     """The result of the comparison that was named before the runs."""
-    pair = next((pair for pair in study.pairs if (pair.a, pair.b) == study.planned), None) if study else None
-    test = pair.tests.get(study.keys[0]) if study and pair else None
-    if study is None or pair is None or test is None:
+    key = study.keys[0] if study and study.keys else ""
+    pair = next((pair for pair in study.pairs if study.is_planned(pair, key)), None) if study else None
+    test = pair.tests.get(key) if pair else None
+    if pair is None or test is None:
         return ""
-    said = f"Planned comparison: {pair.a} − {pair.b} is {100 * test.difference:+.1f} points of "
-    said += describe(study.keys[0]).title
+    said = f"Planned comparison: {pair.a} − {pair.b} is {100 * test.difference:+.1f} points of {describe(key).title}"
     if math.isnan(test.p_value):
         return f"{said}, untested over training seeds: an arm has one. "
     return f"{said} (95% interval {100 * test.low:+.1f} to {100 * test.high:+.1f}, p {test.p_value:.3f}). "

@@ -89,7 +89,9 @@ class ExperimentOptions:
     )
     keys: list[str] = field(
         default_factory=list,
-        metadata=_help("Scores to compare arms by, before accuracy, consistency and AC3; the first is the primary one."),
+        metadata=_help(
+            "Scores to compare arms by, before accuracy, consistency and AC3; the first is the primary one."
+        ),
     )
     planned: str | None = field(
         default=None, metadata=_help("The comparison by the primary score that is named beforehand, as arm=arm.")

@@ -106,6 +106,27 @@ def test_comparisons_are_those_of_replicates(runs: Path, report: Report) -> None
     assert (float(row["ac3_low"]), float(row["ac3_high"])) == pytest.approx((interval.low, interval.high))
 
 
+def test_the_score_and_comparison_named_beforehand_come_first(runs: Path) -> None:
+    report = report_of(runs, keys=["transfer", "consistent_correct"], planned="x2x (no tag)=base", plots=True)
+    tests = {(row["a"], row["b"], row["score"]): row for row in rows_of(report, "comparisons.csv")}
+    planned, other = tests["x2x (no tag)", "base", "transfer"], tests["x2x (tag)", "base", "transfer"]
+    assert planned["n_comparisons"] == "1"
+    assert planned["p_holm_questions_and_seeds"] == planned["p_questions_and_seeds"]
+    assert other["n_comparisons"] == "2"
+    assert tests["x2x (tag)", "base", "ac3"]["n_comparisons"] == "3"
+    arms = resample_arms({n: [[run] for run in questions_of(runs, n)] for n in ("base", "x2x_untagged")},
+                         keys=["transfer"], n_resamples=200)  # fmt: skip
+    expected = compare_arms(arms["x2x_untagged"], arms["base"])["transfer"]
+    assert float(planned["difference"]) == pytest.approx(expected.difference)
+    assert float(planned["p_questions_and_seeds"]) == pytest.approx(expected.p_value)
+    text = text_of(report, "arms.md")
+    heads = re.findall(r"^#+ (.+), difference from base$", text, re.MULTILINE)
+    assert heads == ["Transfer", "Consistent and correct", "AC3", "Acc", "Consis"]
+    assert text.count("x2x (no tag) ‡") == 1
+    assert "Planned comparison: x2x (no tag) − base is" in text_of(report, "index.html")
+    assert any(name.startswith("figures/arms_") for name in report.files)
+
+
 def test_what_is_missing_is_named(report: Report) -> None:
     (note,) = [note for note in report.notes if note.startswith("missing")]
     assert note == "missing: x2x (tag), seed 1 (no result matches */arms/x2x/*seed1/*)"
@@ -263,6 +284,9 @@ def test_one_seed_has_no_p_value_over_seeds(tmp_path: Path) -> None:
         ({"compare": ["base"]}, "must be two arms, as A=B"),
         ({"compare": ["base=nobody"]}, "--compare nobody: unknown arm"),
         ({"compare": ["base=base"]}, "both are base"),
+        ({"keys": ["trasnfer"]}, "unknown score trasnfer"),
+        ({"keys": ["transfer"], "planned": "base=nobody"}, "--planned nobody: unknown arm"),
+        ({"planned": "x2x (tag)=base"}, "--planned: name the primary score, too"),
     ],
 )
 def test_names_that_are_wrong(runs: Path, options: dict[str, Any], said: str) -> None:

@@ -182,6 +182,51 @@ def test_families_are_corrected_together() -> None:
     assert math.isnan(family[2]["ac3"].p_holm)
 
 
+def test_a_score_named_beforehand_is_resampled_on_the_same_questions() -> None:
+    """Transfer and consistent_correct by hand: the scores of questions drawn with replacement, the same in all runs."""
+    runs = {"a": runs_of(0.6, 1, 2), "b": runs_of(0.3, 3, 4)}
+    keys = ["transfer", "consistent_correct"]
+    arms = resample_arms(runs, keys=keys, n_resamples=300)
+    for name, ((first,), (second,)) in runs.items():
+        expected = [score_questions(run) for run in (first, second)]
+        for key in keys:
+            assert arms[name].scores[key] == pytest.approx([one[key] for one in expected])
+            alone = bootstrap(second, n_resamples=300, keys=[key])
+            assert arms[name].values[key][:, 1] == pytest.approx(alone.values[key])
+    # the same resamples as accuracy's: a key that both ways compute agrees replicate by replicate
+    both = resample_arms(runs, keys=["acc_en", "transfer"], n_resamples=300)["a"]
+    again = bootstrap(runs["a"][0][0], n_resamples=300, keys=["acc_en"]).values["acc_en"]
+    assert both.values["acc_en"][:, 0] == pytest.approx(again)
+    assert set(compare_arms(arms["a"], arms["b"])) >= {*keys, "acc", "consistency", "ac3"}
+    with pytest.raises(CrossinError, match="unknown score trasnfer"):
+        resample_arms(runs, keys=["trasnfer"])
+
+
+def test_resamples_without_the_score_leave_it_out() -> None:
+    """Right in English on one question: most resamples have none, so transfer is undefined there."""
+    answers = np.ones((30, 2), dtype=int)
+    answers[0] = 0
+    run = answer_matrix(answers, np.zeros(30, dtype=int), ["en", "vi"])
+    arm = resample_arms({"a": [[run]]}, keys=["transfer", "consistent_correct"], n_resamples=100)["a"]
+    assert "transfer" not in arm.scores
+    assert arm.scores["consistent_correct"] == pytest.approx([1 / 30])
+
+
+def test_the_planned_comparison_is_tested_alone() -> None:
+    runs = {"base": runs_of(0.4, 1, 2, 3), "x": runs_of(0.5, 4, 5, 6), "y": runs_of(0.7, 7, 8, 9)}
+    arms = resample_arms(runs, keys=["transfer"], n_resamples=200)
+    pairs = [("x", "base"), ("y", "base"), ("y", "x")]
+    family = compare_family(arms, pairs, planned=("transfer", ("y", "base")))
+    raw = {key: [compare_arms(arms[a], arms[b])[key] for a, b in pairs] for key in ("transfer", "ac3")}
+    planned = family[1]["transfer"]
+    assert (planned.p_holm, planned.n_tests) == (raw["transfer"][1].p_value, 1)
+    rest = holm([raw["transfer"][i].p_value for i in (0, 2)])
+    assert [family[i]["transfer"].p_holm for i in (0, 2)] == pytest.approx(rest)
+    assert [family[i]["transfer"].n_tests for i in (0, 2)] == [2, 2]
+    # by another score nothing was planned: all three are one family
+    assert [one["ac3"].p_holm for one in family] == pytest.approx(holm([one.p_value for one in raw["ac3"]]))
+
+
 def test_the_same_seed_gives_the_same_and_none_a_fresh_one() -> None:
     runs = {"a": runs_of(0.4, 1, 2)}
     first, again = (resample_arms(runs, n_resamples=20, seed=0)["a"].values["acc"] for _ in range(2))

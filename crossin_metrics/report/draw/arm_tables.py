@@ -124,7 +124,7 @@ def _differences(study: Study) -> list[Table]:
         rows = []
         for pair in study.pairs:
             name = pair.a if same else f"{pair.a} {MINUS} {pair.b}"
-            if (pair.a, pair.b) == study.planned and metric == study.keys[0]:
+            if study.is_planned(pair, metric):
                 name += f" {PLANNED}"
             test = pair.tests.get(metric)
             if test is None:
@@ -138,7 +138,9 @@ def _differences(study: Study) -> list[Table]:
         if any(row.cells[1] != "no result" for row in rows):
             against = f", difference from {study.baseline}" if same else ", differences"
             names = ("Points", "95% interval", "Detectable", "p", "p Holm", "p, questions only")
-            tables.append(Table(f"{describe(metric).column}{against}", ("Arm" if same else "Arms", *names), tuple(rows)))
+            tables.append(
+                Table(f"{describe(metric).column}{against}", ("Arm" if same else "Arms", *names), tuple(rows))
+            )
     return tables
 
 
@@ -210,7 +212,8 @@ def comparisons_csv(studies: Sequence[Study]) -> str:
                 row += [test.standard_error, test.low, test.high, test.p_value, test.p_holm]
                 row += [test.standard_error_questions, test.low_questions, test.high_questions]
                 row += [test.p_questions, test.p_questions_holm, test.detectable]
-                rows.append([*row, sum(key in other.tests for other in study.pairs)])
+                family = [other for other in study.pairs if key in other.tests and not study.is_planned(other, key)]
+                rows.append([*row, 1 if study.is_planned(pair, key) else len(family)])
     return csv_text(rows)
 
 

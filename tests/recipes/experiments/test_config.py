@@ -39,6 +39,10 @@ def arms(**changes: Any) -> dict[str, Any]:
         ({"baseline": "bse"}, "baseline: unknown arm 'bse'; did you mean 'base'"),
         ({"compare": ["x2x=bas"]}, "compare: unknown arm 'bas'"),
         ({"compare": ["x2x"]}, "'x2x' must be arm=arm"),
+        ({"keys": ["transfer"], "planned": "x2x=bas"}, "planned: unknown arm 'bas'"),
+        ({"planned": "x2x=untuned"}, "planned: name the primary score"),
+        ({"keys": ["baseline_random_acc"]}, "'baseline_random_acc' must be a score"),
+        ({"keys": ["trasnfer"]}, "trasnfer"),
         ({"seeds": []}, "seeds: [] must be one or more"),
         ({"seeds": [1, 1]}, "duplicate seed in [1, 1]"),
         ({"seeds": [-1]}, "0 or more"),
@@ -136,12 +140,13 @@ def test_local_sets_count_among_a_mix_stages_files(tmp_path: Path) -> None:
 
 
 def test_the_small_version_has_a_folder_of_its_own(tmp_path: Path) -> None:
-    small = options(output_dir=str(tmp_path / "run"), smoke=True, baseline="untuned", compare=["x2x=untuned"])
+    compared: dict[str, Any] = {"compare": ["x2x=untuned"], "keys": ["transfer"], "planned": "x2x=untuned"}
+    small = options(output_dir=str(tmp_path / "run"), smoke=True, baseline="untuned", **compared)
     assert small.folder == tmp_path / "run-smoke"
     assert list(small.arms) == ["base", "x2x"]
     assert (small.seeds, small.mix["n_samples"], small.evaluate["mini"]["limit"]) == ([0], 2, 4)
     assert small.arms["base"]["mix"]["n_samples"] == 0  # no samples stays no samples
-    assert (small.baseline, small.compare) == (None, [])
+    assert (small.baseline, small.compare, small.planned) == (None, [], None)
 
 
 def test_a_model_is_chosen_from_those_named(tmp_path: Path) -> None:
