@@ -130,7 +130,7 @@ def _table(scores: dict[str, Tested], alpha: float) -> str:
                 number(one.a),
                 number(one.b),
                 f"{one.difference:+.4f}",
-                f"[{one.low:+.4f}, {one.high:+.4f}]" if math.isfinite(one.low) else "-",
+                f"[{one.low:+.4f}, {one.high:+.4f}]" if one.standard_error > 0.0 else "-",  # no resample differs
                 p_value(one.p_bootstrap),
                 p_value(one.p_randomization),
                 p_value(one.p_randomization_holm) + ("*" if one.significant else " "),
@@ -152,7 +152,9 @@ def sentence(benchmark: str, key: str, one: Tested, n_questions: int, alpha: flo
         higher = "A" if one.difference > 0 else "B"
         ends = sorted((abs(one.low), abs(one.high)))
         interval = f"interval {ends[0]:.4f} to {ends[1]:.4f}, "
-        if one.low <= 0.0 <= one.high:
+        if not one.standard_error > 0.0:
+            interval = "the same gap in every resample, "
+        elif one.low <= 0.0 <= one.high:
             interval = f"though the interval, {one.low:+.4f} to {one.high:+.4f}, holds 0; "
         text = f"{higher} is higher in {key}, by {abs(one.difference):.4f} ({interval}{p})"
         if describe(key).only_if_right or describe(key).higher_is_better is None:

@@ -18,8 +18,8 @@ Memory is bounded, about 0.5 GB for any number of questions: statistics and resa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -52,11 +52,13 @@ class Replicates:
         estimate: key -> score of all questions.
         values: key -> `[n_resamples]` scores of the resamples, NaN where undefined.
         n_questions: units resampled: questions, or passages where questions share them.
+        cases: key -> share of the questions that a score is a mean over, where that is not all of them.
     """
 
     estimate: dict[str, float]
     values: dict[str, FloatArray]
     n_questions: int
+    cases: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,17 @@ def bootstrap(
     scores = {key: float(value) for key, value in scores_from_means(mean, layout).items()}
     wanted = wanted_keys(scores, keys)
     values = scores_from_means(means, layout)
-    return Replicates({key: scores[key] for key in wanted}, {key: values[key] for key in wanted}, questions.n_units)
+    return Replicates(
+        {key: scores[key] for key in wanted},
+        {key: values[key] for key in wanted},
+        questions.n_units,
+        {key: _cases(key, scores) for key in wanted if key.startswith(("transfer", "only_correct"))},
+    )
+
+
+def _cases(key: str, scores: Mapping[str, float]) -> float:
+    """Share of the questions that are right in English (`transfer`), or in either of two languages."""
+    return scores[f"acc_{PIVOT}"] if key.startswith("transfer") else 2.0 * scores["acc"] / (1.0 + scores[key])
 
 
 def joint_bootstrap(
@@ -223,15 +235,9 @@ def wilson_interval(estimate: float, error: float, n: float, level: float = DEFA
 
 def score_intervals(replicates: Replicates, level: float = DEFAULT_LEVEL) -> dict[str, tuple[float, float]]:
     """Return :func:`score_interval` of each score of the model; baselines, and kappa_p near accuracy 1, have none."""
-    right_in_pivot = replicates.estimate.get(f"acc_{PIVOT}", 1.0)  # `transfer` is a mean over these questions
+    n = replicates.n_questions
     return {
-        key: score_interval(
-            key,
-            replicates.estimate[key],
-            values,
-            replicates.n_questions * (right_in_pivot if key.startswith("transfer") else 1.0),
-            level,
-        )
+        key: score_interval(key, replicates.estimate[key], values, n * replicates.cases.get(key, 1.0), level)
         for key, values in replicates.values.items()
         if describe(key).kind in ("score", "cause")
         and not (key == "kappa_p" and replicates.estimate.get("acc", 0.0) > CEILING)

@@ -76,7 +76,12 @@ def beyond_accuracy(
     fits = fit_difficulty(parts(means)["n_right"], parts(means)["right"], start=fit, steps=_STEPS_OF_RESAMPLES)
     estimate, values = (_scores(parts(v), f, plain.languages, subset) for v, f in ((mean, fit), (means, fits)))
     known = [key for key, value in estimate.items() if np.isfinite(value)]
-    return Replicates({key: float(estimate[key]) for key in known}, {key: values[key] for key in known}, plain.n_units)
+    return Replicates(
+        {key: float(estimate[key]) for key in known},
+        {key: values[key] for key in known},
+        plain.n_units,
+        {"wrong_agreement": float(parts(mean)["scalars"][0])},
+    )
 
 
 def fit_difficulty(
