@@ -66,16 +66,16 @@ def json_lines(path: Path, *, unique_keys: bool = False) -> Iterator[Record]:
 
 
 def csv_columns(line: str) -> tuple[list[str], str]:
-    """The column names in a CSV file's first line, blanks around them removed, and the separator: comma, ";" or tab."""
-    separator = max(",;\t", key=re.sub('"[^"]*"', "", line).count)
+    """The column names in a CSV file's first line, without blanks, and the separator: comma, ";", "|" or tab."""
+    separator = max(",;\t|", key=re.sub('"[^"]*"', "", line).count)
     return [name.strip() for name in next(csv.reader([line], delimiter=separator), [])], separator
 
 
 def csv_rows(path: Path) -> Iterator[Record]:
     """The rows of a CSV file by column name; every value is a string, without the apostrophe of `text_tables.csv_cell`.
 
-    The separator is a comma, ";" or tab. Blank rows are skipped, and so is a first column without a name that numbers
-    the rows from 0 (pandas' index).
+    The separator is a comma, ";", "|" or tab. Blank rows are skipped, and so is a first column without a name that
+    numbers the rows from 0 (pandas' index).
 
     Raises:
         CrossinError: unreadable, an unnamed or duplicate column, or a row of another length than the header; with file
@@ -84,6 +84,8 @@ def csv_rows(path: Path) -> Iterator[Record]:
     csv.field_size_limit(1 << 30)
     lines = text_lines(path)
     head = next(lines, "")
+    if "\0" in head:
+        raise CrossinError(f"{path}, line 1: NUL bytes, as in UTF-16; save the file as UTF-8")
     try:
         columns, separator = csv_columns(head)
     except csv.Error as error:
@@ -126,10 +128,15 @@ def parquet_rows(path: Path) -> Iterator[Record]:
     number = 0
     try:
         with pq.ParquetFile(path) as parquet:
+            names = parquet.schema_arrow.names
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise CrossinError(f"{path}: duplicate column {twice!r}; remove one")
             for batch in parquet.iter_batches(batch_size=4096):
                 for row in batch.to_pylist():
                     number += 1
                     yield Record(f"{path}, row {number}", row)
+    except CrossinError:
+        raise
     except (pa.ArrowException, OSError, *DAMAGE) as error:
         reason = " ".join(str(error).split())[:200]
         raise CrossinError(
@@ -236,7 +243,7 @@ def text_lines(path: Path) -> Iterator[str]:
             for number, line in enumerate(stream, 1):
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise CrossinError(f"{path}, line {number}: not UTF-8; save the file as UTF-8") from error
+        raise CrossinError(f"{path}, line {number}: {_not_utf8(path)}") from error
     except (EOFError, zlib.error, gzip.BadGzipFile, struct.error) as error:
         raise CrossinError(
             f"{path}: gzip file damaged or cut short after line {number}; fetch or write it again"
@@ -245,6 +252,17 @@ def text_lines(path: Path) -> Iterator[str]:
         raise _missing(path) from None
     except OSError as error:
         raise CrossinError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _not_utf8(path: Path) -> str:
+    """What a file is that is not UTF-8, and what to do."""
+    with path.open("rb") as raw:
+        start = raw.read(6)
+    if start.startswith(b"PK\x03\x04"):
+        return "a zip or Excel file; save its table as CSV in UTF-8"
+    if start.startswith((b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        return "compressed, but not with gzip; unpack it"
+    return "not UTF-8; save the file as UTF-8"
 
 
 def _json_array(path: Path, unique_keys: bool) -> Iterator[Record]:

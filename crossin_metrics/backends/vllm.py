@@ -61,8 +61,9 @@ class CrossinVLLM(Streamed, VLLM):
     """`lm_eval --model crossin-vllm`: takes the arguments of `--model vllm`.
 
     Prefix caching is on unless `enable_prefix_caching=False` is given. `batch_size` applies only to requests left to
-    the stock model. vLLM computes logits in the model's dtype, unlike `crossin-hf`: in half precision options may tie,
-    which `n_tied` counts; `dtype=float32` avoids it.
+    the stock model. Logits are computed in float32, as in `crossin-hf` (vLLM's `head_dtype`): in half precision options
+    tie. A quantized model keeps its own dtype, since vLLM refuses another one for a quantized head; so does any model
+    with `hf_overrides={"head_dtype": "model"}`. `n_tied` counts ties.
 
     Raises:
         CrossinError: no such model or adapter folder; an adapter of a rank above `max_lora_rank` or with
@@ -77,6 +78,11 @@ class CrossinVLLM(Streamed, VLLM):
         if lora_local_path is not None:
             check_vllm_adapter(lora_local_path, int(kwargs.get("max_lora_rank", 16)))
         kwargs.setdefault("enable_prefix_caching", True)
+        overrides = kwargs.get("hf_overrides") or {}
+        if isinstance(overrides, dict) and not (
+            kwargs.get("quantization") or (config or {}).get("quantization_config")
+        ):
+            kwargs["hf_overrides"] = {"head_dtype": "float32", **overrides}
         self._forces = False
         if _on_cpu():
             kwargs.setdefault("block_size", CPU_BLOCK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,13 +51,28 @@ def mismatch(row: list[AnswerRow]) -> str | None:
 
 
 def check_answers(rows: list[list[AnswerRow]], n_choices: Sequence[int | None]) -> None:
-    """Refuse answers beyond the options, and those that seem to count from 1: no 0 anywhere, options not counted."""
+    """Refuse answers beyond the options and, where options are not counted, those that seem to count from 1 or to be
+    a code for no answer, such as 99."""
     golds = {row[0].gold for row in rows}
     picked = {cell.answer for row in rows for cell in row if cell.answer >= 0}
-    if len(rows) >= 4 and len(golds) > 1 and not any(n_choices) and 1 in golds & picked and 0 not in golds | picked:
+    if len(rows) >= 4 and len(golds) > 1 and not any(n_choices):
+        place, else_ = rows[0][0].place, "or add a column n_choices if they do count from 0"
+        if 1 in golds & picked and 0 not in golds | picked:
+            raise CrossinError(
+                f"{place}: no answer and no gold option is 0, so they seem to count from 1; subtract 1 from both "
+                f"columns, {else_}"
+            )
+        for one, other, name in ((picked, golds, "answers"), (golds, picked, "gold options")):
+            if one == {option + 1 for option in other}:
+                raise CrossinError(
+                    f"{place}: {name} go from {min(one)} to {max(one)}, the other column from {min(other)} to "
+                    f"{max(other)}, so they seem to count from 1; subtract 1, {else_}"
+                )
+    if not any(n_choices) and max(picked, default=0) > max(25, 2 * max(golds)):
+        cell = next(cell for row in rows for cell in row if cell.answer == max(picked))
         raise CrossinError(
-            f"{rows[0][0].place}: no answer and no gold option is 0, so they seem to count from 1; subtract 1 "
-            "from both columns, or add a column n_choices if they do count from 0"
+            f"{cell.place}: answer {cell.answer}, but no gold option is above {max(golds)}; leave the cell empty if "
+            "there is no answer, or add a column n_choices"
         )
     for row, n in zip(rows, n_choices, strict=True):
         for cell in row:
@@ -65,15 +81,21 @@ def check_answers(rows: list[list[AnswerRow]], n_choices: Sequence[int | None]) 
 
 
 def logprob_notes(key: RunKey, rows: list[list[AnswerRow]]) -> list[str]:
-    """A sentence where only some rows have log-probabilities."""
+    """Sentences where only some rows have log-probabilities, and where some rank no option first."""
     lacking = [cell for row in rows for cell in row if cell.logprobs is None]
-    n_rows = sum(map(len, rows))
-    if not 0 < len(lacking) < n_rows:
-        return []
-    return [
-        f"run {key.name}: {len(lacking)} of {n_rows} rows have no logprobs, so scores that need them are left out; the "
-        f"first: {lacking[0].place}"
-    ]
+    broken = [cell for row in rows for cell in row if cell.logprobs and max(cell.logprobs) == -math.inf]
+    n_rows, notes = sum(map(len, rows)), []
+    if 0 < len(lacking) < n_rows:
+        notes.append(
+            f"run {key.name}: {len(lacking)} of {n_rows} rows have no logprobs, so scores that need them are left out; "
+            f"the first: {lacking[0].place}"
+        )
+    if broken:
+        notes.append(
+            f"run {key.name}: {len(broken)} of {n_rows} rows have logprobs that are NaN, +inf or all -inf, and count "
+            f"as unanswered; the first: {broken[0].place}"
+        )
+    return notes
 
 
 def option_orders(rows: list[list[AnswerRow]]) -> NDArray[np.int64] | None:

@@ -158,24 +158,22 @@ def _row(record: Mapping[str, Any], languages: dict[str, str], place: str) -> An
     logprobs = _list(record.get("logprobs"), "logprobs", where)
     order = _list(record.get("order"), "order", where)
     n_choices = _integer(record.get("n_choices"))
-    if (n_choices is None and not _is_missing(record.get("n_choices"))) or (n_choices or 1) < 1:
+    if (n_choices is None and not _is_missing(record.get("n_choices"))) or (n_choices is not None and n_choices < 1):
         raise CrossinError(f"{where}: n_choices {_short(record['n_choices'])} must be a whole number above 0, or empty")
+    if choices is not None and len(choices) < 2:
+        raise CrossinError(f"{where}: choices {_short(record['choices'])} must be a list of the question's options")
     for values, name in ((choices, "choices"), (logprobs, "logprobs"), (order, "order")):
         if values and n_choices is None:
             n_choices = len(values)
         elif values and len(values) != n_choices:
             raise CrossinError(f"{where}: {len(values)} values in {name}, but {n_choices} options")
-    if logprobs is not None and not (
-        logprobs
-        and all((type(x) in (int, float) and abs(x) < 1e300) or x == -math.inf for x in logprobs)
-        and max(logprobs) > -math.inf
-    ):
-        raise CrossinError(
-            f"{where}: logprobs {_short(logprobs)} must be {n_choices} numbers, one for each option and not all -inf"
-        )
+    if logprobs and not all(x is None or type(x) is float or (type(x) is int and abs(x) < 1e300) for x in logprobs):
+        raise CrossinError(f"{where}: logprobs {_short(logprobs)} must be {n_choices} numbers, one for each option")
     if order and ({type(x) for x in order} != {int} or sorted(order) != list(range(len(order)))):
         raise CrossinError(f"{where}: order {_short(order)} is not a permutation of the options")
     answer = _answer(record, choices, language, where)
+    if logprobs and not _rankable(logprobs):
+        answer, logprobs = -1, [-math.inf] * len(logprobs)
     if n_choices is not None and not (answer < n_choices and gold < n_choices):
         wrong = "answer" if answer >= n_choices else "gold"
         raise CrossinError(
@@ -194,6 +192,11 @@ def _row(record: Mapping[str, Any], languages: dict[str, str], place: str) -> An
         group=_text(record.get("group"), "group"),
         signature=sys.intern(_text(record.get("signature"), "signature")),
     )
+
+
+def _rankable(logprobs: list[Any]) -> bool:
+    """Whether there is a best option: numbers (-inf is one) of which one is finite; pandas writes NaN as null."""
+    return None not in logprobs and not any(math.isnan(x) for x in logprobs) and math.isfinite(max(logprobs))
 
 
 def _answer(record: Mapping[str, Any], choices: list[Any] | None, language: str, where: str) -> int:
@@ -262,7 +265,7 @@ def _list(value: Any, name: str, where: str) -> list[Any] | None:
     if isinstance(value, str):
         value = _written_list(value)
     if isinstance(value, list):
-        return value
+        return value or None
     raise CrossinError(
         f"{where}: {name} must be a list (in CSV a JSON array such as [0, 1]: json.dumps(list(values)) in Python)"
     )
@@ -274,8 +277,9 @@ def _written_list(text: str) -> Any:
         return None
     with contextlib.suppress(ValueError, RecursionError):
         return json.loads(text)
-    with contextlib.suppress(ValueError, RecursionError):  # [-1.0, -inf], as Python prints numbers
-        return json.loads(re.sub(r"(?<=[\[\s,])(-?)inf(?=[\s,\]])", r"\1Infinity", text))
+    with contextlib.suppress(ValueError, RecursionError):  # [-1.0, -inf, nan], as Python prints numbers
+        text_of = {"inf": "Infinity", "nan": "NaN"}
+        return json.loads(re.sub(r"(?<=[\[\s,-])(inf|nan)(?=[\s,\]])", lambda found: text_of[found[1]], text))
     with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
         return ast.literal_eval(text.strip())
     return None

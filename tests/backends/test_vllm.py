@@ -9,6 +9,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
@@ -245,4 +246,11 @@ def test_the_command_line(checkpoint, tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     (results,) = tmp_path.rglob("results_*.json")
-    assert "acc,none" in json.loads(results.read_text(encoding="utf-8"))["results"]["crossin_mini"]
+    scores = json.loads(results.read_text(encoding="utf-8"))["results"]["crossin_mini"]
+    assert "acc,none" in scores
+    assert scores["n_tied,none"] == 0
+    (samples,) = tmp_path.rglob("samples_*.jsonl")
+    rows = [json.loads(line)["filtered_resps"] for line in samples.read_text(encoding="utf-8").splitlines()]
+    gaps = np.array([float(option[0]) - float(row[0][0]) for row in rows for option in row[1:]])
+    # Logits of bfloat16 are multiples of 1/64 above 1: differences of options would be, too.
+    assert not np.allclose(64 * gaps, np.round(64 * gaps), atol=1e-2)

@@ -34,6 +34,7 @@ def lines(*rows: str) -> str:
         lines(HEAD, *ROWS),
         lines(HEAD, *ROWS).replace(",", ";"),
         lines(HEAD, *ROWS).replace(",", "\t"),
+        lines(HEAD, *ROWS).replace(",", "|"),
         lines("," + HEAD, *(f"{i},{row}" for i, row in enumerate(ROWS))),  # pandas' index
         lines(" ID,Language ,Answer,GOLD", *ROWS),
         lines(HEAD, *ROWS[:2], ",,,", *ROWS[2:], ",,,"),
@@ -63,6 +64,41 @@ def test_an_empty_cell_costs_no_row(tmp_path: Path, column: str, written: str) -
 
 
 @pytest.mark.parametrize(
+    "broken", ["[nan, -1.0, -2.0, -3.0]", "[0, inf, -2, -3]", "[-inf, -inf, -inf, -inf]", "[null, -1, -2, -3]"]
+)
+def test_log_probabilities_that_are_no_numbers_are_an_unanswered_row(tmp_path: Path, broken: str) -> None:
+    full = '"[-1.0, -inf, -2.0, -3.0]"'
+    run = read(tmp_path, EXTRA.format("logprobs", full, full, f'"{broken}"', full))
+    assert run.answers.tolist() == [[3, 2], [-1, 1]]
+    assert run.logprobs is not None
+    assert any("1 of 4 rows have logprobs that are NaN" in note and "line 4" in note for note in run.notes)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (b"PK\x03\x04\xff", "Excel file; save its table as CSV"),
+        (b"BZh9\xff", "not with gzip; unpack"),
+        (b"\xff\xfei", "UTF-8"),
+    ],
+)
+def test_files_that_are_no_text_are_named(tmp_path: Path, start: bytes, message: str) -> None:
+    (tmp_path / "t.csv").write_bytes(start)
+    with pytest.raises(CrossinError, match=f"t.csv, line 1: .*{message}"):
+        read_predictions([tmp_path / "t.csv"])
+
+
+def test_a_column_twice_in_parquet_is_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = [["0", "0"], ["en", "zh"], [1, 1], [1, 1], [0, 0]]
+    pq.write_table(pa.table(columns, names=["id", "language", "answer", "gold", "answer"]), tmp_path / "t.parquet")
+    with pytest.raises(CrossinError, match=r"t.parquet: duplicate column 'answer'; remove one"):
+        read_predictions([tmp_path / "t.parquet"])
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         (lines(HEAD + ",answer", *(row + ",1" for row in ROWS)), "line 1: duplicate column 'answer'; remove one"),
@@ -77,6 +113,21 @@ def test_an_empty_cell_costs_no_row(tmp_path: Path, column: str, written: str) -
         (lines(HEAD, "q,en,1_0,0"), "line 2: .*answer '1_0'"),
         (lines(HEAD, f"q,en,{'9' * 400},0"), "line 2: .*answer '9999"),
         (lines("," + HEAD, "7,0,en,3,0"), "line 1: unnamed column"),
+        (EXTRA.format("choices", "['a' 'b']", "", "", ""), "line 2: .*choices .* must be a list of the question's"),
+        (EXTRA.format("n_choices", 0, "", "", ""), "line 2: .*n_choices '0' must be a whole number above 0"),
+        (
+            lines(HEAD, *(f"{i},{c},{i % 4 + 1},{i % 4}" for i in range(8) for c in ("en", "zh"))),
+            "answers go from 1 to 4",
+        ),
+        (
+            lines(HEAD, *(f"{i},{c},{i % 4},{i % 4 + 1}" for i in range(8) for c in ("en", "zh"))),
+            "gold options go from 1",
+        ),
+        (
+            lines(HEAD, *ROWS, "2,en,99,1", "2,zh,1,1"),
+            "line 6: answer 99, but no gold option is above 1; leave the cell",
+        ),
+        (lines(HEAD, *ROWS).replace("", "\0"), "line 1: NUL bytes, as in UTF-16; save the file as UTF-8"),
         (
             lines(
                 HEAD,
