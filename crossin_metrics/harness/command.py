@@ -2,8 +2,9 @@
 
 Harness 0.4.13 reads no entry points, so `lm_eval --model crossin-vllm` does not know the name there; this does.
 Added to its arguments: `--set FILE`, a parallel set of the user's, whose tasks get the file's name (`my`, `my_cf`,
-`my_gen` for my.jsonl); `--tasks` picks among them, by default the first; and `--sample N`, short for the task option
-`sample`: N questions of each set, each group in proportion, the same ones for every model.
+`my_gen` for my.jsonl); `--tasks` picks among them, by default the first; `--sample N`, short for the task option
+`sample`: N questions of each set, each group in proportion, the same ones for every model; and `--models A B`, which
+evaluates several models and keeps their answers (in `results/`, unless `--output_path` names another folder).
 """
 
 from __future__ import annotations
@@ -12,22 +13,25 @@ import argparse
 import difflib
 import json
 import re
+import shlex
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from multiprocessing import get_context
 from pathlib import Path
+from typing import NoReturn
 
 from crossin_metrics import startup
 from crossin_metrics.backends.checks import require_harness, vllm_without_statistics
-from crossin_metrics.errors import CrossinError, say
+from crossin_metrics.errors import CrossinError, exit_code, say
 from crossin_metrics.secrets import secret_place
 from crossin_metrics.sets.catalogue import FORMULATIONS
 from crossin_metrics.sets.loading import load_file
 
 # The harness's usual options, for completion; its parser knows the others.
-OPTIONS = """--set --sample --tasks --model --model_args --batch_size --output_path --log_samples --limit --num_fewshot
-    --metadata --apply_chat_template --gen_kwargs --include_path --use_cache --device --seed""".split()  # noqa: SIM905
+OPTIONS = """--set --sample --models --tasks --model --model_args --batch_size --output_path --log_samples --limit
+    --num_fewshot --metadata --apply_chat_template --gen_kwargs --include_path --use_cache --device --seed""".split()  # noqa: SIM905
 TASK_CLASS = "crossin_metrics.harness.ParallelMCQTask"
 
 # Parts of the harness that read the user's arguments. An error raised there becomes one line; others keep their
@@ -51,7 +55,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--set", dest="file", type=Path)
     parser.add_argument("--tasks", "-t", nargs="+")
     parser.add_argument("--sample", type=int)
+    several = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    several.add_argument("--models", nargs="+")
+    several.add_argument("--model", "-M", default="hf")
+    several.add_argument("--use_cache", "-c")
+    several.add_argument("--output_path", "-o", default="results")
     try:
+        plan, each = several.parse_known_args(arguments)
+        if plan.models:
+            return _each_model(plan, each)
         own, others = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise CrossinError(f"eval: {str(error).removeprefix('argument ')}") from None
@@ -69,6 +81,40 @@ def main(arguments: Sequence[str]) -> int:
         finally:
             startup.extra_folders.remove(folder)
             startup.wanted.clear()
+
+
+def _each_model(plan: argparse.Namespace, arguments: list[str]) -> int:
+    """Evaluate one model after the other, each in its own process, which frees its memory; say how to compare them.
+
+    Returns:
+        The highest exit code; a model that fails does not keep the others from being evaluated.
+    """
+    from lm_eval.utils import sanitize_model_name
+
+    models = list(dict.fromkeys(name for part in plan.models for name in part.split(",") if name))
+    key = "model" if plan.model.endswith(("-api", "completions")) else "pretrained"
+    folders, codes = [], [0]
+    for number, name in enumerate(models, 1):
+        say(f"crossin: model {number} of {len(models)}: {name}")
+        folder = sanitize_model_name(name)
+        folders.append(f"{plan.output_path.rstrip('/')}/{folder}")
+        options = [*arguments, "--model", plan.model, "--model_args", f"{key}={name}"]
+        options += ["--output_path", plan.output_path, "--log_samples"]
+        if plan.use_cache is not None:  # the harness's cache does not know models apart
+            options += ["--use_cache", f"{plan.use_cache}_{folder}"]
+        process = get_context("spawn").Process(target=_alone, args=(options,))
+        process.start()
+        process.join()
+        codes.append(abs(process.exitcode or 0))
+        if codes[-1]:
+            say(f"crossin: {name} failed (exit code {process.exitcode})")
+    if len(models) > 1 and not any(codes):
+        say(f"crossin: next: crossin compare {' '.join(map(shlex.quote, folders))}")
+    return max(codes)
+
+
+def _alone(arguments: list[str]) -> NoReturn:
+    sys.exit(exit_code("crossin", lambda: main(arguments)))
 
 
 def _write_tasks(file: Path, folder: Path) -> str:
@@ -92,13 +138,20 @@ def _harness(arguments: Sequence[str]) -> int:
     say("crossin: loading lm-evaluation-harness")  # takes seconds
     startup.register_tasks()  # the .pth file has done so, unless the package is used without being installed
     from lm_eval.__main__ import cli_evaluate
+    from lm_eval.tasks._index import TaskIndex
+    from tqdm import tqdm
 
     from crossin_metrics.backends import register
 
     register()
     vllm_without_statistics()
     say("crossin: reading the task files")
-    before = sys.argv
+    before, files = sys.argv, TaskIndex._iter_yaml_files
+
+    def shown(root: Path) -> Iterator[Path]:
+        yield from tqdm(list(files(root)), desc="task files", leave=False, disable=None, mininterval=1)
+
+    TaskIndex._iter_yaml_files = staticmethod(shown)  # type: ignore[method-assign]
     sys.argv = ["crossin eval", *arguments]  # the harness parses sys.argv itself
     try:
         cli_evaluate()
@@ -115,16 +168,18 @@ def _harness(arguments: Sequence[str]) -> int:
         raise CrossinError(
             "this model gives no likelihoods: use the _gen task (cross_mmlu_gen for cross_mmlu), or --model crossin-api"
         ) from None
-    except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
+    except (ValueError, TypeError, KeyError, OSError) as error:
         if unknown := startup.unknown_task(error):
             raise CrossinError(unknown) from None
-        last = Path(traceback.extract_tb(error.__traceback__)[-1].filename).as_posix()
-        if not any(part in last for part in _ARGUMENT_READERS):
+        frames = traceback.extract_tb(error.__traceback__)
+        loading = "cannot load the model: " * any(frame.name.startswith("create_from_arg_") for frame in frames)
+        if not loading and not any(part in Path(frames[-1].filename).as_posix() for part in _ARGUMENT_READERS):
             raise
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise CrossinError(" ".join(str(message).split())) from error
+        raise CrossinError(loading + " ".join(str(message).split())) from error
     finally:
         sys.argv = before
+        TaskIndex._iter_yaml_files = staticmethod(files)  # type: ignore[method-assign]
     return 0
 
 

@@ -130,6 +130,7 @@ def build_report(
 
         say("plots")
         for figure, png in chain(draw_arms(studies), draw_all(groups, folded if studies else None)):
+            say(f"plots: {figure.name}")
             files[f"figures/{figure.name}.svg"] = figure.svg
             files[f"figures/{figure.name}.png"] = png
             figures.append(figure)
@@ -156,6 +157,7 @@ def build_report(
         missing=missing,
         by_group=group_tables.group_sections(groups, by_group),
     )
+    say("page")
     files["index.html"] = render(content)
     return Report(files, found.problems, notes)
 

@@ -51,6 +51,18 @@ def test_a_file_is_evaluated_without_any_yaml(questions: Path, capfd: pytest.Cap
     assert "_stderr_stderr" not in text
 
 
+@pytest.mark.slow
+def test_several_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each in its own process and folder; the printed command compares them."""
+    monkeypatch.chdir(tmp_path)
+    asked = ["--model", "dummy", "--tasks", "crossin_mini", "--metadata", '{"bootstrap": 0}']
+    assert evaluate([*asked, "--models", "A", "lab/B"]) == 0
+    (said,) = (line for line in capfd.readouterr().err.splitlines() if line.startswith("crossin: next: "))
+    done = crossin(*said.removeprefix("crossin: next: crossin ").split())
+    assert done.returncode == 0, done.stderr
+    assert "crossin_mini|p1: A and B" in done.stdout
+
+
 def test_a_task_of_the_readmes_yaml(repo: Path, questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (repo / "lm_eval_tasks" / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```yaml\n(task: .*?)```", text, flags=re.DOTALL)
@@ -88,6 +100,8 @@ def test_a_task_needs_no_more_than_class_name_and_set(questions: Path, formulati
         (["--set", "absent.jsonl", "--model", "dummy"], "absent.jsonl"),
         (["--set"], "--set: expected one argument"),
         (["--sett", "my_questions.jsonl"], "did you mean '--set'?"),
+        (["--models", "--tasks", "crossin_mini"], "--models: expected at least one argument"),
+        (["--tasks", "crossin_mini", "--model_args", "pretrained=no_such/model"], "cannot load the model: "),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], said: str) -> None:
