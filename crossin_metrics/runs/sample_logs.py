@@ -77,6 +77,8 @@ def _settings(path: Path) -> dict[str, Any]:
         "model_num_parameters": config.get("model_num_parameters"),
         "model_sha": config.get("model_sha"),
     }
+    if info["shots"] and info["chat_template"] and results.get("fewshot_as_multiturn") is False:
+        info["shots_as"] = "one turn"
     settings = {name: value for name, value in info.items() if value is not None}
     settings["model"] = results.get("model_name_sanitized") or path.absolute().parent.name
     return settings
@@ -321,7 +323,7 @@ def _checked_row(
     n_choices: int | None
     if logprobs is not None:
         if "acc_mutual_info" in sample:  # the harness appends the unconditional likelihoods of every option
-            logprobs = logprobs[: len(logprobs) // 2]
+            logprobs = _likelihoods(responses[: len(responses) // 2]) or logprobs
         n_choices = len(logprobs)
         answer = logprobs.index(max(logprobs))  # first of equals, as numpy.argmax
         correct = sample.get("acc")

@@ -138,7 +138,7 @@ def setup_of(run: Run) -> Setup:
     """Return what must agree with another run for the two to be ranked together."""
     fields = signature_fields(signature_of(run))
     prompt = fields.get("prompt", UNSTATED)
-    system = run.settings.get("system_instruction")
+    system, turns = run.settings.get("system_instruction"), run.settings.get("shots_as")
     return Setup(
         task=fields.get("task", run.task),
         version=str(run.settings.get("task_version", "")),
@@ -148,7 +148,9 @@ def setup_of(run: Run) -> Setup:
         answers=fields.get("answers", UNSTATED),
         prompts=_NUMBERED if re.fullmatch(r"p[1-9]", prompt) else prompt,
         shots=fields.get("shots", UNSTATED) + (f" {fields['mode']}" if "mode" in fields else ""),
-        chat=fields.get("chat", UNSTATED) + (f" system-{str(system)[:8]}" if system else ""),
+        chat=fields.get("chat", UNSTATED)
+        + (f" system-{str(system)[:8]}" if system else "")
+        + (f" shots in {turns}" if turns else ""),
         order=fields.get("order", "as given"),
         unanswered=fields.get("unanswered", "none"),
         generation=fields.get("generation", ""),
@@ -167,7 +169,7 @@ def run_fields(run: Run) -> dict[str, str]:
     """Return all that is known of how a run was made: fields of its signature, parts of its name, settings."""
     fields = signature_fields(signature_of(run))
     fields |= {"task": run.task, "mode": run.mode, "variant": run.variant}
-    for name in ("task_version", "system_instruction", "chat_template"):
+    for name in ("task_version", "system_instruction", "chat_template", "shots_as"):
         if run.settings.get(name) is not None:
             fields[name] = str(run.settings[name])
     return fields
@@ -178,12 +180,12 @@ def differences(a: Run, b: Run) -> dict[str, tuple[str, str]]:
 
     A field that one run lacks is not a difference, unless it is part of the run's name (mode, variant), a field that a
     signature holds only if it is not the default (order, unanswered, generation), or a setting that the harness writes
-    only if it is used (chat_template, system_instruction).
+    only if it is used (chat_template, system_instruction, shots_as).
     """
     fields_a, fields_b = run_fields(a), run_fields(b)
     always = {"mode", "variant", "order", "unanswered", "generation"}
     if all(run.settings.get("lm_eval_version") for run in (a, b)):
-        always |= {"chat_template", "system_instruction"}
+        always |= {"chat_template", "system_instruction", "shots_as"}
     found = {}
     for name in dict.fromkeys([*fields_a, *fields_b]):
         pair = fields_a.get(name, ""), fields_b.get(name, "")

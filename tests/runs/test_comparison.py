@@ -100,6 +100,9 @@ def test_other_settings_that_matter_are_refused_too() -> None:
         match_runs([a], [signed(2, SIGNATURE, task_version=2.0)])
     with pytest.raises(CrossinError, match="system_instruction is not set and f00"):
         match_runs([a], [signed(2, SIGNATURE, task_version=1.0, system_instruction="f00")])
+    chat = {"task_version": 1.0, "lm_eval_version": "0.4.13"}
+    with pytest.raises(CrossinError, match="shots_as is not set and one turn"):
+        match_runs([signed(1, SIGNATURE, **chat)], [signed(2, SIGNATURE, shots_as="one turn", **chat)])
     with pytest.raises(CrossinError, match="mode is zero_shot and five_shot"):
         match_runs([make_run(1, mode="zero_shot")], [make_run(2, mode="five_shot")])
     with pytest.raises(CrossinError, match="task is t and u"):

@@ -208,9 +208,10 @@ def test_a_row_without_a_usable_likelihood_is_unanswered(tmp_path: Path, broken:
     assert (run.answers < 0).sum() == score_questions(run.questions())["n_unanswered"] == 1
 
 
-def test_the_likelihoods_without_the_question_are_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("without", ["9", "nan", "inf"])
+def test_the_likelihoods_without_the_question_are_left_out(tmp_path: Path, without: str) -> None:
     """With `acc_mutual_info` the harness logs every option twice, the second time without its context."""
-    more = {"acc_mutual_info": 1, "filtered_resps": [*BELEBELE["filtered_resps"], ["9", "False"], ["-1", "False"]]}
+    more = {"acc_mutual_info": 1, "filtered_resps": [*BELEBELE["filtered_resps"], [without, "False"], ["-1", "False"]]}
     (run,) = read(log(tmp_path / "m", [BELEBELE | more], "belebele_eng_Latn"))
     assert run.answers.tolist() == [[1]]
     assert run.n_choices is not None
