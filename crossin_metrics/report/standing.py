@@ -80,7 +80,9 @@ def _sentence(where: str, noun: str, group: Group, members: Sequence[Entry]) -> 
     tied = sum(entry is not best and metric in entry.tests and not entry.tests[metric].significant for entry in members)
     close = f"; {tied} not significantly worse" if tied else ""
     some = f"{len(beating)} of {len(members)} {noun} beat {letter}"
-    return f"{best.model} is best on {where} ({score}{close}); {some}."
+    # arms are tested against the baseline named in their labels, never against the best of them
+    leads = "has the highest mean" if noun == "arms" else "is best"
+    return f"{best.model} {leads} on {where} ({score}{close}); {some}."
 
 
 def _planned(study: Study | None) -> str:

@@ -124,6 +124,8 @@ def test_the_score_and_comparison_named_beforehand_come_first(runs: Path) -> Non
     assert heads == ["Transfer", "Consistent and correct", "AC3", "Acc", "Consis"]
     assert text.count("x2x (no tag) ‡") == 1
     assert "Planned comparison: x2x (no tag) − base is" in text_of(report, "index.html")
+    assert "has the highest mean on" in text_of(report, "index.html")
+    assert " is best on " not in text_of(report, "index.html")
     assert any(name.startswith("figures/arms_") for name in report.files)
 
 
