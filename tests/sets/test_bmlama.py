@@ -126,3 +126,19 @@ def test_missing_language_folder_or_header(tmp_path: Path) -> None:
         load_parallel("bmlama17", data_dir=write(tmp_path / "b", head="id\ttext"), languages=["en", "zh"])
     with pytest.raises(CrossinError, match="bmlama17 is read from local files: fetch bmlama17/ from github"):
         build(SETS["bmlama17"], languages=["en"], data_dir=None)
+
+
+@pytest.mark.parametrize("at", [0, 3000, 6700])
+def test_shifted_rows_with_as_many_candidates(shared: Path, tmp_path: Path, at: int) -> None:
+    """Facts with ten candidates each from `at` on, one of them left out and the last one repeated."""
+    (tmp_path / "bmlama17").mkdir()
+    for code in ("en", "vi"):
+        head, *rows = (shared / f"data/bmlama17/{code}.tsv").read_text(encoding="utf-8").splitlines()
+        rows = [row for row in rows if row.split("\t")[2].count(", ") == 9]
+        at = min(at, len(rows) - 60)
+        rows = rows if code == "en" else [*rows[:at], *rows[at + 1 :], rows[-1]]
+        (tmp_path / f"bmlama17/{code}.tsv").write_text("\n".join([head, *rows]), encoding="utf-8")
+    with pytest.raises(CrossinError, match=r"vi.tsv, line \d+: .* rows are shifted") as error:
+        load_parallel("bmlama17", data_dir=tmp_path, languages=["en", "vi"])
+    line = int(str(error.value).partition("line ")[2].partition(":")[0])
+    assert at <= line <= at + 50
