@@ -36,7 +36,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "files": ("crossin_metrics/files.py", ("tests/test_files.py",)),
     "signature": ("crossin_metrics/signature.py", ("tests/test_signature.py",)),
     "rows": ("recipes/mixes/rows.py", ("tests/recipes/mixes",)),
-    "masks": ("recipes/tuning/loss_masks.py", ("tests/recipes/tuning/test_loss_masks.py",)),
+    "masks": (
+        "recipes/tuning/loss_masks.py",
+        ("tests/recipes/tuning/test_loss_masks.py", "tests/recipes/mixes/test_plain_text.py"),
+    ),
 }
 PRELOADED = ("numpy", "scipy.stats", "pytest", "hypothesis", "hypothesis.strategies", "yaml", "pyarrow.parquet")
 MARGIN = 20.0  # seconds that a mutant's tests may take beyond three times what they took unchanged

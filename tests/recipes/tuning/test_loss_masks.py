@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from datasets import Dataset
+from tokenizers import normalizers
 
 from crossin_metrics.errors import CrossinError
 from recipes.common.wording import FRAMES
-from recipes.tuning.loss_masks import IGNORED, load_rows, mask_rows
+from recipes.tuning.loss_masks import IGNORED, load_rows, mask_rows, pad_to_multiple
 from recipes.tuning.model import load_tokenizer, set_pad_token
 from tests.helpers.tiny_models import MIX_ROWS, byte_tokenizer, tiny_model, write_mix
 
@@ -118,6 +119,29 @@ def test_the_end_of_a_turn_becomes_eos(tmp_path: Path) -> None:
     assert row["labels"][-1] == tokenizer.eos_token_id == tokenizer.convert_tokens_to_ids("<turn>")
 
 
+def test_eos_is_added_where_a_template_ends_answers_with_nothing(tmp_path: Path) -> None:
+    byte_tokenizer(tmp_path, chat_template="{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}")
+    tokenizer = load_tokenizer(str(tmp_path), "chat")
+    (row,) = labelled(tokenizer, rows("Hi?", "Ho."), "chat")
+    assert tokenizer.decode(row["input_ids"]).endswith("[user]Hi?[assistant]Ho.<eos>")
+
+
+def test_a_tokenizer_that_loses_text_is_refused(tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer(tmp_path)
+    tokenizer.backend_tokenizer.normalizer = normalizers.Replace("x", "")
+    with pytest.raises(CrossinError, match=r"mix, row 1: tokenizer .* spell 'ylophone.*', not the completion 'xylo"):
+        labelled(tokenizer, rows("Hi?", "xylophone"))
+
+
+def test_rows_without_loss_fill_the_last_batch(tmp_path: Path) -> None:
+    data, _ = mask_rows(
+        Dataset.from_list(5 * [dict(rows("Hi?", "Ho.")[0])]), byte_tokenizer(tmp_path), "plain", max_length=50
+    )
+    filled = pad_to_multiple(data, 4, pad=0)
+    assert filled.to_list() == [*data.to_list(), *3 * [{"input_ids": [0, 0], "labels": 2 * [IGNORED], "length": 2}]]
+    assert pad_to_multiple(data, 5, pad=0).to_list() == data.to_list()
+
+
 def test_a_template_shows_the_same_date_every_day(tmp_path: Path) -> None:
     dated = "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% endif %}" + TURNS
     tokenizer = byte_tokenizer(tmp_path, added=["<turn>"], chat_template=dated)
@@ -127,7 +151,9 @@ def test_a_template_shows_the_same_date_every_day(tmp_path: Path) -> None:
 
 def test_characters_without_a_token_are_counted(tmp_path: Path) -> None:
     tokenizer = byte_tokenizer(tmp_path)
-    _, report = mask_rows(rows("Hi?", "<unk> and more"), tokenizer, "headers", max_length=None)
+    data = Dataset.from_list([*rows("Hi?", "<unk> and more"), *rows("Hi?", "Ho.")])
+    _, report = mask_rows(data, tokenizer, "headers", max_length=None)
+    assert report.merged_boundaries == 0
     assert "1 rows: the completion has characters that the tokenizer does not know" in report.lines()
 
 
@@ -154,6 +180,7 @@ def test_truncation_and_dropping_are_counted_per_part(tmp_path: Path) -> None:
     assert [row["labels"][-1] == tokenizer.eos_token_id for row in kept] == [True, False, True]
     kept, report = mask_rows(data, tokenizer, "plain", max_length=50, long_rows="drop")
     assert kept["length"] == [24, 24]
+    assert mask_rows(data, tokenizer, "plain", max_length=24, long_rows="drop")[0]["length"] == [24, 24]
     assert report.parts["crossin"].dropped == 1
 
 
