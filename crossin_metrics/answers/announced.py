@@ -87,7 +87,7 @@ _FILLER = re.compile(
 _WRONG = re.compile(
     r"(?:wrong|incorrect|false|second|third|other|another|alternative|common|tempting|错误的?|不正确的?|不是)\s?\Z"
 )
-_LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|(?<![A-Za-z0-9_'(])([A-J])(?![A-Za-z0-9_'])")
+_LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|(?<![A-Za-z0-9_'(])([A-J])(?:\)|(?![A-Za-z0-9_']))")
 # "Bを選びます", "B'yi seçiyorum", "ich würde B wählen"
 _VERB_LAST = ("ja", "ko", "hi", "bn", "ta", "mr", "ur", "fa", "tr", "az", "hu", "eu")
 _CHOSEN_AFTER = (
@@ -100,6 +100,8 @@ _ENDORSED = re.compile(
     rf"(?:(?:{LINK}|\b(?:best|fits|matches|seems|looks|sounds|appears))\s?(?:[^\W\d_]{{1,12}}\s){{0,3}}?"
     rf"(?:{_RIGHT}|{_ANSWER}|fits|match|true\b)(?:\s?(?:{_ANSWER}|{_OPTION}))?"
     rf"|(?:{_OPTION}|{_ANSWER})\s?{_RIGHT}"
+    r"|(?:is|seems)\s(?:the\s)?most\s(?:likely|probable)(?=\s?[.!\n]|\s?\Z)"
+    r"|(?<=only\s.\s)(?:satisfies|meets|fits|matches|works|follows|remains|answers)\b"
     rf"|{_CHOSEN_AFTER}"
     r"|\s(?:richtig|korrekt|rätt)\b"
     rf"|(?:번|番|项|項)?[가이은는が]?\s?(?:最|{cues.any_word('option')})?\s?"

@@ -127,14 +127,15 @@ def squeeze(text: str) -> str:
     return _SQUEEZED_OUT.sub("", text.casefold())
 
 
-_THOUSANDS = re.compile(r"(?<=\d)[, .'](?=\d{3}(?:\D|\Z))")
+THOUSANDS = re.compile(r"(?<=\d)[, .'](?=\d{3}(?:\D|\Z))")
+_ZEROS = re.compile(r"\.0+(?=%?\Z)")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?\s?%?\Z")
 
 
 def number(text: str) -> str:
     """A number without thousands separators ("100,000" is "100000"); "" where the text is something else."""
-    plain = _THOUSANDS.sub("", text.strip(END))
-    return plain.replace(" ", "") if _NUMBER.match(plain) else ""
+    plain = THOUSANDS.sub("", text.strip(END))
+    return _ZEROS.sub("", plain.replace(" ", "").replace(",", ".")) if _NUMBER.match(plain) else ""
 
 
 @lru_cache(maxsize=8)

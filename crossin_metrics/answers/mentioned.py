@@ -90,7 +90,7 @@ _SPOKEN_OF = re.compile(
 )
 _NOT_SHORT = (NEGATION, CONDITION, _SPOKEN_OF, re.compile(rf"\b[A-J]\s?{cues.any_word('both')}\s?\W?\Z"))
 _QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s{0,8}\d{1,3}[.)])")
-_COPULA = re.compile(rf"\A[^.。।!?\n]{{0,200}}?{LINK}\s?[\"']?\Z")
+_COPULA = re.compile(rf"\A[^.。।!?\n]{{0,200}}?(?:{LINK}|=)\s?[\"']?\Z")
 _OTHER_NUMBER = re.compile(r"[\d.。।!?\n]")  # or another sentence
 _ALONE = re.compile(r"[\s.。।!\"']{0,8}\Z")
 _UNIT_LAST = re.compile(r"(?:\s[^\W\d_]{3,6})?[\s.。।!\"']{0,8}\Z")  # "It is 5 m long."

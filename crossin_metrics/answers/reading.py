@@ -137,7 +137,7 @@ def _read(text: str, options: Options, words: str) -> tuple[int | None, str]:
         structured = _structured(part, options, words)
         if structured is not None:
             return structured, "structured"
-        plain = _SYMBOLS.sub("", latin_labels(strip_latex(part), options))
+        plain = _SYMBOLS.sub("", _QA.sub("Answer: ", latin_labels(strip_latex(part), options)))
         answer, rule = _prose(plain, options, words)
         if rule:
             return answer, rule
@@ -315,6 +315,7 @@ def _balanced(text: str, start: int) -> str | None:
 
 # --- whole and leading -----------------------------------------------------------------------------------------------
 
+_QA = re.compile(r"(?m)^A:\s{0,4}(?=[(\[]?[A-J][)\].]{0,2}\s*$)")  # "Q: ...", "A: B"
 _SYMBOLS = re.compile(r"\A(?:[\s✅☑✔✓👉➡🔹🔸⭐🎯•▶►■□●○※*#=>→⇒:]|-(?=\s)|\ufe0f)+(?=\S)")
 _WHOLE_LABEL = re.compile(
     rf"[\"']?\s?(?:{OPEN}{{1,2}}\s?[\"']?([A-Ja-j])[\"']?\s?{CLOSE}{{0,2}}|([A-Ja-j])\s?{CLOSE}?|([A-J])(?:[\s.,]{{1,4}}\3(?!\w)){{1,40}})"

@@ -7,7 +7,18 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import crossin_metrics.answers.cues as cues
-from crossin_metrics.answers.cleaning import CJK, END, LETTERS, clean, fold, lowered, number, small_letters, squeeze
+from crossin_metrics.answers.cleaning import (
+    CJK,
+    END,
+    LETTERS,
+    THOUSANDS,
+    clean,
+    fold,
+    lowered,
+    number,
+    small_letters,
+    squeeze,
+)
 from crossin_metrics.errors import CrossinError
 
 SEVERAL, NO_ANSWER, CONFLICT = -1, -2, -3  # what an announced answer can be when it is not one option
@@ -61,6 +72,9 @@ def options_of(choices: tuple[str, ...]) -> Options:
     wordings = {
         small_letters(text).strip(END): exact.get(form, SEVERAL) for text, form in zip(texts, folded, strict=True)
     }
+    for form, index in list(wordings.items()):  # "2,5" for 2.5, "100000" for 100,000
+        for other in (_COMMAS.sub(lambda m: ".,"[m[0] == "."], form), THOUSANDS.sub("", form)):
+            wordings.setdefault(other, index)
     return Options(
         tuple(texts),
         exact,
@@ -69,6 +83,9 @@ def options_of(choices: tuple[str, ...]) -> Options:
         tuple(_wording(text, wordings[text]) for text in sorted(wordings, key=len, reverse=True) if text),
         LETTERS[: len(choices)],
     )
+
+
+_COMMAS = re.compile(r"(?<=\d)[.,](?=\d)")
 
 
 def _unique(forms: list[str], shortest: int) -> dict[str, int]:
@@ -165,7 +182,7 @@ _UPPER_ONLY = re.compile(r"[а-яα-ω]")
 
 _PLACE = re.compile(  # "the second option", "第二个选项"; "2번", "option 2"
     r"(?:the\s)?(?<!\w)(first|second|third|fourth|1st|2nd|3rd|4th)\s(?:option|(?:one|answer|choice)(?=\W?\Z|,))(?!\w)|"
-    r"第\s?([一二三四1-4])\s?[个個]?(?:选项|選項|選択肢)|"
+    r"第\s?([一二三四1-4])\s?[个個]?(?:选项|選項|選択肢|[项項](?!目))|"
     r"(?<![\d.,+-])([1-4])\s?[번番](?=입니다|이다|이\s|です|だ|が|[\s.。]|\Z)|"
     r"(?<![\w.,+-])(one|two|three|four|[1-4])(?![\w%]|[.,:]\d)",
     re.IGNORECASE,
