@@ -16,6 +16,7 @@ from crossin_metrics.answers.text import (
     NOT_AFTER,
     OPEN,
     OPTION_WORD,
+    SEVERAL,
     TOGETHER,
     Label,
     Options,
@@ -62,7 +63,7 @@ _DIRECT = cues.Finder(
     "but",
 )
 _CONCLUSIONS = cues.Finder(
-    rf"(?:{cues.any_word('so')}|[=-]>|[⇒→∴])\s?[,:]?\s?(?:[^\W\d_]{{1,12}}\s){{0,3}}?(?:{_OPTION}\s?)?"
+    rf"(?P<so>{cues.any_word('so')}|[=-]>|[⇒→∴])\s?[,:]?\s?(?:[^\W\d_]{{1,12}}\s){{0,3}}?(?:{_OPTION}\s?)?"
     rf"|(?<![\w'])(?:{cues.any_word('pronoun')})(?:'s|\s+(?:is|was|must\s+be|would\s+be|has\s+to\s+be|should\s+be)){_ADVERB}\s+(?:{_OPTION}\s?)?",
     "so",
     "pronoun",
@@ -75,7 +76,8 @@ _BUT = re.compile(cues.any_word("but"))
 NEGATION = re.compile(NO)
 CONDITION = re.compile(cues.any_word("condition"))
 _CORRECTION = re.compile(
-    r"\b(?:wait|correction|on\ second\ thought|i\ made\ a\ mistake|let\ me\ (?:re|correct)|espera|corrección|"
+    r"\b(?:wait|hmm|hold\ on|scratch\ that|correction|on\ second\ thought|i\ made\ a\ mistake|let\ me\ (?:re|correct|double|check|verify|think\ again)|"
+    r"espera|corrección|"
     r"tunggu|koreksi|pembetulan|ralat|teka|khoan|đính\ chính)|等等|更正|"
     r"(?:[.!?。\n]\s?)(?:actually|en\ realidad|sebenarnya|sa\ totoo|thực\ ra|其实|实际上)",
     re.IGNORECASE,
@@ -97,22 +99,23 @@ _CHOSEN_AFTER = (
 _CHOOSES = re.compile(_CHOSEN_AFTER)
 _ENDORSED = re.compile(
     rf"[\"']?\s?(?:{_OPTION}\s?)?"
-    rf"(?:(?:{LINK}|\b(?:best|fits|matches|seems|looks|sounds|appears))\s?(?:[^\W\d_]{{1,12}}\s){{0,3}}?"
+    rf"(?:(?:{LINK}|\b(?:best|fits|matches|seems|looks|sounds|appears))\s?(?:[^\W\d_A-J]{{1,12}}\s){{0,3}}?"
     rf"(?:{_RIGHT}|{_ANSWER}|fits|match|true\b)(?:\s?(?:{_ANSWER}|{_OPTION}))?"
     rf"|(?:{_OPTION}|{_ANSWER})\s?{_RIGHT}"
     r"|(?:is|seems)\s(?:the\s)?most\s(?:likely|probable)(?=\s?[.!\n]|\s?\Z)"
     r"|(?<=only\s.\s)(?:satisfies|meets|fits|matches|works|follows|remains|answers)\b"
     rf"|{_CHOSEN_AFTER}"
     r"|\s(?:richtig|korrekt|rätt)\b"
+    rf"|(?:the|die|la|a|il|het|den)\s(?:{_RIGHT}\s(?:{_ANSWER}|{_OPTION})|(?:{_ANSWER}|{_OPTION})\s{_RIGHT})"
     rf"|(?:번|番|项|項)?[가이은는が]?\s?(?:最|{cues.any_word('option')})?\s?"
     rf"{cues.any_word('right', languages=cues.NO_COPULA)}"
     rf"(?:\s?(?:{_ANSWER}|{_OPTION}))?"
     rf"|(?:번|番)?[가이은는がは]\s?{cues.any_word('answer', languages=('ja', 'ko'))})"
-    rf"(?![^.。।,;!?\n]{{0,12}}?{NO})"
+    rf"(?![^.。।,、;!?\n]{{0,12}}?{NO})"
 )
 _SUBJECT = re.compile(
     rf"(?:\A|\b(?:la|el|die|der|il|o|[aA]|le|το|η|ang|az|ist|är)|{_OPTION}|{_ANSWER}|{cues.any_word('so')}|"
-    r"\b(?:then|that|only|and|but|think|believe|these)\s?,?)\s?[\"']?\Z"
+    r"\b(?:then|that|only|and|but|think|believe|these|makes|making|leaves)\s?,?)\s?[\"']?\Z"
 )
 _REJECTED = re.compile(rf"[^\n]{{0,3}}[A-J]{CLOSE}?\s?{NO}")  # "the option B not ..."
 _SENTENCE_OVER = re.compile(r"\s?(?:[.。।!?\n]|\Z)")
@@ -122,7 +125,7 @@ _ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b(?!I\s\w)[B-J]\b")
 _SENTENCE_START = re.compile(r"[.。।!?\n:]")
 _SUPPOSED = re.compile(r"\b(?:would|could|wäre|serait|sería|seria|sarebbe)\b")
 _CLAUSE = re.compile(r"[.。।,;!?\n]")
-_HALVES = re.compile(rf"[.。।,;!?\n]|{cues.any_word('but')}[、,]?\s?")
+_HALVES = re.compile(rf"[.。।,;!?\n]|(?<![A-J)])、|{cues.any_word('but')}[、,]?\s?")
 MOST_LABELS = 200  # labels of a text that are looked at
 
 
@@ -166,9 +169,11 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
             done = start
     for match in _CONCLUSIONS(low, starts):
         concluded = _CONCLUDED.match(text, match.end())
+        at, end = option_at(text, match.end(), options)
         before = _CLAUSE.split(low[max(0, match.start() - 40) : match.start()])[-1]
-        if concluded and not CONDITION.search(before) and not NEGATION.search(match[0]):
-            index = LETTERS.index(concluded[1] or concluded[2])
+        by_text = at is not None and at >= 0 and match["so"] and LINE_END.match(text, end)  # "so x = 3."
+        if (concluded or by_text) and not CONDITION.search(before) and not NEGATION.search(match[0]):
+            index = LETTERS.index(concluded[1] or concluded[2]) if concluded else at or 0
             stated.append((match.start(), index if index < len(options.letters) else NO_ANSWER))
     for match in list(_LABEL.finditer(text))[-MOST_LABELS:]:
         before = _HALVES.split(low[max(0, match.start() - 40) : match.start()])[-1]
@@ -201,8 +206,16 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
     if not stated:
         return None, None
     stated.sort()
+    supposed = {answer for start, answer in stated if _opens_with_condition(low, start)}
+    if len(supposed) > 1 and _opens_with_condition(low, stated[-1][0]):
+        return SEVERAL, None
     opening = stated[0][1] if stated[0][0] <= 4 and stated[0][1] >= 0 else None
     return stated[-1][1], opening
+
+
+def _opens_with_condition(low: str, position: int) -> bool:
+    """ "If it is about France, the answer is A. If it is about Germany, ..." """
+    return CONDITION.match(_SENTENCE_START.split(low[max(0, position - 120) : position])[-1].lstrip()) is not None
 
 
 def _under_heading(text: str, low: str, options: Options, words: str) -> tuple[int, int] | None:

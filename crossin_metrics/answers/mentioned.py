@@ -23,7 +23,7 @@ from crossin_metrics.answers.text import (
     skip,
 )
 
-_STOP = re.compile(rf"[\"']?[.。।!;]\s|[。；।]|{REASON}")
+_STOP = re.compile(rf"[\"']?[.。।!;]\s|[。；।]|\s\((?![^)]{{0,60}}{NO})[^()\n]{{1,60}}\)\.?\Z|{REASON}")
 _ANEW = re.compile(r"\W{0,4}(?:\Z|\d|[A-Z]|\n)")  # a digit or a capital: something else begins
 _ONE_WORD = re.compile(r"\s[^\W\d_]{3,20}[.!。]?\Z")
 
@@ -85,12 +85,17 @@ _SHORT = re.compile(
     rf"\A(?:(?![B-HJ](?![\w']))[^\W\d_'][\w']{{0,16}}[\s,:.!]{{1,5}}){{1,7}}?(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))[.!。]?\Z"
 )
 _SHORT_HAN = re.compile(r"\A[\u4e00-\u9fff,:]{0,12}(?:是|选|選|为|為)\s?([A-J])(?:项|項)?[.。!]?\Z")
+_NOT_BUT = re.compile(  # "It is not A, it is B", "A değil, B"
+    rf"(?:[^\W\d_]['\w]*\s){{0,4}}([A-J])(?:\s[^\W\d_]+)?,\s(?P<bridge>(?:[^\W\d_]['\w]{{0,8}}\s){{0,3}}){OPEN}?([A-J]){CLOSE}?[.!。]?"
+)
 _SPOKEN_OF = re.compile(
     r"\b(?:consider|look|looking|check|checking|compare|examine|analy[sz]e|start|discuss|evaluate)\b[^:.!,]*\Z"
 )
 _NOT_SHORT = (NEGATION, CONDITION, _SPOKEN_OF, re.compile(rf"\b[A-J]\s?{cues.any_word('both')}\s?\W?\Z"))
 _QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s{0,8}\d{1,3}[.)])")
-_COPULA = re.compile(rf"\A[^.。।!?\n]{{0,200}}?(?:{LINK}|=)\s?[\"']?\Z")
+_COPULA = re.compile(rf"\A[^.。।!?\n]{{0,200}}?(?:{LINK}|[=:])\s?[\"']?\Z")
+_CONCLUDES = re.compile(rf"\W{{0,3}}(?:{cues.any_word('so')})")
+_CONTRAST = re.compile(rf"\s?,\s?(?:{cues.any_word('both')}\s)?{NO}\s(?:\w{{1,3}}\s)?")
 _OTHER_NUMBER = re.compile(r"[\d.。।!?\n]")  # or another sentence
 _ALONE = re.compile(r"[\s.。।!\"']{0,8}\Z")
 _UNIT_LAST = re.compile(r"(?:\s[^\W\d_]{3,6})?[\s.。।!\"']{0,8}\Z")  # "It is 5 m long."
@@ -108,6 +113,10 @@ def only_label(text: str, options: Options, words: str) -> int | None:
     if short is not None and not any(p.search(low[: short.start(short.lastindex or 1)]) for p in _NOT_SHORT):
         index = LETTERS.index(short[short.lastindex or 1])
         return index if index < len(options.letters) else NO_ANSWER  # "Definitely C!"
+    either = _NOT_BUT.fullmatch(text)
+    if either is not None and NEGATION.search(low[: either.start(3)]) and not NEGATION.search(either["bridge"].lower()):
+        index = LETTERS.index(either[3])
+        return index if index < len(options.letters) else NO_ANSWER
     found: dict[int, list[re.Match[str]]] = {}
     for match in list(_MENTION.finditer(text))[:MOST_LABELS]:
         letter = next(g for g in match.groups() if g)
@@ -148,16 +157,23 @@ _TICK = re.compile(r"[✅✔☑✓👈]|\[[xX]\]|←|<-|\((?:correct|right)\)", 
 _BOLD = re.compile(r"\s*(?:[-*•]\s+)?(?:\*\*|__)(?P<inside>.*)(?:\*\*|__)\W*")
 _YES = r"(?:true|yes|oui|sí|sim|sì|да|так|evet|ναι|נעם|נכון|نعم|بله|हाँ|হ্যাঁ|ஆம்|ya|có|oo|ndiyo|はい|예|是|ใช่)(?!\w)"
 _VERDICT = re.compile(rf"\W{{0,4}}(?:{cues.any_word('right')}|{_YES})")
-_TRUTH = re.compile(r"[\"']([A-J])[\"']\s?:\s?(true|false)\b", re.IGNORECASE)
+_JUDGED = re.compile(  # "A: false, B: true", "A? No. B? Yes."
+    rf"(?<![\w'])[\"'(]?([A-J])[\"')]?\s?[:?=–-]+\s?(?:(?P<yes>{cues.any_word('right')}|{_YES})|{NO})(?=\s*(?:[.,;|}}\n]|\Z))"
+)
 _LISTED = re.compile(rf"\W{{0,8}}(?:\[.\]\s?)?{OPEN}?\s?([A-J])\s?(?:{CLOSE}|[.:、]|\s[-|])+\s*")
+
+
+def judged(text: str, options: Options) -> int | None:
+    """The only option called right where each is judged in turn; SEVERAL where none or more than one is."""
+    verdicts = list(_JUDGED.finditer(lowered(text[:1_000])))
+    if "".join(verdict[1] for verdict in verdicts) != options.letters:
+        return None
+    right = [index for index, verdict in enumerate(verdicts) if verdict["yes"]]
+    return right[0] if len(right) == 1 else SEVERAL
 
 
 def marked(text: str, options: Options) -> int | None:
     """The only ticked, right or bold option where a text lists all options, each once, one in a line."""
-    truths = _TRUTH.findall(text[:1_000])  # {"A": false, "B": true, ...}
-    if "".join(letter for letter, _ in truths) == options.letters:
-        true = [index for index, (_, value) in enumerate(truths) if value.lower() == "true"]
-        return true[0] if len(true) == 1 else None
     lines: dict[int, str] = {}
     rest: dict[int, str] = {}  # of the line, behind the option
     for line in text.split("\n"):
@@ -208,6 +224,16 @@ def only_option(text: str, options: Options, words: str) -> int | None:
     if _REFUSAL.search(lowered(text)) or _MENTION.search(text) or _NAMED.search(lowered(text)):
         return None
     found = options_in(text, options)
+    complete = [m for m in _COMPLETE.finditer(text) if m[0].strip() and not m[0].rstrip().endswith(":")]
+    last_sentence = [named for named in found if complete and named.start >= complete[-1].start()]
+    concluded = last_sentence and _CONCLUDES.match(lowered(text), complete[-1].start())
+    found = last_sentence if concluded else found
+    starts = [*(named.start for named in found), len(text)][1:]
+    found = [  # "not the Nile but the Amazon", "the Amazon, not the Nile"
+        named
+        for named, following in zip(found, starts, strict=False)
+        if _CONTRAST.fullmatch(lowered(text), named.end, following) or not _denied(text, named.start, named.end)
+    ]
     if len({named.option for named in found}) != 1 or found[0].option < 0:
         return None
     index, option = found[0].option, options.texts[found[0].option]
@@ -217,16 +243,16 @@ def only_option(text: str, options: Options, words: str) -> int | None:
     if len(found) == 1 and tail.match(text, last.end):
         number_alone = not letters and not _OTHER_NUMBER.search(text[: last.start])
         if number_alone or _COPULA.search(lowered(text)[: last.start]):
-            return None if _denied(text, last.start, last.end) else index  # "The number is 150.", "It ended in 1945."
+            return index  # "The number is 150.", "It ended in 1945."
     if letters < (3 if CJK.search(option) else 4):
         return None
     if _QUESTION_OR_LIST.search(text):
         return None
-    complete = [m for m in _COMPLETE.finditer(text) if m[0].strip() and not m[0].rstrip().endswith(":")]
-    for sentence in (complete[0], complete[-1]) if 1 <= len(complete) <= _A_FEW else ():
+    ends = (complete[-1],) if concluded else (complete[0], complete[-1]) if 1 <= len(complete) <= _A_FEW else ()
+    for sentence in ends:
         for named in found:
             inside = sentence.start() <= named.start and named.end <= sentence.end()
             opens = _ARTICLE.fullmatch(text, sentence.start(), named.start)
-            if inside and not opens and not _denied(text, named.start, named.end):
+            if inside and not opens:
                 return index
     return None

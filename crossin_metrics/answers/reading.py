@@ -41,7 +41,7 @@ from crossin_metrics.answers.cleaning import (
     strip_latex,
     strip_markdown,
 )
-from crossin_metrics.answers.mentioned import first_line, last_line, marked, only_label, only_option
+from crossin_metrics.answers.mentioned import first_line, judged, last_line, marked, only_label, only_option
 from crossin_metrics.answers.text import (
     CLOSE,
     CONFLICT,
@@ -107,7 +107,9 @@ def explain_answer(
     turn = first_turn(split.answer)
     if not any("<" in option for option in options.texts):
         turn = strip_html(turn)
-    answer, rule = _read(strip_markdown(turn), options, _word_letters(language))
+    answer, rule = judged(turn, options), "marked"
+    if answer is None:
+        answer, rule = _read(strip_markdown(turn), options, _word_letters(language))
     if answer is None and (ticked := marked(turn, options)) is not None:
         answer, rule = ticked, "marked"
     return Reading(answer if answer is not None and answer >= 0 else None, rule, len(split.thought))
@@ -137,7 +139,8 @@ def _read(text: str, options: Options, words: str) -> tuple[int | None, str]:
         structured = _structured(part, options, words)
         if structured is not None:
             return structured, "structured"
-        plain = _SYMBOLS.sub("", _QA.sub("Answer: ", latin_labels(strip_latex(part), options)))
+        plain = _FIRST.sub("", _QA.sub("Answer: ", latin_labels(strip_latex(part), options)))
+        plain = _SYMBOLS.sub("", plain)
         answer, rule = _prose(plain, options, words)
         if rule:
             return answer, rule
@@ -315,6 +318,7 @@ def _balanced(text: str, start: int) -> str | None:
 
 # --- whole and leading -----------------------------------------------------------------------------------------------
 
+_FIRST = re.compile(r"\A(?:1[.)]|Q1:)\s+(?=[(\[]?[A-J](?:[).\]]|\s*\Z))(?!.*\n\s*(?:2[.)]|Q2))", re.DOTALL)  # "1) B"
 _QA = re.compile(r"(?m)^A:\s{0,4}(?=[(\[]?[A-J][)\].]{0,2}\s*$)")  # "Q: ...", "A: B"
 _SYMBOLS = re.compile(r"\A(?:[\s✅☑✔✓👉➡🔹🔸⭐🎯•▶►■□●○※*#=>→⇒:]|-(?=\s)|\ufe0f)+(?=\S)")
 _WHOLE_LABEL = re.compile(

@@ -95,7 +95,7 @@ def _unique(forms: list[str], shortest: int) -> dict[str, int]:
 def _wording(text: str, option: int) -> Wording:
     before = "number" if text[0].isdigit() else "word" if _spaced(text[0]) else ""
     after = "number" if text[-1].isdigit() else "word" if _spaced(text[-1]) else ""
-    return Wording(tuple(text.split()), option, before, after)
+    return Wording(tuple(_OPERATOR.sub(r" \1 ", text).split()), option, before, after)
 
 
 def _spaced(char: str) -> bool:
@@ -136,9 +136,9 @@ def _end_of(small: str, position: int, wording: Wording) -> int | None:
     for place, word in enumerate(wording.words):
         if place:
             gap = _GAP.match(small, end)
-            if gap is None:
+            if gap is None and not (_OPERATOR.match(word) or _OPERATOR.match(wording.words[place - 1])):
                 return None
-            end = gap.end()
+            end = gap.end() if gap else end
         if not small.startswith(word, end):
             return None
         end += len(word)
@@ -150,6 +150,7 @@ def _end_of(small: str, position: int, wording: Wording) -> int | None:
     return None if wording.after == "number" and _DECIMALS.match(small, end) else end
 
 
+_OPERATOR = re.compile(r"([=<>≤≥≈+×*/^])")  # "x=3" is "x = 3"
 _GAP = re.compile(r"\s+")
 _NUMERALS = frozenset("十百千万萬億亿兆만억")  # "12万" is 120,000
 _IN_NUMBER = _NUMERALS | set(".,+-")
@@ -254,6 +255,7 @@ _ANEW = re.compile(r"\s+[^a-z\s]|[^\x00-\x7f]")  # after "the answer is B": no w
 _ALONE = re.compile(r"[\s.。!\"']*\Z")
 _BOTH = rf"(?:,|/|&|\+|、|;|{cues.any_word('both')})"
 TOGETHER = re.compile(rf"\s*{_BOTH}\s*(?:{_BOTH}\s*)?(?:{OPTION_WORD}\s*)?{OPEN}?\s?(?!I\s\w)([A-J])(?![\w'])")
+_BRACKET = re.compile(r"\s\(")  # "Answer: A (certain)"
 _ABBREVIATION = re.compile(r"\.\s?[A-Za-z]\.")
 
 
@@ -284,6 +286,8 @@ def label_at(text: str, position: int, options: Options, words: str, after_cue: 
     if _AFTER_BARE.match(text, end) or TOGETHER.match(lowered(text), end):
         return Label(index, end)
     if letter not in words and _COMMA.match(text, end):
+        return Label(index, end)
+    if after_cue and _BRACKET.match(text, end):
         return Label(index, end)
     if (after_cue or (letter != "I" and text.startswith(",", end))) and _CONNECTIVE.match(lowered(text), end):
         return Label(index, end)
