@@ -76,8 +76,8 @@ _BUT = re.compile(cues.any_word("but"))
 NEGATION = re.compile(NO)
 CONDITION = re.compile(cues.any_word("condition"))
 _CORRECTION = re.compile(
-    r"\b(?:wait|hmm|hold\ on|scratch\ that|correction|on\ second\ thought|i\ made\ a\ mistake|let\ me\ (?:re|correct|double|check|verify|think\ again)|"
-    r"espera|corrección|"
+    r"\b(?:wait|hmm|hold\ on|scratch\ that|correction|on\ second\ thought|i\ made\ a\ mistake|"
+    r"let\ me\ (?:re|correct|double|check|verify|think\ again)|espera|corrección|"
     r"tunggu|koreksi|pembetulan|ralat|teka|khoan|đính\ chính)|等等|更正|"
     r"(?:[.!?。\n]\s?)(?:actually|en\ realidad|sebenarnya|sa\ totoo|thực\ ra|其实|实际上)",
     re.IGNORECASE,
