@@ -161,10 +161,13 @@ _JUDGED = re.compile(  # "A: false, B: true", "A? No. B? Yes."
     rf"(?<![\w'])[\"'(]?([A-J])[\"')]?\s?[:?=–-]+\s?(?:(?P<yes>{cues.any_word('right')}|{_YES})|{NO})(?=\s*(?:[.,;|}}\n]|\Z))"
 )
 _LISTED = re.compile(rf"\W{{0,8}}(?:\[.\]\s?)?{OPEN}?\s?([A-J])\s?(?:{CLOSE}|[.:、]|\s[-|])+\s*")
+_B_JUDGED = re.compile(r"B[\"')]?\s?[:?=–-]")
 
 
 def judged(text: str, options: Options) -> int | None:
     """The only option called right where each is judged in turn; SEVERAL where none or more than one is."""
+    if not _B_JUDGED.search(text, 0, 1_000):
+        return None
     verdicts = list(_JUDGED.finditer(lowered(text[:1_000])))
     if "".join(verdict[1] for verdict in verdicts) != options.letters:
         return None

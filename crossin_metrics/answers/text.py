@@ -36,6 +36,7 @@ class Options(NamedTuple):
     numbers: dict[str, int]  # the same for numbers without thousands separators
     wordings: tuple[Wording, ...]  # the longest first
     letters: str  # "ABCD"
+    digits: bool  # whether an option has a digit
 
 
 class Wording(NamedTuple):
@@ -72,7 +73,8 @@ def options_of(choices: tuple[str, ...]) -> Options:
     wordings = {
         small_letters(text).strip(END): exact.get(form, SEVERAL) for text, form in zip(texts, folded, strict=True)
     }
-    for form, index in list(wordings.items()):  # "2,5" for 2.5, "100000" for 100,000
+    digits = _DIGIT.search(" ".join(texts)) is not None
+    for form, index in list(wordings.items()) if digits else ():  # "2,5" for 2.5, "100000" for 100,000
         for other in (_COMMAS.sub(lambda m: ".,"[m[0] == "."], form), THOUSANDS.sub("", form)):
             wordings.setdefault(other, index)
     return Options(
@@ -82,9 +84,11 @@ def options_of(choices: tuple[str, ...]) -> Options:
         _unique([number(text) for text in texts], 1),
         tuple(_wording(text, wordings[text]) for text in sorted(wordings, key=len, reverse=True) if text),
         LETTERS[: len(choices)],
+        digits,
     )
 
 
+_DIGIT = re.compile(r"\d")
 _COMMAS = re.compile(r"(?<=\d)[.,](?=\d)")
 
 
@@ -204,7 +208,7 @@ def latin_labels(text: str, options: Options) -> str:
 
     Places are replaced, too ("option 2", "the second option", "2번"), unless options have numbers.
     """
-    if not any(char.isdigit() for option in options.texts for char in option):
+    if not options.digits and _PLACE.search(text):
         low = lowered(text)
 
         def letter(match: re.Match[str]) -> str:
