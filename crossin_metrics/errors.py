@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 
 from crossin_metrics.secrets import masked
 
@@ -45,6 +47,31 @@ def one_line(message: object, longest: int = _LONGEST) -> str:
 def say(message: object) -> None:
     """Print a message on standard error, as :func:`one_line` makes it."""
     print(one_line(message), file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say what takes seconds, such as loading a library; on a terminal, count them meanwhile."""
+    say(what)
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+
+    def count() -> None:
+        for seconds in itertools.count(1):
+            if done.wait(1):
+                return
+            print(f"\r{seconds} s", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+    counter = threading.Thread(target=count, daemon=True)
+    counter.start()
+    try:
+        yield
+    finally:
+        done.set()
+        counter.join()
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def exit_code(prog: str, command: Callable[[], int]) -> int:

@@ -14,16 +14,16 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script: `recipes` is found in the checkout, not in this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from crossin_metrics.errors import say
+from crossin_metrics.errors import waiting
 from recipes.common.options import run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the options, align, merge, evaluate; returns the exit code."""
-    say("align_crossin: loading torch and TRL")  # takes seconds
-    from recipes.alignment.options import parse_options
-    from recipes.alignment.recipe import recipe
-    from recipes.tuning import run as tuning
+    with waiting("align_crossin: loading torch and TRL"):
+        from recipes.alignment.options import parse_options
+        from recipes.alignment.recipe import recipe
+        from recipes.tuning import run as tuning
 
     align, train, model = parse_options(argv)
     output = Path(str(train.output_dir)).absolute()  # the evaluation runs in another folder

@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if DATA_DIR_VARIABLE in os.environ:  # stages run in another folder
         os.environ[DATA_DIR_VARIABLE] = absolute(os.environ[DATA_DIR_VARIABLE])
-    plan = make_plan(options)
+    with errors.waiting("run_experiment: loading torch and TRL, planning"):
+        plan = make_plan(options)
     records = Records(options.folder)
     if options.status:
         show(overview.text(plan, records, {}, options.jobs, thorough=True))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if __package__ in (None, ""):  # run as a script: `recipes` is found in the checkout, not in this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from crossin_metrics.errors import CrossinError, say
+from crossin_metrics.errors import CrossinError, waiting
 from recipes.common.options import run
 from recipes.common.provenance import REPO
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the options, tune, merge, evaluate; returns the exit code."""
-    say("sft_crossin: loading torch and TRL")  # takes seconds
-    from recipes.tuning import run as tuning
-    from recipes.tuning.options import parse_options
+    with waiting("sft_crossin: loading torch and TRL"):
+        from recipes.tuning import run as tuning
+        from recipes.tuning.options import parse_options
 
     tune, train, model = parse_options(argv)
     output = Path(str(train.output_dir)).absolute()  # the evaluation runs in another folder

@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from crossin_metrics import startup
 from crossin_metrics.backends.checks import require_harness, vllm_without_statistics
-from crossin_metrics.errors import CrossinError, exit_code, say
+from crossin_metrics.errors import CrossinError, exit_code, say, waiting
 from crossin_metrics.secrets import secret_place
 from crossin_metrics.sets.catalogue import FORMULATIONS
 from crossin_metrics.sets.loading import load_file
@@ -135,15 +135,15 @@ def _write_tasks(file: Path, folder: Path) -> str:
 
 def _harness(arguments: Sequence[str]) -> int:
     require_harness()
-    say("crossin: loading lm-evaluation-harness")  # takes seconds
-    startup.register_tasks()  # the .pth file has done so, unless the package is used without being installed
-    from lm_eval.__main__ import cli_evaluate
-    from lm_eval.tasks._index import TaskIndex
-    from tqdm import tqdm
+    with waiting("crossin: loading lm-evaluation-harness"):
+        startup.register_tasks()  # the .pth file has done so, unless the package is used without being installed
+        from lm_eval.__main__ import cli_evaluate
+        from lm_eval.tasks._index import TaskIndex
+        from tqdm import tqdm
 
-    from crossin_metrics.backends import register
+        from crossin_metrics.backends import register
 
-    register()
+        register()
     vllm_without_statistics()
     say("crossin: reading the task files")
     before, files = sys.argv, TaskIndex._iter_yaml_files
