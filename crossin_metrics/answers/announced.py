@@ -171,7 +171,8 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
         concluded = _CONCLUDED.match(text, match.end())
         at, end = option_at(text, match.end(), options)
         before = _CLAUSE.split(low[max(0, match.start() - 40) : match.start()])[-1]
-        by_text = at is not None and at >= 0 and match["so"] and LINE_END.match(text, end)  # "so x = 3."
+        # "so x = 3."
+        by_text = at is not None and at >= 0 and match["so"] and "\n" not in match[0] and LINE_END.match(text, end)
         if (concluded or by_text) and not CONDITION.search(before) and not NEGATION.search(match[0]):
             index = LETTERS.index(concluded[1] or concluded[2]) if concluded else at or 0
             stated.append((match.start(), index if index < len(options.letters) else NO_ANSWER))
