@@ -342,6 +342,7 @@ def _assemble(
     n_choices = [next((cell.n_choices for cell in row if cell.n_choices is not None), None) for row in rows]
     check_answers(rows, n_choices)
     notes += logprob_notes(key, rows)
+    notes += [f"run {key.name}: only the {x} of each row counts" for x in key.variant.split("+") if x.endswith("draws")]
     answers = np.array([[cell.answer for cell in row] for row in rows], dtype=np.int64)
     settings, differing = _settings(logs) if logs else (_table_settings(key, rows), [])
     known = all(cell.rule is not None for row in rows for cell in row)

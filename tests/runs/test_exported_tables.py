@@ -210,6 +210,7 @@ def test_draws_that_are_not_counted_are_named(tmp_path: Path) -> None:
         path.write_text(json.dumps(row) + "\n")
     (run,) = read_predictions(files, fields=FIELDS)
     assert run.name == "numset|m|take_first_k+first of 3 draws"
+    assert f"run {run.name}: only the first of 3 draws of each row counts" in run.notes
 
 
 SIGNATURE = "crossin|task:cross_x_cf|data:4abe2c199dee|langs:en,zh|answers:cf|prompt:p1|shots:2|chat:no|s:2|v:0.1.0"
