@@ -10,7 +10,7 @@ from crossin_metrics.runs.repeats import asked_as, disagreement_scores, floor_of
 from crossin_metrics.runs.run import Run
 from crossin_metrics.scores.causes.disagreements import REASONS
 from crossin_metrics.scores.causes.suspect_questions import Suspect
-from crossin_metrics.scores.uncertainty import Replicates, score_intervals
+from crossin_metrics.scores.uncertainty import ROUGH_CAUSES, ROUGH_SAID, Replicates, score_intervals
 from crossin_metrics.text_tables import align, number
 
 _MOST_PAIRS = 10  # language pairs listed without --full
@@ -51,15 +51,17 @@ class AskedAgain:
 
     def text(self, *, full: bool) -> str:
         """Of few models in detail, with the reasons of disagreement; of many one row each."""
+        rough = any(found.values and found.n_questions < ROUGH_CAUSES for found in self.floors.values())
+        legend = _FLOOR_LEGEND + (f"\n~ {ROUGH_SAID}" if rough else "")
         if len(self.groups) > _FEW_MODELS and not full:
-            return f"{_floor_table(self.floors, self.groups)}\n{_FLOOR_LEGEND}"
+            return f"{_floor_table(self.floors, self.groups)}\n{legend}"
         blocks = []
         for name, found in self.floors.items():
             first, codes = self.groups[name][0], self.groups[name][0].languages
             blocks.append(_floor_details(name, found, [asked_as(run) for run in self.groups[name]], codes))
             if not full and len(codes) > 1:  # in full they are beside each run's scores
                 blocks.append(reason_table(codes, self.disagreements(first), full=full, of=f"{asked_as(first)}, "))
-        return "\n\n".join([*blocks, _FLOOR_LEGEND])
+        return "\n\n".join([*blocks, legend])
 
 
 def suspect_text(runs: Sequence[Run], *, as_json: bool) -> str:
@@ -98,7 +100,8 @@ def _values(found: Replicates, suffix: str) -> list[str]:
         key += suffix
         cells.append(number(found.estimate.get(key)) if not key.startswith("asked_again_") else "")
         if key.startswith("language_ratio"):
-            cells.append(f"[{ends[key][0]:.3f}, {ends[key][1]:.3f}]" if key in ends else "-")
+            rough = " ~" if found.n_questions < ROUGH_CAUSES else ""
+            cells.append(f"[{ends[key][0]:.3f}, {ends[key][1]:.3f}]{rough}" if key in ends else "-")
     return cells
 
 

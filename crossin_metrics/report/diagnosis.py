@@ -112,7 +112,11 @@ def _chance(entry: Entry) -> str | None:
         return None
     replicates = bootstrap(entry.runs[middle].questions(), n_resamples=_KAPPA_RESAMPLES, keys=["fleiss_kappa"])
     low, high = percentile_intervals(replicates)["fleiss_kappa"]
-    return None if low > 0.0 else f"Fleiss' kappa over languages is {kappa:.2f}, 95% interval {low:.2f} to {high:.2f}"
+    return (
+        None
+        if low > 0.0
+        else f"Fleiss' kappa over languages is {kappa:.2f}, 95% interval {low:.2f} to {high:.2f} (rough)"
+    )
 
 
 @_rule(

@@ -47,6 +47,7 @@ def test_prompts_of_one_model_show_its_noise_floor(tmp_path: Path) -> None:
     said = crossin(path).stdout
     assert "asked again (p1, p2, p3): t|m\n" in said
     assert "why languages disagree (p1, share of the questions)" in said
+    assert "rough" not in said.partition("asked again")[2]
     found = cli.printed_json("score", path)
     assert set(found) == {"t|m|p1", "t|m|p2", "t|m|p3"}
     for scores in found.values():  # languages hold one belief: prompts alone move the answers
@@ -59,6 +60,14 @@ def test_prompts_of_one_model_show_its_noise_floor(tmp_path: Path) -> None:
     assert "[" not in without
     agree = np.mean([answers["p1"] == answers["p2"], answers["p1"] == answers["p3"], answers["p2"] == answers["p3"]])
     assert found["t|m|p1"]["asked_again"] == pytest.approx(agree)
+
+
+def test_the_noise_floor_of_few_questions_is_marked_as_rough(tmp_path: Path) -> None:
+    answers, gold = unsteady(0, n=60)
+    path = table(tmp_path / "t.jsonl", {("m", prompt): given for prompt, given in answers.items()}, gold)
+    said = crossin(path).stdout.partition("asked again")[2]
+    assert "] ~" in said
+    assert "~ rough: in simulations these intervals covered" in said
 
 
 def test_of_many_models_each_has_one_row(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ KEYS = (
 )  # fmt: skip
 CAUSES = ("excess_consistency", "excess_consistency_en_zh", "wrong_agreement")
 FLOOR = ("asked_again", "asked_across", "language_ratio", "language_ratio_kappa")
-REPETITIONS, SUSPECT_TABLES = 300, 100  # data sets of a cell
+REPETITIONS, SUSPECT_TABLES = 150, 60  # data sets of a cell
 RESAMPLES = 200
 NOMINAL = 0.95  # of intervals; tests have 1 - NOMINAL
 OUTSIDE = 0.001  # a cell is out of its band if a true NOMINAL gives a worse figure less often than this
