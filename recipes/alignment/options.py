@@ -57,6 +57,9 @@ class AlignOptions(RunOptions):
         "Pairs of languages and their weights: en-zh=2 en-vi=1. Default: every pair of `languages` alike.", []
     )
     leave_out_gold: bool = option("dco: never draw the gold option.", False)
+    calm_samples: int = option(
+        "calm: answers drawn per language from the model's probabilities of the options. 0: its likeliest option.", 0
+    )
     shuffled_reference: bool = option("dco: follow the reference's preference on another question: a control.", False)
     start_adapter: str | None = option(
         "Adapter to train on; the reference is the model with it. Default: a new one; the reference is the base.", None
@@ -68,7 +71,7 @@ class AlignOptions(RunOptions):
     DECISIVE: ClassVar[tuple[str, ...]] = (
         *RunOptions.DECISIVE,
         *("set", "languages", "formulation", "prompt", "loss", "beta", "target", "follow", "n_pairs", "language_pairs"),
-        *("leave_out_gold", "shuffled_reference"),
+        *("leave_out_gold", "calm_samples", "shuffled_reference"),
     )
 
     def __post_init__(self) -> None:
@@ -77,6 +80,9 @@ class AlignOptions(RunOptions):
         if len(self.languages) < 2:
             raise CrossinError(f"languages: {self.languages[0]} alone; alignment needs two or more")
         check_minimum(self, 1, "n_pairs")
+        check_minimum(self, 0, "calm_samples")
+        if self.calm_samples and self.loss != "calm":
+            raise CrossinError(f"calm_samples: only loss calm has it, and loss is {self.loss}")
         if self.beta is not None and self.loss == "sft_gold":
             raise CrossinError("beta: loss sft_gold has none")
         if self.beta is not None and not 0 < self.beta < float("inf"):

@@ -92,7 +92,7 @@ def majority_pairs(drawn: Pairs, answers: np.ndarray, seed: int) -> tuple[Pairs,
 
     Args:
         drawn: pairs whose options are ignored.
-        answers: the model's answers, [Q, L].
+        answers: the model's answers, [Q, L], or several a language, [Q, L x S]: each is a vote.
 
     Returns:
         As many pairs, and how many were replaced.

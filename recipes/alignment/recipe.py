@@ -15,6 +15,7 @@ from crossin_metrics.files import file_sha256
 from recipes.alignment.options import AlignOptions
 from recipes.alignment.pairs import Pairs, all_pairs, draw_pairs, majority_pairs
 from recipes.alignment.sequences import Questions, Sequence, digest, load_questions
+from recipes.mixes.draws import uniform
 from recipes.tuning.run import Data, Recipe
 
 if TYPE_CHECKING:
@@ -105,10 +106,13 @@ def recipe(align: AlignOptions, train: TrainOptions, model: ModelOptions) -> Rec
         if not (model.load_in_4bit or model.load_in_8bit):
             network.to(train.device)
         padding_free, pad = bool(train.padding_free), int(tokenizer.pad_token_id)
+        # only the attention of `row_attention` knows branches
+        sdpa = network.config.get_text_config()._attn_implementation == "sdpa"
+        share = padding_free and bool(train.use_cpu) and sdpa and not train.gradient_checkpointing
         weights = {
             **identify_weights(base_of[0], network.config),
             "start": None if start is None else file_sha256(start / WEIGHTS),
-            "how": [model.dtype, model.load_in_4bit, model.load_in_8bit, train.bf16, padding_free],
+            "how": [model.dtype, model.load_in_4bit, model.load_in_8bit, train.bf16, padding_free, share],
         }
         reference = scoring.Reference(
             network,
@@ -117,17 +121,19 @@ def recipe(align: AlignOptions, train: TrainOptions, model: ModelOptions) -> Rec
             bf16=bool(train.bf16),
             padding_free=padding_free,
             pad=pad,
+            share=share,
             progress=not train.disable_tqdm,
         )
         questions, drawn = data.rows
         if align.loss == "calm":
-            drawn, data.report.replaced = majority_pairs(drawn, answers(questions, drawn, reference), train.seed)
+            voted = answers(questions, drawn, reference, align.calm_samples, train.seed)
+            drawn, data.report.replaced = majority_pairs(drawn, voted, train.seed)
         rows = make_rows(align, questions, drawn, None if align.loss == "sft_gold" else reference)
         return AlignTrainer(
             model=network,
             args=train,
             train_dataset=Dataset.from_dict(rows),
-            data_collator=Collator(padding_free, pad),
+            data_collator=Collator(padding_free, pad, share),
             processing_class=tokenizer,
             callbacks=callbacks,
             options=align,
@@ -160,17 +166,29 @@ def draw(align: AlignOptions, questions: Questions, seed: int) -> Pairs:
         raise CrossinError(f"{align.set}: {error}") from error
 
 
-def answers(questions: Questions, drawn: Pairs, reference: Reference) -> np.ndarray:
-    """The reference's most likely option of each drawn question in every language, [Q, L]; -1 where not drawn."""
-    n_languages = len(questions.languages)
-    out = np.full((len(questions.gold), n_languages), -1)
+def answers(questions: Questions, drawn: Pairs, reference: Reference, samples: int = 0, seed: int = 0) -> np.ndarray:
+    """The reference's answers to each drawn question, an option each; -1 where not drawn.
+
+    Args:
+        samples: S answers a language, drawn from the softmax of the options' summed log-probabilities: what sampling
+            gives among answers that are one of the options. 0: the most likely option, one a language.
+        seed: of the draws.
+
+    Returns:
+        [Q, L] or [Q, L x S].
+    """
+    n_languages, each = len(questions.languages), max(samples, 1)
+    out = np.full((len(questions.gold), n_languages, each), -1)
     cells = [(int(q), lang) for q in np.unique(drawn.question) for lang in range(n_languages)]
     flat = [questions.sequence(q, lang, option) for q, lang in cells for option in range(questions.n_options[q])]
     values, at = reference.logps(flat), 0
-    for q, lang in cells:
-        out[q, lang] = values[at : at + questions.n_options[q]].argmax()
+    draws = uniform(seed, "align/answers", len(cells) * each).reshape(len(cells), each)
+    for (q, lang), drawn_here in zip(cells, draws, strict=True):
+        options = values[at : at + questions.n_options[q]].astype(np.float64)
+        chances = np.exp(options - options.max()).cumsum()
+        out[q, lang] = np.searchsorted(chances, drawn_here * chances[-1], "right") if samples else options.argmax()
         at += questions.n_options[q]
-    return out
+    return out.reshape(len(questions.gold), -1)
 
 
 def make_rows(

@@ -1,7 +1,9 @@
 """Log-probabilities of sequences: in a forward pass of training, and of the reference, computed once and cached.
 
 A batch is one row without padding (`padding_free`) or padded rows. Either way the output head is applied to the
-positions that predict a scored token only. R rows, T columns, S sequences, K scored tokens.
+positions that predict a scored token only, and a sequence's last token, which predicts nothing, is left out. With
+`share`, neighbours with the same tokens before the first scored one have them in common (see
+`recipes.tuning.row_attention`). R rows, T columns, S sequences, K scored tokens.
 """
 
 from __future__ import annotations
@@ -24,39 +26,50 @@ BATCH_TOKENS = 1024
 """Tokens of a batch when the reference is scored; part of the cached values' last digits, so a constant."""
 
 
-def make_batch(sequences: List[Sequence], *, padding_free: bool, pad: int) -> dict[str, torch.Tensor]:
+def make_batch(
+    sequences: List[Sequence], *, padding_free: bool, pad: int, share: bool = False
+) -> dict[str, torch.Tensor]:
     """Tensors of one forward pass.
 
     Returns:
         `input_ids` [R, T]; `position_ids` [1, T] or `attention_mask` [R, T]; and for the K scored tokens: `rows` and
         `columns`, the position that predicts it; `targets`, its id; `owners`, its sequence.
     """
-    lengths = [len(one.ids) for one in sequences]
-    scored = [range(one.start - 1, len(one.ids) - 1) for one in sequences]
-    owners = torch.tensor([k for k, places in enumerate(scored) for _ in places])
+    owners = torch.tensor([k for k, one in enumerate(sequences) for _ in range(one.n_scored)])
     targets = torch.tensor([token for one in sequences for token in one.ids[one.start :]])
     if padding_free:
-        starts = np.cumsum([0, *lengths[:-1]]).tolist()
+        tokens: list[int] = []
+        positions: list[int] = []
+        columns: list[int] = []
+        before: tuple[int, ...] = ()
+        for one in sequences:
+            if not share or one.ids[: one.start] != before:
+                before = one.ids[: one.start]
+                tokens += before
+                positions += range(one.start)
+                context = len(tokens) - 1  # predicts the first scored token
+            columns += [context, *range(len(tokens), len(tokens) + one.n_scored - 1)]
+            tokens += one.ids[one.start : -1]
+            positions += range(one.start, len(one.ids) - 1)
         return {
-            "input_ids": torch.tensor([[token for one in sequences for token in one.ids]]),
-            "position_ids": torch.tensor([[place for length in lengths for place in range(length)]]),
+            "input_ids": torch.tensor([tokens]),
+            "position_ids": torch.tensor([positions]),
             "rows": torch.zeros_like(owners),
-            "columns": torch.tensor(
-                [int(start) + p for start, places in zip(starts, scored, strict=True) for p in places]
-            ),
+            "columns": torch.tensor(columns),
             "targets": targets,
             "owners": owners,
         }
+    lengths = [len(one.ids) - 1 for one in sequences]
     ids = torch.full((len(sequences), max(lengths)), pad)
     mask = torch.zeros_like(ids)
     for row, one in enumerate(sequences):
-        ids[row, : lengths[row]] = torch.tensor(one.ids)
+        ids[row, : lengths[row]] = torch.tensor(one.ids[:-1])
         mask[row, : lengths[row]] = 1
     return {
         "input_ids": ids,
         "attention_mask": mask,
         "rows": owners,
-        "columns": torch.tensor([place for places in scored for place in places]),
+        "columns": torch.tensor([place for one in sequences for place in range(one.start - 1, len(one.ids) - 1)]),
         "targets": targets,
         "owners": owners,
     }
@@ -95,15 +108,24 @@ class Reference:
         key: everything that decides its values besides the sequences.
         folder: the cache.
         bf16: whether training computes in bfloat16.
-        padding_free, pad: as `make_batch`.
+        padding_free, pad, share: as `make_batch`.
         progress: show a progress bar.
     """
 
     def __init__(
-        self, model: Any, key: str, folder: Path, *, bf16: bool, padding_free: bool, pad: int, progress: bool
+        self,
+        model: Any,
+        key: str,
+        folder: Path,
+        *,
+        bf16: bool,
+        padding_free: bool,
+        pad: int,
+        progress: bool,
+        share: bool = False,
     ) -> None:
         self.model, self.key, self.folder = model, key, folder
-        self.bf16, self.padding_free, self.pad, self.progress = bf16, padding_free, pad, progress
+        self.bf16, self.padding_free, self.pad, self.progress, self.share = bf16, padding_free, pad, progress, share
         self.known: dict[Sequence, float] = {}
 
     def logps(self, sequences: List[Sequence]) -> np.ndarray:
@@ -112,7 +134,11 @@ class Reference:
         Raises:
             CrossinError: the cache cannot be written.
         """
-        wanted = sorted({one for one in sequences if one not in self.known}, key=lambda one: (len(one.ids), one.ids))
+        # padded, the same lengths come together; shared, the same beginnings
+        wanted = sorted(
+            {one for one in sequences if one not in self.known},
+            key=lambda one: (0 if self.share else len(one.ids), one.ids),
+        )
         if wanted:
             path = self.folder / f"{hashlib.sha256((self.key + digest(wanted)).encode()).hexdigest()[:32]}.npy"
             values = _read(path, len(wanted))
@@ -139,7 +165,7 @@ class Reference:
         parts = []
         shown = tqdm(mine, desc="reference", unit=" batches", disable=not self.progress or not state.is_main_process)
         for number in shown:
-            batch = make_batch(batches[number], padding_free=self.padding_free, pad=self.pad)
+            batch = make_batch(batches[number], padding_free=self.padding_free, pad=self.pad, share=self.share)
             batch = {name: tensor.to(device) for name, tensor in batch.items()}
             with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
                 logps = sequence_logps(self.model, batch, len(batches[number]), self.model.config)

@@ -23,13 +23,14 @@ class Collator:
 
     padding_free: bool
     pad: int
+    share: bool = False
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Tensors of `make_batch`, and `reference`, `followed`, `weights`, each [B, 2]."""
         sequences = [
             Sequence(tuple(ids), start) for row in rows for ids, start in zip(row["ids"], row["starts"], strict=True)
         ]
-        batch = make_batch(sequences, padding_free=self.padding_free, pad=self.pad)
+        batch = make_batch(sequences, padding_free=self.padding_free, pad=self.pad, share=self.share)
         return batch | {name: torch.tensor([row[name] for row in rows]) for name in COLUMNS[2:]}
 
 

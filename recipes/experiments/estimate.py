@@ -64,10 +64,8 @@ TOKENS_PER_CHARACTER = {
 BASE_SET, SEED_SET = (24_926, 500.0, 700.0), (52_002, 85.0, 275.0)
 # Mean characters of an English question with its choices (measured: Cross-XQuAD 950, Cross-LogiQA 700, Cross-MMLU 280).
 QUESTION, QUESTION_WITH_PASSAGE = 280.0, 850.0
-PAIR_TOKENS = (
-    45.0,
-    15.0,
-)  # a pair of an alignment, and those of it that are scored; measured on BMLAMA-17 with Gemma 3
+# Tokens of a pair of an alignment, those of them that are scored, and a question's options: BMLAMA-17 with Gemma 3.
+PAIR_TOKENS, N_OPTIONS = (45.0, 15.0), 10
 # Assumed: tokens generated per answer of a `_gen` task, share of the peak rate in generation, seconds to load a model,
 # bytes per second in merging; measured: bytes per row of a sample log.
 GENERATED, GENERATION_SHARE, START, MERGE_RATE, LOG_BYTES = 64.0, 0.05, 120.0, 0.25e9, 7600.0
@@ -284,7 +282,9 @@ def _training(
     passes = 2 + bool(train.gradient_checkpointing), 2 + bool(plan.n_saved) + (mixed and not cpu)
     flops = train.num_train_epochs * (passes[0] * token * padded + passes[1] * head * float(losses.sum()))
     if not mixed:
-        flops += token * padded + head * float(losses.sum())  # the reference, once
+        # the reference, once: of each pair, or of all options in all languages, or not at all
+        n_scored = {"calm": len(tune.languages) * N_OPTIONS / 4, "sft_gold": 0.0}.get(tune.loss, 1.0)
+        flops += n_scored * (token * padded + head * float(losses.sum()))
     longest, labels = int(lengths.max()), int(np.sort(losses)[-batch:].sum())
     return {
         "flops": flops,

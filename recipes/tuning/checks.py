@@ -228,6 +228,13 @@ def is_sharded(train: TrainOptions) -> bool:
     return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true" or bool(train.fsdp)
 
 
+def check_texts(tune: RunOptions, train: TrainOptions) -> None:
+    """Raises CrossinError where held-out texts cannot be scored: each process needs the whole model."""
+    zero3 = train.deepspeed_plugin is not None and train.deepspeed_plugin.zero_stage == 3
+    if tune.eval_texts and (is_sharded(train) or zero3):
+        raise CrossinError("eval_texts: not with FSDP or ZeRO-3, which keep pieces of the model only; leave it out")
+
+
 def _free(train: TrainOptions) -> tuple[float, str]:
     import torch
 

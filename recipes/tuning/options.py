@@ -68,6 +68,13 @@ class RunOptions:
     )
     eval_limit: int | None = field(default=None, metadata=_help("Only the first rows of each task, for a quick try."))
     eval_batch_size: int = field(default=16, metadata=_help("Batch size of eval_tasks."))
+    eval_texts: str | None = field(
+        default=None,
+        metadata=_help(
+            "Held-out passages whose loss is measured before and after training: packaged:seed_mini, a hub id, or a "
+            "file of rows with a text per language. Does the model still model text?"
+        ),
+    )
     memory_limit_gb: float | None = field(
         default=None,
         metadata=_help(

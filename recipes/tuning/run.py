@@ -101,7 +101,7 @@ def tune_adapter(recipe: Recipe, output: Path, tune: RunOptions, train: TrainOpt
     """
     from accelerate import PartialState
 
-    from recipes.tuning import checks, run_folder
+    from recipes.tuning import checks, held_out, run_folder
     from recipes.tuning import model as models
     from recipes.tuning.evaluate import check_tasks
 
@@ -119,6 +119,8 @@ def tune_adapter(recipe: Recipe, output: Path, tune: RunOptions, train: TrainOpt
     )
     plan = models.plan_adapter(config, tokenizer, tune, model)
     checks.check_evaluation(tune, plan, config)
+    checks.check_texts(tune, train)
+    texts = held_out.load_texts(tune.eval_texts, tokenizer) if tune.eval_texts else {}
     with train.main_process_first(desc="the rows"):
         data = recipe.load(tokenizer, base)
     estimate = checks.estimate_memory(config, plan, train, model, longest=data.longest, labels=data.labels)
@@ -134,7 +136,7 @@ def tune_adapter(recipe: Recipe, output: Path, tune: RunOptions, train: TrainOpt
     if (output / run_folder.MANIFEST).is_file():
         recipe.say(f"{output / 'adapter'} already exists")
         return base
-    fit(recipe, output, base, data, tokenizer, plan, tune, train, model, settings)
+    fit(recipe, output, base, data, texts, tokenizer, plan, tune, train, model, settings)
     return base
 
 
@@ -143,6 +145,7 @@ def fit(
     output: Path,
     base: str,
     data: Data,
+    texts: dict[str, list[list[int]]],
     tokenizer: Any,
     plan: Any,
     tune: RunOptions,
@@ -154,7 +157,7 @@ def fit(
     from transformers import set_seed
 
     from crossin_metrics import files
-    from recipes.tuning import cards, checks, manifest, run_folder
+    from recipes.tuning import cards, checks, held_out, manifest, run_folder
     from recipes.tuning import model as models
     from recipes.tuning.checkpoints import last_complete
     from recipes.tuning.trainer import LogBeforeSave, save_adapter
@@ -164,6 +167,7 @@ def fit(
     checks.check_attention(network, train)
     meter = manifest.Meter(output / "checkpoints" / "sessions.json")
     trainer = recipe.trainer(network, data, tokenizer, [LogBeforeSave(), meter])
+    before = held_out.text_loss(network, texts, bf16=bool(train.bf16))
     start, incomplete = last_complete(output / "checkpoints")
     for path in incomplete:
         recipe.say(f"skipping {path}: incomplete, a run was stopped while writing it")
@@ -175,6 +179,11 @@ def fit(
     save_adapter(trainer, output / "adapter")
     facts = manifest.collect(trainer, meter, tune, train, model, data.report, plan, settings)
     facts["recipe"] = {"name": recipe.name, "title": recipe.title, "method": recipe.method}
+    if texts:
+        after = held_out.text_loss(network, texts, bf16=bool(train.bf16))
+        facts["held_out"] = {"texts": tune.eval_texts, "loss_before": before, "loss_after": after}
+        changes = ", ".join(f"{code} {before[code]:.3f} -> {after[code]:.3f}" for code in texts)
+        recipe.say(f"held-out texts, nats per token: {changes}")
     if train.should_save:
         run_folder.write_log(output, trainer.state.log_history)
         files.write_text(output / "adapter" / "README.md", cards.adapter_card(facts))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peft import LoraConfig
 
 from crossin_metrics.cli import main as crossin
 from crossin_metrics.errors import CrossinError
@@ -53,6 +54,36 @@ def test_raw_files_with_an_empty_candidate(tmp_path: Path, model: Path) -> None:
         main(align_arguments(tmp_path / "run", model, tmp_path))
 
 
-def test_as_a_command(tmp_path: Path, model: Path, houses: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert crossin(["align", *align_arguments(tmp_path / "run", model, houses, beta=0)]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith("beta: 0 must be above 0")
+@pytest.mark.parametrize(
+    ("data", "options", "expected"),
+    [
+        ({"codes": ("en",)}, {}, "language zh: missing (the row has en)"),
+        ({"zh": ("红", "绿", "蓝")}, {}, "language zh: 3 choices, but 4 in en"),
+        ({}, {"start_adapter": "other"}, "was trained on another/model"),
+        ({}, {"beta": 0}, "beta: 0 must be above 0"),
+        ({"vi": ("đỏ", "", "xanh", "trắng")}, {}, "language vi: choice 1 (from 0) is empty"),
+    ],
+    ids=["one language", "numbers of options", "reference", "beta", "empty candidate"],
+)
+def test_as_a_command(
+    tmp_path: Path,
+    model: Path,
+    data: dict[str, Any],
+    options: dict[str, Any],
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 2, one line after the greeting, and nothing trained or cached."""
+    if "start_adapter" in options:
+        options = {"start_adapter": tmp_path / "other"}
+        lora = LoraConfig(base_model_name_or_path="another/model", r=4, target_modules=["q_proj"])
+        lora.save_pretrained(str(options["start_adapter"]))
+        (options["start_adapter"] / "adapter_model.safetensors").write_bytes(b"")
+    folder = write_set(tmp_path / "set", **data)
+    assert crossin(["align", *align_arguments(tmp_path / "run", model, folder, **options)]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert expected in said[-1]
+    assert len(said[-1]) < 500
+    assert not [line for line in said[:-1] if "loading torch" not in line]
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "cache").exists()

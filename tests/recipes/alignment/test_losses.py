@@ -80,14 +80,16 @@ def slow_logp(model: torch.nn.Module, one: Sequence) -> torch.Tensor:
     return total
 
 
-@pytest.mark.parametrize("padding_free", [True, False])
+@pytest.mark.parametrize(("padding_free", "share"), [(True, False), (True, True), (False, False)])
 @pytest.mark.parametrize("loss", ["dco", "dpo", "sft_gold"])
 def test_value_and_gradient_through_a_model(
-    model: Path, questions: Questions, tmp_path: Path, padding_free: bool, loss: str
+    model: Path, questions: Questions, tmp_path: Path, padding_free: bool, share: bool, loss: str
 ) -> None:
     options = AlignOptions(set="bmlama17", n_pairs=8, global_batch_size=4, loss=loss)  # type: ignore[arg-type]
     network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-    reference = Reference(network, "k", tmp_path, bf16=False, padding_free=padding_free, pad=0, progress=False)
+    reference = Reference(
+        network, "k", tmp_path, bf16=False, padding_free=padding_free, pad=0, progress=False, share=share
+    )
     drawn = draw(options, questions, 0)
     rows = make_rows(options, questions, drawn, reference if loss != "sft_gold" else None)
     with torch.no_grad():  # away from the reference, where the gradient of |x| has a sign
@@ -98,7 +100,7 @@ def test_value_and_gradient_through_a_model(
         for ids, starts in zip(rows["ids"], rows["starts"], strict=True)
         for i, s in zip(ids, starts, strict=True)
     ]
-    batch = make_batch(sequences, padding_free=padding_free, pad=0)
+    batch = make_batch(sequences, padding_free=padding_free, pad=0, share=share)
     per_pair = 2 if loss == "sft_gold" else 4
     logps = sequence_logps(network, batch, len(sequences), network.config).view(8, per_pair)
     followed, ref, weights = (torch.tensor(rows[name]) for name in ("followed", "reference", "weights"))
@@ -144,3 +146,14 @@ def test_only_scored_positions_reach_the_head(model: Path, questions: Questions)
     sequence_logps(network, make_batch(sequences, padding_free=True, pad=0), 8, network.config)
     assert seen == [sum(one.n_scored for one in sequences)]
     assert seen[0] < sum(len(one.ids) for one in sequences)
+
+
+def test_options_share_what_comes_before_them(questions: Questions) -> None:
+    """All options of a sentence: its beginning once, then each option without its last token, at its own positions."""
+    options = [questions.sequence(0, 0, option) for option in range(4)]
+    batch = make_batch([*options, questions.sequence(1, 0, 0)], padding_free=True, pad=0, share=True)
+    before, other = options[0].ids[: options[0].start], questions.sequence(1, 0, 0)
+    parts = [one.ids[one.start : -1] for one in options]
+    assert batch["input_ids"][0].tolist() == [*before, *(token for part in parts for token in part), *other.ids[:-1]]
+    assert (batch["position_ids"] == 0).sum() == 2
+    assert [int(batch["columns"][(batch["owners"] == k).nonzero()[0, 0]]) for k in range(4)] == [len(before) - 1] * 4

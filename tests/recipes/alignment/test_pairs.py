@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,8 @@ def test_directions() -> None:
         ({"language_pairs": ["en-zh=-1"]}, "must be two languages and a weight, as en-zh=2"),
         ({"language_pairs": ["en-zh=0"]}, "all weights are 0"),
         ({"follow": ["en-en=1"]}, "one language given twice"),
+        ({"calm_samples": 4}, "calm_samples: only loss calm has it, and loss is dco"),
+        ({"loss": "calm", "calm_samples": -1}, "calm_samples: -1 must not be negative"),
         ({"loss": "doc"}, "loss: 'doc' must be one of dco, calm, dpo, sft_gold"),
         ({"eval_metadata": "{en}"}, "must be a JSON object"),
         ({"eval_before": True}, "eval_before needs eval_tasks"),
@@ -106,6 +109,31 @@ def test_directions() -> None:
 def test_options_that_contradict(options: dict[str, Any], expected: str) -> None:
     with pytest.raises(CrossinError, match=expected):
         AlignOptions(**{"set": "s", **options})
+
+
+def test_sampled_answers_follow_the_models_probabilities(model: Path, houses: Path) -> None:
+    """Option k of a question in language l has probability proportional to exp(weights[l][k])."""
+    from transformers import AutoTokenizer
+
+    from recipes.alignment.recipe import answers
+    from recipes.alignment.sequences import load_questions
+
+    questions = load_questions(
+        AlignOptions(set="bmlama17", data_dir=str(houses)), AutoTokenizer.from_pretrained(model), None
+    )
+    weights = np.log(np.array([[8, 4, 2, 1], [1, 1, 1, 1], [1, 0.01, 0.01, 20], [3, 3, 1, 1]]))
+    reference: Any = SimpleNamespace(logps=lambda flat: np.tile(weights.ravel() - 50, 2).astype(np.float32))
+    drawn = Pairs(np.array([5, 2, 5]), *(np.zeros(3, int) for _ in range(4)))
+    voted = answers(questions, drawn, reference, samples=4000, seed=1)
+    assert voted.shape == (8, 4 * 4000)
+    assert (voted[[0, 1, 3, 4, 6, 7]] == -1).all()
+    for q in (2, 5):
+        shares = np.array([np.bincount(one, minlength=4) / 4000 for one in voted[q].reshape(4, 4000)])
+        expected = np.exp(weights) / np.exp(weights).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(shares, expected, atol=0.04)  # five standard errors of a share of 0.5
+    assert (voted == answers(questions, drawn, reference, samples=4000, seed=1)).all()
+    assert (voted != answers(questions, drawn, reference, samples=4000, seed=2)).any()
+    assert answers(questions, drawn, reference)[2].tolist() == [0, 0, 3, 0]
 
 
 def test_sequences_are_those_of_the_task(model: Path, houses: Path) -> None:

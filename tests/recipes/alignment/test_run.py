@@ -48,7 +48,7 @@ def test_the_run_folder_is_complete(through: Path) -> None:
     facts = json.loads((through / "manifest.json").read_text(encoding="utf-8"))
     assert facts["steps"] == 30
     assert facts["mix"]["pairs"] == 120
-    assert facts["tokens_seen"] == facts["mix"]["tokens"]
+    assert facts["mix"]["scored"] < facts["tokens_seen"] < 0.9 * facts["mix"]["tokens"]  # options share the sentence
     assert facts["recipe"]["name"] == "align_crossin"
     card = (through / "adapter" / "README.md").read_text(encoding="utf-8")
     assert "aligned on bmlama17 in en zh vi es" in card

@@ -43,6 +43,29 @@ def test_values_and_gradients_are_those_under_a_mask(make) -> None:
     torch.testing.assert_close(found[1][0][:, 6:17], alone, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("make", [gemma, llama])
+def test_branches_are_texts_of_their_own(make) -> None:
+    """A beginning of four tokens with three endings, one of them longer than the window, and another row."""
+    torch.manual_seed(1)
+    model = make().eval()
+    beginning, endings, row = [3, 4, 5, 6], [[7, 8], [9] * 8, [10]], [11, 12, 13]
+    texts = [torch.tensor([[*beginning, *ending]]) for ending in endings]
+    ids = torch.tensor([[*beginning, *(token for ending in endings for token in ending), *row]])
+    places = [*range(4), *(4 + k for ending in endings for k in range(len(ending))), *range(3)]
+    with by_rows(model.config, torch.tensor([places])):
+        found = model(input_ids=ids, position_ids=torch.tensor([places]), use_cache=False).logits[0]
+    found.square().sum().backward()
+    gradients = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    expected = [model(input_ids=text, use_cache=False).logits[0] for text in texts]
+    last = model(input_ids=torch.tensor([row]), use_cache=False).logits[0]
+    alone = torch.cat([expected[0][:4], *(one[4:] for one in expected), last])
+    torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-5)
+    alone.square().sum().backward()
+    for one, other in zip(gradients, model.parameters(), strict=True):
+        torch.testing.assert_close(one, other.grad, rtol=1e-3, atol=1e-4)
+
+
 def test_the_model_is_left_as_it_was_even_after_an_error() -> None:
     model = llama()
     with pytest.raises(ValueError, match="on the way"), by_rows(model.config, torch.tensor([[0, 1, 0, 1]])):
