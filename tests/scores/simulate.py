@@ -1,6 +1,6 @@
 """Do the printed intervals cover, do the tests keep their level? Made-up models whose truth is known.
 
-    python -m tests.scores.simulate --out crossin_metrics/scores/SIMULATION.md      # about ten minutes on one core
+    python -m tests.scores.simulate --out crossin_metrics/scores/SIMULATION.md      # about four minutes on one core
 
 Not a test. Seeds are fixed, so the table changes only with the code. `tests/scores/simulate_training_seeds.py` has the
 alternatives that were rejected for training seeds.
@@ -318,8 +318,9 @@ def training_seeds() -> None:
 SAID = """
 ## Where the commands say so
 
-- Kappas and letter bias, excess and noise floor below 100 questions: marked `~` by `crossin score`. kappa_p has no
-  interval where accuracy is above 95%.
+- Kappas and letter bias: marked `~` by `crossin score`, `rough` in the report's diagnosis and in exported records.
+  kappa_p has no interval where accuracy is above 95%.
+- Excess and noise floor below 100 questions (or passages, where questions share them): marked `~` by `crossin score`.
 - Fewer than 20 questions or passages: a warning of `score`, `compare` and `report`.
 - `compare --by-language` below 100 questions: a warning.
 - Two training seeds, or one seed far from the others: a note in the report. Three seeds cannot tell a collapsed run
