@@ -9,6 +9,7 @@ from scipy import stats
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores import uncertainty
 from crossin_metrics.scores.answer_matrix import answer_matrix
+from crossin_metrics.scores.causes.excess import beyond_accuracy
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.uncertainty import (
     bootstrap,
@@ -192,3 +193,20 @@ def test_intervals_by_hand() -> None:
         answer_matrix((np.arange(100)[:, None] >= 30).astype(int), np.zeros(100, int), ["en"]), n_resamples=20_000
     )
     assert score_intervals(one)["acc"] == pytest.approx((wilson.low, wilson.high), abs=0.003)  # Student's t
+
+
+def test_ratios_count_the_questions_that_they_are_over() -> None:
+    """16 of 400 questions are right in one language, two in none: 0 of 16 is "at most .19", and 1 of 2 hardly known."""
+    answers, gold = np.zeros((400, 2), dtype=int), np.zeros(400, dtype=int)
+    answers[:, 1] = 1
+    answers[16:, 0] = 2  # wrong, and differently
+    run = answer_matrix(answers, gold, ["en", "zh"], n_choices=4)
+    low, high = score_intervals(bootstrap(run, n_resamples=200))["only_correct"]
+    assert low == 0.0
+    assert high == pytest.approx(stats.binomtest(0, 16).proportion_ci(method="wilson").high, abs=0.005)
+    answers = np.zeros((400, 2), dtype=int)
+    answers[:2] = 1
+    found = beyond_accuracy(answer_matrix(answers, gold, ["en", "zh"], n_choices=4), n_resamples=200)
+    low, high = score_intervals(found)["wrong_agreement"]
+    assert found.estimate["wrong_agreement"] == 1.0
+    assert low < 0.4
