@@ -11,7 +11,8 @@ strength; the first that decides wins, and a decision may be "no answer":
 6. ``last_line``   reasoning, and an answer alone in the last line;
 7. ``only_label``  one label in the whole text, introduced as one ("is (B)", "option B:") or before its option's text;
 8. ``only_option`` one option in a text of a few sentences, named in its first or last complete one and not negated;
-9. ``marked``      all options listed, the only one ticked ("B. the Amazon ✅"), called right, or in bold.
+9. ``marked``      all options listed, the only one ticked ("B. the Amazon ✅"), called right, or in bold; or each
+                   judged in turn ("A: false, B: true, ..."), which decides before all others.
 
 Precision comes first. A text that names several answers, contradicts itself (label B with option C's text), declines,
 or merely repeats the options has no answer. The prompt's question repeated with the same options is read through to
@@ -75,7 +76,7 @@ class Reading(NamedTuple):
 
     answer: int | None
     rule: str
-    thought: int = 0
+    thought: int
 
 
 def read_answer(text: str, choices: Sequence[str], language: str | None = None) -> int | None:
@@ -298,7 +299,7 @@ def _structured(text: str, options: Options, words: str) -> int | None:
     *above, (begin, _, inside) = sorted(found)
     if above and above[-1][2] != inside and _JOINED.fullmatch(text, above[-1][1], begin):
         return SEVERAL
-    nested = _structured(inside, options, words) if "<" in inside or "\\" in inside else None
+    nested = _structured(inside, options, words) if "<" in inside else None
     if nested is not None:
         return nested
     inside = _SYMBOLS.sub("", latin_labels(strip_latex(strip_markdown(inside)), options)).replace('"', "")
@@ -323,7 +324,7 @@ _QA = re.compile(r"(?m)^A:\s{0,4}(?=[(\[]?[A-J][)\].]{0,2}\s*$)")  # "Q: ...", "
 _SYMBOLS = re.compile(r"\A(?:[\s✅☑✔✓👉➡🔹🔸⭐🎯•▶►■□●○※*#=>→⇒:]|-(?=\s)|\ufe0f)+(?=\S)")
 _WHOLE_LABEL = re.compile(
     rf"[\"']?\s?(?:{OPEN}{{1,2}}\s?[\"']?([A-Ja-j])[\"']?\s?{CLOSE}{{0,2}}|([A-Ja-j])\s?{CLOSE}?|([A-J])(?:[\s.,]{{1,4}}\3(?!\w)){{1,40}})"
-    rf"(?:번|입니다|项|項|\s?{cues.any_word('option', languages=cues.VERB_FINAL)}|"
+    rf"(?:번|입니다|\s?{cues.any_word('option', languages=cues.VERB_FINAL)}|"
     r"(?:です|だ)?(?:と(?:思|考)[^。\n]{1,6})?|(?:이?라고|로)\s?(?:생각|보)[^.\n]{1,6})?[^\w?&+/(]{0,40}\Z"
 )
 

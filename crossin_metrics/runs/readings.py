@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from crossin_metrics.answers.outputs import RULES
 from crossin_metrics.runs.run import Run
 from crossin_metrics.scores.readings import CUT, rule_counts
 
@@ -17,7 +18,8 @@ def reading_rows(run: Run) -> list[list[str]]:
     if run.rules is None:
         return []
     scores, counts = run.readings(), rule_counts(run.rules, run.languages)
-    rules = sorted({rule for found in counts.values() for rule in found} - {CUT})
+    seen = {rule for found in counts.values() for rule in found} - {CUT}
+    rules = [*(rule for rule in RULES if rule in seen), *sorted(seen - set(RULES))]
     parts = ["thought in", "answer in"] if run.written is not None else []
     rows = [["language", "unanswered", "cut", "thought", *parts, *rules]]
     for column, (code, found) in enumerate(counts.items()):

@@ -22,7 +22,7 @@ from crossin_metrics.report.browser import QuestionSet
 from crossin_metrics.report.diagnosis import RULES, Finding
 from crossin_metrics.report.draw import group_tables
 from crossin_metrics.report.draw.style import Figure
-from crossin_metrics.report.draw.tables import LEGEND, Section, heading, mark
+from crossin_metrics.report.draw.tables import LEGEND, READING_LEGEND, Section, heading, mark
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.standing import no_better_than
 from crossin_metrics.scores.catalogue import MAIN_SCORES
@@ -85,6 +85,7 @@ def render(content: Content) -> str:
         rules=RULES,
         legend=LEGEND,
         group_legend=group_tables.LEGEND,
+        reading_legend=READING_LEGEND,
         legend_marks=f"{NOT_SIGNIFICANT}: not significantly different from the best of its benchmark and set-up; "
         f"{UNTESTED}: untested, no shared prompt.",
         version=__version__,

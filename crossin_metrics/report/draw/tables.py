@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from crossin_metrics.answers.outputs import RULES as READ_BY
 from crossin_metrics.report.diagnosis import Finding, Rule
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import Label
@@ -228,18 +229,24 @@ def readings_csv(groups: Sequence[Group]) -> str:
     return csv_text([[*head, "thought_in", "answer_in", "rule", "rows"], *rows]) if rows else ""
 
 
+READING_LEGEND = (
+    "Of generated text, rows per language: unanswered, cut (the thought or the token budget ended before an answer), "
+    "mean characters of thought, and the rule that found the answer, the strongest first. The run with the most "
+    f"unanswered rows comes first. Rules: {'; '.join(f'{rule} ({what})' for rule, what in READ_BY.items())}; none."
+)
+
+
 def reading_sections(groups: Sequence[Group]) -> list[Section]:
-    """The same as tables, one for each run."""
+    """The same as tables, one for each run, the one with the most unanswered rows first."""
     found = []
     for entry in _entries(groups):
         for run in entry.runs:
             rows = reading_rows(run)
             if rows:
                 title = " · ".join(filter(None, (entry.benchmark, entry.model, run.prompt)))
-                found.append(
-                    Section((Table(title, tuple(rows[0]), tuple(Row(tuple(row)) for row in rows[1:]), 1),), {})
-                )
-    return found
+                table = Table(title, tuple(rows[0]), tuple(Row(tuple(row)) for row in rows[1:]), 1)
+                found.append((-run.readings()["n_unanswered"], Section((table,), {})))
+    return [section for _, section in sorted(found, key=lambda one: one[0])]
 
 
 def _entries(groups: Sequence[Group]) -> Iterable[Entry]:
