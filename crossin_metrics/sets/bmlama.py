@@ -133,12 +133,6 @@ def _check_aligned(path: Path, facts: Sequence[Fact], lead_path: Path, lead: Seq
             f"{path}: {len(facts)} facts, but {len(lead)} in {lead_path.name}; every language needs the same facts in "
             f"the same lines; {_REFETCH}"
         )
-    for number, (fact, other) in enumerate(zip(facts, lead, strict=True), 2):
-        if len(fact[1]) != len(other[1]):
-            raise CrossinError(
-                f"{path}, line {number}: {len(fact[1])} candidates, but {len(other[1])} in {lead_path.name}: either "
-                f"rows are shifted from here or above, or a candidate contains ', '; {_REFETCH}"
-            )
     unusual = _unusual(facts, lead)
     counts = [sum(unusual[start : start + WINDOW]) for start in range(len(unusual))]
     if max(counts, default=0) > MOST_UNUSUAL:
@@ -147,17 +141,29 @@ def _check_aligned(path: Path, facts: Sequence[Fact], lead_path: Path, lead: Seq
             f"{path}, line {first + 2}: from about here answers and candidates do not translate those of the same "
             f"lines of {lead_path.name}: rows are shifted or sorted differently; {_REFETCH}"
         )
+    for number, (fact, other) in enumerate(zip(facts, lead, strict=True), 2):
+        if len(fact[1]) != len(other[1]):
+            raise CrossinError(
+                f"{path}, line {number}: {len(fact[1])} candidates, but {len(other[1])} in {lead_path.name}: either "
+                f"rows are shifted from here or above, or a candidate contains ', '; {_REFETCH}"
+            )
 
 
 def _unusual(facts: Sequence[Fact], lead: Sequence[Fact]) -> list[bool]:
-    """Which facts have an answer and most candidates that elsewhere in the file do not translate those of the lead."""
+    """Which facts have an answer and most candidates that elsewhere in the file do not translate those of the lead.
+
+    So have facts with another number of candidates.
+    """
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     for fact, other in zip(facts, lead, strict=True):
-        for word, translation in zip(other[1], fact[1], strict=True):
+        for word, translation in zip(other[1], fact[1], strict=False):
             seen[word][translation] += 1
     usual = {word: translations.most_common(1)[0][0] for word, translations in seen.items()}
-    odd = [[usual[word] != t for word, t in zip(o[1], f[1], strict=True)] for f, o in zip(facts, lead, strict=True)]
-    return [differs[-1] and 2 * sum(differs) > len(differs) for differs in odd]
+    unusual = []
+    for fact, other in zip(facts, lead, strict=True):
+        differs = [usual[word] != translation for word, translation in zip(other[1], fact[1], strict=False)]
+        unusual.append(len(fact[1]) != len(other[1]) or (differs[-1] and 2 * sum(differs) > len(differs)))
+    return unusual
 
 
 def _files(entry: SetEntry, folder: Path | None) -> dict[str, Path]:
