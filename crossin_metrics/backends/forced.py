@@ -36,6 +36,5 @@ class _Force:
 
     def __call__(self, generated: list[int], logits: torch.Tensor) -> torch.Tensor:
         token = self.tokens[min(len(generated), len(self.tokens) - 1)]
-        logits.fill_(float("-inf"))
-        logits[token] = 0.0
+        logits[token] = float("inf")  # decoding is greedy
         return logits

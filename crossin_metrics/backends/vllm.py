@@ -4,7 +4,8 @@ The stock model sends the prompt once per option and asks for log-probabilities 
 takes a log-softmax over the vocabulary at every position and bypasses its prefix cache. Here a request asks for one
 token after a prefix and for the log-probabilities of the tokens of interest (`SamplingParams.logprob_token_ids`): all
 letters of a question are one request. An option of several tokens takes one request per token, each of which finds the
-prompt in the prefix cache, or, on CPUs, one request that is forced to generate the option (see `forced`).
+prompt in the prefix cache, or, on CPUs, one request that is forced to generate the option (see `forced`); options that
+begin alike share the log-probabilities of their beginning.
 
 Everything else is the stock model's: loading, LoRA adapters, tensor and data parallelism, chat templates, generation,
 perplexity. Requests beyond the model's limit, without context or without continuation are left to the stock model.
@@ -15,6 +16,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections import defaultdict
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
@@ -53,8 +56,34 @@ CPU_BLOCK = (
 )
 
 Prefix = tuple[int, ...]
-# prefix -> (log-probability of tokens after it, the highest of the whole vocabulary; inf where only known to be higher)
-Read = dict[Prefix, tuple[dict[int, float], float]]
+Chain = tuple[Prefix, Prefix, list[int]]  # first place, tokens to generate from there (none: any one), ids to read
+
+
+@dataclass
+class Place:
+    """What is known of the token after a prefix.
+
+    Attributes:
+        wanted: tokens to read.
+        logprobs: token -> log-probability.
+        highest: of the whole vocabulary; None where not known.
+        exceeded: a log-probability that the highest is above, where it is not known.
+    """
+
+    wanted: set[int] = field(default_factory=set)
+    logprobs: dict[int, float] = field(default_factory=dict)
+    highest: float | None = None
+    exceeded: float = -math.inf
+
+    def is_greedy(self, token: int) -> bool | None:
+        """Whether no token is likelier (of equals each is greedy, as in the stock model); None: not known."""
+        value = self.logprobs[token]
+        if self.highest is not None:
+            return value >= self.highest
+        return False if value <= self.exceeded or value < max(self.logprobs.values()) else None
+
+
+Places = dict[Prefix, Place]
 
 
 class CrossinVLLM(Streamed, VLLM):
@@ -120,73 +149,101 @@ class CrossinVLLM(Streamed, VLLM):
         ordered = sorted(numbers, key=lambda n: (requests[n][1], requests[n][2]))
         size = None if self._in_one_call else CHUNK
         for chunk in _chunks(requests, ordered, size):
-            read = self._ask([(tuple(requests[n][1]), tuple(requests[n][2])) for n in chunk])
+            places = self._ask([(tuple(requests[n][1]), tuple(requests[n][2])) for n in chunk])
             answered: list[tuple[Any, tuple[float, bool]]] = []
             for n in chunk:
                 key, context, option = requests[n]
                 total, is_greedy = 0.0, True
                 for i, token in enumerate(option):
-                    prefix = (*context, *option[:i])
-                    logprobs, highest = read[prefix]
-                    total += logprobs[token]
-                    is_greedy = is_greedy and logprobs[token] >= highest  # of equals each is greedy, as in stock
+                    place = places[(*context, *option[:i])]
+                    total += place.logprobs[token]
+                    is_greedy = is_greedy and bool(place.is_greedy(token))
                 answers[n] = (total, is_greedy)
                 answered.append((key, (total, is_greedy)))
             self._keep(answered)
 
-    def _ask(self, pairs: list[tuple[Prefix, Prefix]]) -> Read:
-        """Log-probabilities of every token of every (context, option), from one call of the engine.
+    def _ask(self, pairs: list[tuple[Prefix, Prefix]]) -> Places:
+        """Read every token of every (context, option).
 
-        These are vLLM's raw ones: log-softmax in float32 over the whole vocabulary, before temperature and processors.
+        The log-probabilities are vLLM's raw ones: log-softmax in float32 over the whole vocabulary, before temperature
+        and processors.
         """
-        wanted: dict[Prefix, set[int]] = {}  # prefix -> tokens to read in one step after it
-        forced: dict[tuple[Prefix, Prefix], None] = {}  # (context, option to generate)
+        places: Places = defaultdict(Place)
         for context, option in pairs:
-            if self._forces and len(option) > 1:
-                forced[context, option] = None
-            else:
-                for i, token in enumerate(option):
-                    prefix = context + option[:i]
-                    wanted.setdefault(prefix, set()).add(token)
-        jobs: list[tuple[Prefix, Prefix, SamplingParams]] = []
-        for prefix, tokens in wanted.items():
-            ids = sorted(tokens)
-            for start in range(0, len(ids), MAX_IDS):
-                jobs.append((prefix, (), _params(1, ids[start : start + MAX_IDS])))
-        for context, option in forced:
-            # vLLM needs an id; one of the option's would hide the rank of the generated token.
-            other = next(token for token in range(len(option) + 1) if token not in option)
-            jobs.append((context, option, _params(len(option), [other], {FORCED_KEY: list(option)})))
-        jobs.sort(key=lambda job: job[:2])
+            for i, token in enumerate(option):
+                places[context + option[:i]].wanted.add(token)
+        self._read(places, _chains(places, force=self._forces))
+        # a forced token hides the likeliest one; that matters only to options that are greedy at all other places
+        unsure: Places = {}
+        for context, option in pairs:
+            path = [context + option[:i] for i in range(len(option))]
+            greedy = [places[prefix].is_greedy(token) for prefix, token in zip(path, option, strict=True)]
+            if False not in greedy:
+                unsure.update({prefix: places[prefix] for prefix, known in zip(path, greedy, strict=True) if not known})
+        self._read(places, _chains(unsure, force=False))
+        return places
 
-        outputs = self._model_generate(
-            [list(prompt) for prompt, _, _ in jobs], generate=True, sampling_params=[params for _, _, params in jobs]
-        )
-        read: Read = {}
-        for (prompt, option, _), output in zip(jobs, outputs, strict=True):
+    def _read(self, places: Places, chains: list[Chain]) -> None:
+        """Fill `places` from one request a chain."""
+        if not chains:
+            return
+        batch_size = self.batch_size
+        if self._bar is not None and not self._in_one_call:
+            self.batch_size = 1  # the stock model shows two bars a call where it is "auto"; ours counts all calls
+        try:
+            outputs = self._model_generate(
+                [list(first) for first, _, _ in chains],
+                generate=True,
+                sampling_params=[_params(forced, ids) for _, forced, ids in chains],
+            )
+        finally:
+            self.batch_size = batch_size
+        for (first, forced, ids), output in zip(chains, outputs, strict=True):
             completion = output.outputs[0]
             for i, (token, entries) in enumerate(zip(completion.token_ids, completion.logprobs, strict=True)):
-                prefix = prompt + option[:i]
-                found, highest = read.get(prefix, ({}, math.inf))
-                if not option:
-                    found.update((other, entry.logprob) for other, entry in entries.items())
-                    highest = entries[token].logprob
-                else:
-                    found[token] = entries[token].logprob
-                    if entries[token].rank == 1:
-                        highest = entries[token].logprob
-                read[prefix] = found, highest
-        return read
+                place = places[first + forced[:i]]
+                place.logprobs.update((other, entry.logprob) for other, entry in entries.items())
+                value, rank = entries[token].logprob, entries[token].rank
+                if not forced or (rank == 1 and token not in ids):
+                    place.highest = value
+                elif token not in ids:  # vLLM overwrites the rank of a token that is among the ids
+                    place.exceeded = value
 
 
-def _params(tokens: int, ids: list[int], extra: dict[str, Any] | None = None) -> SamplingParams:
+def _chains(places: Places, force: bool) -> list[Chain]:
+    """Cut a tree of places into chains, one for each request, so that each place is computed once.
+
+    Without `force` each place is a chain of its own; so is one where more tokens are wanted than a request may ask for.
+    """
+    chains: list[Chain] = []
+    done: set[Prefix] = set()
+    for first in sorted(places):  # parents before children
+        if first in done:
+            continue
+        prefix, forced, ids = first, [], set[int]()
+        while force and prefix in places and len(ids | places[prefix].wanted) <= MAX_IDS:
+            done.add(prefix)
+            wanted = sorted(places[prefix].wanted)
+            forced.append(next((token for token in wanted if (*prefix, token) in places), wanted[0]))
+            ids.update(token for token in wanted if token != forced[-1])
+            prefix = (*prefix, forced[-1])
+        if len(forced) > 1:
+            other = next(token for token in range(len(forced) + 1) if token not in forced)  # vLLM needs an id
+            chains.append((first, tuple(forced), sorted(ids) or [other]))
+        else:  # the token generated is the likeliest
+            wanted = sorted(places[first].wanted)
+            chains += [(first, (), wanted[start : start + MAX_IDS]) for start in range(0, len(wanted), MAX_IDS)]
+    return chains
+
+
+def _params(forced: Prefix, ids: list[int]) -> SamplingParams:
     return SamplingParams(
         temperature=0.0,
-        max_tokens=tokens,
+        max_tokens=max(1, len(forced)),
         logprob_token_ids=ids,
         detokenize=False,
         ignore_eos=True,
-        extra_args=extra,
+        extra_args={FORCED_KEY: list(forced)} if forced else None,
     )
 
 

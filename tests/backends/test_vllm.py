@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
@@ -107,6 +110,10 @@ SHAPES = {
         for option in ("at nine", "at five", "by the harbour", "on Mondays", "nine")
     ],
     "greedy": [("The capital of France is", f" {w}") for w in ("Paris", "Paris.", "London", "the", "a", "Paris,")],
+    "greedy after a shared beginning": [
+        ("1, 2, 3, 4, 5, 6, 7,", option)
+        for option in (" 8, 9, 10", " 8, 9, 11", " 8, 1", " 9, 10", " 8", " 8,", " 7, 9")
+    ],
     "past the limit": [(PASSAGE * 8, " A"), (PASSAGE * 8, " on Mondays"), (PASSAGE, " A")],
     "empty context": [("", "Paris"), ("", "The capital of France")],
     "the same request twice": [("One two three", " four"), ("One two three", " four"), ("One two", " three four")],
@@ -137,6 +144,26 @@ def test_letters_of_a_question_are_one_request(lm, monkeypatch):
     assert [len(requests) for requests in sent] == [3]
 
 
+def test_options_that_begin_alike_are_computed_once(lm, monkeypatch):
+    """Each place of the tree of options is generated once, whatever the number of options that pass it."""
+    options = (" a red house on the hill", " a red house by the sea", " a red horse", " a", " the sea", " a red house")
+    pairs = [("In the picture there is", option) for option in options]
+    sent = []
+    generate = lm._model_generate
+
+    def counting(requests, sampling_params, **kwargs):
+        sent.append(sum(params.max_tokens for params in sampling_params))
+        return generate(requests, sampling_params=sampling_params, **kwargs)
+
+    monkeypatch.setattr(lm, "_model_generate", counting)
+    ours = lm.loglikelihood(instances(pairs), disable_tqdm=True)
+    monkeypatch.setattr(lm, "_model_generate", generate)
+    assert_same(ours, stock(lm, instances(pairs)))
+    encoded = [lm.tokenizer.encode(context + option) for context, option in pairs]
+    start = len(lm.tokenizer.encode(pairs[0][0]))
+    assert sent[0] == len({tuple(ids[:i]) for ids in encoded for i in range(start, len(ids))})
+
+
 def test_adapter(lm):
     requests = instances(SHAPES["letters"] + SHAPES["several tokens, shared passage"])
     plain = lm.loglikelihood(requests, disable_tqdm=True)
@@ -161,6 +188,63 @@ def test_use_cache(lm, tmp_path, monkeypatch):
     first = CachingLM(lm, str(tmp_path / "cache.db")).loglikelihood(requests)
     monkeypatch.setattr(lm, "_model_generate", None)  # nothing may be computed any more
     assert_same(CachingLM(lm, str(tmp_path / "cache.db")).loglikelihood(requests), first)
+
+
+ROWS = [(f"{n} + {n + 1} =", f" {option}") for n in range(200) for option in (2 * n, 2 * n + 1)]
+
+
+def keep_asked(lm, asked: Path, kill_after: int = 0) -> None:
+    """Write down what each chunk of 256 tokens asks; SIGKILL before the answers of chunk `kill_after` are kept."""
+    from crossin_metrics.backends import vllm
+
+    vllm.CHUNK, kept, keep = 256, 0, lm._keep
+
+    def keeping(answered) -> None:
+        nonlocal kept
+        kept += 1
+        if kept == kill_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        with asked.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(key) + "\n" for key, _ in answered)
+        keep(answered)
+
+    lm._keep = keeping
+
+
+def killed_run(checkpoint: str, folder: Path) -> None:
+    """Ask all rows with an engine of its own, until the process is killed."""
+    from crossin_metrics.backends.vllm import CrossinVLLM
+
+    made = CrossinVLLM(checkpoint, dtype="float32", max_model_len=LIMIT, enforce_eager=True)
+    (folder / "children").write_text(" ".join(str(p.pid) for p in psutil.Process().children(recursive=True)))
+    keep_asked(made, folder / "before.jsonl", kill_after=4)
+    CachingLM(made, str(folder / "cache.db")).loglikelihood(instances(ROWS))
+
+
+def test_a_killed_run_resumes(lm, checkpoint, tmp_path, monkeypatch):
+    """What was answered before a kill is not asked again."""
+    from crossin_metrics.backends import vllm
+
+    code = "import sys; from pathlib import Path; from tests.backends.test_vllm import killed_run; "
+    code += "killed_run(sys.argv[1], Path(sys.argv[2]))"
+    command, log = [sys.executable, "-c", code, checkpoint, str(tmp_path)], tmp_path / "log"
+    with log.open("wb") as file:  # not a pipe: vLLM's engine outlives a killed run and would keep it open
+        done = subprocess.run(command, env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"}, stderr=file, timeout=600)
+    for pid in (tmp_path / "children").read_text().split():
+        if psutil.pid_exists(int(pid)):
+            psutil.Process(int(pid)).kill()
+    said = log.read_text(encoding="utf-8", errors="replace")
+    assert done.returncode == -signal.SIGKILL, said[-3000:]
+    assert re.search(r"Scoring options: .* \d+/400 \[.*<", said)  # how much is done, and the time left
+
+    expected = lm.loglikelihood(instances(ROWS), disable_tqdm=True)
+    monkeypatch.setattr(lm, "_keep", lm._keep)  # undone at the end, as is
+    monkeypatch.setattr(vllm, "CHUNK", vllm.CHUNK)
+    keep_asked(lm, tmp_path / "after.jsonl")
+    assert_same(CachingLM(lm, str(tmp_path / "cache.db")).loglikelihood(instances(ROWS)), expected)
+    before, after = ((tmp_path / name).read_text().splitlines() for name in ("before.jsonl", "after.jsonl"))
+    assert 100 < len(before) < 400
+    assert sorted(before + after) == sorted(json.dumps(pair) for pair in ROWS)
 
 
 def test_perplexity_and_generation_work(lm):
