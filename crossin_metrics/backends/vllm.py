@@ -155,7 +155,7 @@ class CrossinVLLM(Streamed, VLLM):
                 key, context, option = requests[n]
                 total, is_greedy = 0.0, True
                 for i, token in enumerate(option):
-                    place = places[(*context, *option[:i])]
+                    place = places[tuple(context) + tuple(option[:i])]
                     total += place.logprobs[token]
                     is_greedy = is_greedy and bool(place.is_greedy(token))
                 answers[n] = (total, is_greedy)
@@ -187,7 +187,7 @@ class CrossinVLLM(Streamed, VLLM):
         """Fill `places` from one request a chain."""
         if not chains:
             return
-        batch_size = self.batch_size
+        batch_size: Any = self.batch_size  # type: ignore[has-type]
         if self._bar is not None and not self._in_one_call:
             self.batch_size = 1  # the stock model shows two bars a call where it is "auto"; ours counts all calls
         try:
