@@ -342,8 +342,9 @@ def main() -> None:
     line(
         "# Simulated coverage and error rates\n\nMade by `python -m tests.scores.simulate`. Four languages, four "
         f"options, intervals of {100 * NOMINAL:g}%, tests at 5%,\n{RESAMPLES} resamples, {REPETITIONS} data sets a "
-        f"cell. Bold: outside the band of binomial error around the nominal level,\ncoverage below {least:g}% or tests "
-        f"above {most:g}%; a true {100 * NOMINAL:g}% (5%) gives such a figure in fewer than 1 of 1000 cells."
+        f"cell. Bold: outside the band of binomial error around the nominal level,\n"
+        f"coverage below {least:.1f}% or tests above {most:.1f}%; a true {100 * NOMINAL:g}% "
+        "(5%) gives such a figure in fewer than 1 of 1000 cells."
     )
     for name in given.only:
         SECTIONS[name]()
