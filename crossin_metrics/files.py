@@ -29,11 +29,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         CrossinError: it cannot be written; an older file is then unchanged, and nothing is left beside it.
     """
-    temporary = path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.{threading.get_ident()}.tmp")
+    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # a folder may be shared by several
+    temporary = path.with_name(f".{path.name}.{machine}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with _write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_leftover_files(path)
+            for leftover in path.parent.glob(f".{glob.escape(path.name)}.{machine}.*.tmp"):
+                if not _alive(leftover.name.split(".")[-3]):
+                    leftover.unlink(missing_ok=True)
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -142,14 +145,9 @@ def check_replaceable(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file whole or not at all, see :func:`atomic_path`; one that holds this text is left as it is."""
-    content = text.encode()
-    with contextlib.suppress(OSError):
-        if path.read_bytes() == content:
-            _remove_leftover_files(path)
-            return
+    """Write a UTF-8 file whole or not at all; see :func:`atomic_path`."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -200,18 +198,6 @@ def _write_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CrossinError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _machine() -> str:
-    """Short name of this machine in names of temporary files: a folder may be shared by several."""
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-
-
-def _remove_leftover_files(path: Path) -> None:
-    """Remove the temporary files that killed processes of this machine left beside `path`."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{_machine()}.*.tmp"):
-        if not _alive(leftover.name.split(".")[-3]):
-            leftover.unlink(missing_ok=True)
 
 
 def _alive(pid: str) -> bool:

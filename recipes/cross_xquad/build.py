@@ -135,6 +135,7 @@ def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, sa
         if not build.why_stale(name):
             say(f"{name}: done before")
         else:
+            _write_config(build)  # before the stage: a kill then leaves nothing that the next run does not replace
             with ReplyStore(Path(options.calls_dir or build.folder / "calls")) as store:
                 for line in store.cut:
                     say(line)
@@ -142,7 +143,6 @@ def run_build(options: SetOptions, model: ModelOptions, checks: CheckOptions, sa
                 build.finish(name, _RUN[name](build, caller), inputs)
                 if caller.usage.replies:
                     say(f"{name}: {caller.usage}")
-        _write_config(build)
     return 0
 
 
