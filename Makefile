@@ -9,7 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q $(PINNED)
 # One retry: where PyTorch's own index cannot be reached, pip asks it for each package in vain.
 CPU_ONLY := $(shell [ "$$(uname -s)" = Linux ] && ! ls /dev/nvidia0 /dev/kfd >/dev/null 2>&1 && echo yes)
 TORCH := $(if $(CPU_ONLY),--retries 1 --extra-index-url https://download.pytorch.org/whl/cpu )torch
-SLOW_ENV := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+# One thread a process, since tests run in a process a core: more threads wait for each other.
+TEST_ENV := $(OFFLINE) OMP_NUM_THREADS=1
 
 .PHONY: help venv demo test test-slow bench lint clean
 help:  ## these targets
@@ -44,14 +46,14 @@ demo: $(VENV)/.base  ## a small real model on the packaged smoke test, and its s
 	@echo "As a page: $(BIN)/crossin report runs/demo --out report"
 
 test: $(VENV)/.dev  ## all tests but the slow ones (under ten minutes)
-	$(SLOW_ENV) $(BIN)/python -m pytest -m "not slow" --benchmark-skip -n auto --dist loadfile
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" --benchmark-skip -n auto --dist loadfile
 
 test-slow: $(VENV)/.vllm  ## real vLLM, training, grids (under an hour)
-	$(SLOW_ENV) $(BIN)/python -m pytest -m slow --benchmark-skip -n 2 --dist loadfile
+	$(TEST_ENV) $(BIN)/python -m pytest -m slow --benchmark-skip -n 2 --dist loadfile
 
 bench: $(VENV)/.vllm  ## figures of speed and memory; asserts nothing
-	$(SLOW_ENV) $(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
-	for script in tests/benchmarks/bench_*.py; do $(SLOW_ENV) $(BIN)/python $$script || exit 1; done
+	$(OFFLINE) $(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
+	for script in tests/benchmarks/bench_*.py; do $(OFFLINE) $(BIN)/python $$script || exit 1; done
 
 lint: $(VENV)/.dev  ## ruff and the type checker
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -304,7 +304,7 @@ def load_model(path: str, plan: AdapterPlan, options: ModelOptions, train: Train
         # autocast casts to 16 bits what PEFT first casts to float32: the same numbers, a tenth of a small model's step
         for module in model.modules():
             if isinstance(module, BaseTunerLayer):
-                module.cast_input_dtype_enabled = False
+                module.cast_input_dtype_enabled = False  # type: ignore[attr-defined]
     if train.use_cpu:  # autocast leaves layer_norm alone there, and its kernel takes no float32 input in 16 bits
         for module in model.modules():
             if isinstance(module, torch.nn.LayerNorm):
