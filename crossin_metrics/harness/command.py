@@ -18,7 +18,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
-from multiprocessing import get_context
+from multiprocessing import get_context, util  # noqa: F401 util: see `main`
 from pathlib import Path
 from typing import NoReturn
 
@@ -69,6 +69,8 @@ def main(arguments: Sequence[str]) -> int:
         raise CrossinError(f"eval: {str(error).removeprefix('argument ')}") from None
     if own.sample is not None:
         others += ["--metadata", f"sample={own.sample}"]
+    # Exit functions run in reverse order. multiprocessing's waits for vLLM's engine, which a finalizer ends, so its
+    # module (`util`) must be imported before the first finalizer, this folder's.
     with tempfile.TemporaryDirectory(prefix="crossin_") as folder:
         tasks = own.tasks or []
         if own.file is not None:

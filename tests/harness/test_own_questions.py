@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +37,21 @@ def questions(repo: Path, tmp_path: Path) -> Path:
     path = tmp_path / "my_questions.jsonl"
     path.write_text(block, encoding="utf-8")
     return path
+
+
+@pytest.mark.parametrize("module", ["crossin_metrics.harness.command", "json"])
+def test_finalizers_run_before_multiprocessing_waits_for_its_processes(module: str) -> None:
+    """Else a vLLM engine, ended by a finalizer, would be waited for without end; any other module shows that order."""
+    program = f"""
+import {module}, tempfile, weakref
+tempfile.TemporaryDirectory().cleanup()
+from multiprocessing import util
+util.Finalize(None, print, args=("processes",), exitpriority=0)
+weakref.finalize(util, print, "finalizers")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    order = ["finalizers", "processes"]
+    assert done.stdout.split() == (order if module != "json" else order[::-1])
 
 
 def test_a_file_is_evaluated_without_any_yaml(questions: Path, capfd: pytest.CaptureFixture[str]) -> None:
