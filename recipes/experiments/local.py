@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,14 @@ from recipes.experiments.plan import ALIGNED, Plan, Run
 from recipes.experiments.records import Records, Stage
 
 Say = Callable[[str], None]
+
+# A stage's process notes its own number, then becomes the stage's command: an experiment killed right after it started
+# the process cannot leave one behind that nobody knows.
+_NOTED = """
+import os, sys
+os.write(int(sys.argv[1]), f"{sys.argv[2]} {os.getpid()}".encode())
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 
 @dataclass
@@ -169,9 +178,11 @@ class LocalExecutor:
             take_over(lock, running)
             for folder in stage.clear:
                 shutil.rmtree(folder, ignore_errors=True)
+            lock.truncate(0)
+            note = (sys.executable, "-S", "-E", "-c", _NOTED, str(lock.fileno()), socket.gethostname())
             with log.open("ab") as output:
                 process = subprocess.Popen(
-                    stage.command,
+                    (*note, *stage.command),
                     cwd=REPO,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -182,10 +193,6 @@ class LocalExecutor:
                 )
             with self._guard:
                 self._processes.add(process)
-            lock.seek(0)
-            lock.truncate()
-            lock.write(f"{socket.gethostname()} {process.pid}")
-            lock.flush()
             if self._stop.is_set():
                 end_group(process.pid)
             code = process.wait()

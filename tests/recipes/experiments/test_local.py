@@ -224,6 +224,26 @@ def test_killed_and_started_again(tmp_path: Path, how: signal.Signals) -> None:
         raise AssertionError("the earlier process is still there")
 
 
+def test_killed_right_after_starting_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it could note which process that is."""
+    ids = []
+
+    class Killed(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            ids.append(self.pid)
+            raise KeyboardInterrupt
+
+    plan = make(tmp_path, mix="import time; time.sleep(60)")
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", Killed)
+        with pytest.raises(KeyboardInterrupt):
+            execute(tmp_path, plan)
+    os.kill(ids[0], 0)  # it is there
+    outcome, _ = execute(tmp_path)
+    assert len(outcome.done) == 12
+
+
 def test_the_overview_counts_and_escapes(tmp_path: Path) -> None:
     plan, records = make(tmp_path), Records(tmp_path)
     assert overview.text(plan, records, {}, 1).endswith("time left: known once each kind of stage has run")
