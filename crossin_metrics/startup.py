@@ -14,9 +14,8 @@ from typing import Any
 
 INDEX = "lm_eval.tasks._index"
 extra_folders: list[str] = []  # more folders of task files, for this process
-wanted: list[
-    str
-] = []  # tasks asked for: where all are ours or the user's, the harness's 13,000 files (7 s) stay unread
+# tasks asked for in this process: where all are ours or the user's, the harness's 13,000 files (7 s) stay unread
+wanted: list[str] = []
 _known: list[str] = []  # names in the harness's index, once it is read
 _ours: set[str] = set()  # those from our folder
 

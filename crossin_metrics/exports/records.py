@@ -34,6 +34,7 @@ class Record:
         signature: what makes the scores comparable; of several prompts `prompt:mean(p1,p2,...)`, as in the report.
         scores: key -> score; errors: bootstrap standard errors; intervals: of 95%, as `crossin score` prints. The
             latter two are empty for several prompts.
+        unit: what was resampled: `questions`, or `passages` where questions share them.
         n_questions, n_languages, s: of the runs; s is the subset size of consistency and ac3.
         n_resamples: of the bootstrap.
         date: ISO 8601 date of the run or None.
@@ -47,6 +48,7 @@ class Record:
     scores: dict[str, float]
     errors: dict[str, float]
     intervals: dict[str, tuple[float, float]]
+    unit: str
     n_questions: int
     n_languages: int
     n_resamples: int
@@ -54,11 +56,6 @@ class Record:
     dataset: str | None
     config: str
     revision: str | None
-
-    @property
-    def unit(self) -> str:
-        """What was resampled: `questions`, or `passages` where questions share them."""
-        return unit_of(self.runs[0].questions())
 
     @property
     def s(self) -> int:
@@ -166,8 +163,8 @@ def _without_prompt(run: Run) -> str:
 def _record(
     runs: Sequence[Run], model: str, dataset: str | None, keys: Sequence[str] | None, n_resamples: int, seed: int | None
 ) -> Record:
-    tables = [score_questions(run.questions()) for run in runs]
-    scores = over_prompts(tables)
+    questions = [run.questions() for run in runs]
+    scores = over_prompts([score_questions(one) for one in questions])
     defined = [key for key in EXPORTED if key in scores]
     missing = [key for key in keys or () if key not in defined]
     if missing:
@@ -176,7 +173,7 @@ def _record(
     errors: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     if len(runs) == 1 and len(runs[0].ids) > 1:
-        replicates = bootstrap(runs[0].questions(), n_resamples=n_resamples, seed=seed, keys=wanted)
+        replicates = bootstrap(questions[0], n_resamples=n_resamples, seed=seed, keys=wanted)
         errors = {key: value for key, value in standard_errors(replicates).items() if math.isfinite(value)}
         intervals = {key: ends for key, ends in score_intervals(replicates).items() if key in errors}
     first = runs[0]
@@ -193,6 +190,7 @@ def _record(
         scores={key: scores[key] for key in wanted},
         errors=errors,
         intervals=intervals,
+        unit=unit_of(questions[0]),
         n_questions=len(first.ids),
         n_languages=len(first.languages),
         n_resamples=n_resamples,
