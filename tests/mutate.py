@@ -5,7 +5,8 @@
     python tests/mutate.py --seconds 480 --out mutants.jsonl     # a slice; run again for the next one
 
 Every test runs once with a line tracer, so that a mutant is given only to the tests that execute its line. A mutant
-runs in a fork of a process that has the libraries loaded already, where an import hook supplies the changed module.
+runs in a fork of a process that has the tests' libraries loaded already, where an import hook supplies the changed
+module; Python processes that a test starts get the same hook from `sitecustomize`.
 Left out: texts, annotations, `strict=` of zip, lines of `if TYPE_CHECKING`.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import ast
-import copy
+import contextlib
 import importlib.abc
 import importlib.util
 import json
@@ -22,6 +23,7 @@ import pickle
 import random
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,7 +43,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("tests/recipes/tuning/test_loss_masks.py", "tests/recipes/mixes/test_plain_text.py"),
     ),
 }
-PRELOADED = ("numpy", "scipy.stats", "pytest", "hypothesis", "hypothesis.strategies", "yaml", "pyarrow.parquet")
+OURS = ("crossin_metrics", "recipes", "tests", "lm_eval", "__mp_main__")  # not preloaded; lm_eval imports plug-ins
 MARGIN = 20.0  # seconds that a mutant's tests may take beyond three times what they took unchanged
 
 _COMPARE: dict[type, type] = {
@@ -235,7 +237,9 @@ def _pytest(arguments: list[str], plugins: list[Any]) -> int:
     from hypothesis import settings
 
     settings.register_profile("mutation", max_examples=40, derandomize=True, deadline=None, database=None)
-    options = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"]
+    # Plug-ins of other packages take longer to load than most tests run; hypothesis' own reads --hypothesis-profile.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    options = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
     return int(pytest.main(["--hypothesis-profile=mutation", *options, *arguments], plugins=plugins))
 
 
@@ -252,30 +256,48 @@ def mutants(path: Path) -> Iterator[tuple[int, int, str]]:
 
 
 def traced(paths: list[Path], tests: tuple[str, ...], kept: Path) -> dict[str, tuple[set[tuple[str, int]], float]]:
-    """Test id -> (lines executed, seconds), of the tests that pass; `kept` holds them from one slice to the next."""
+    """Test id -> (lines executed, seconds), of the tests that pass; `kept` holds them from one slice to the next.
+
+    Imports what the tests import of other packages, so that no mutant's process need do so.
+    """
     files = [*paths, *(path for name in tests for path in [REPO / name, *(REPO / name).rglob("*.py")])]
     if not kept.exists() or kept.stat().st_mtime < max(path.stat().st_mtime for path in files):
 
         def work() -> int:
             tracer = _Tracer({str(path) for path in paths})
             _pytest(list(tests), [tracer])
-            kept.write_bytes(pickle.dumps(tracer.found))
+            others = [name for name in sys.modules if name.split(".")[0] not in OURS]
+            kept.write_bytes(pickle.dumps((tracer.found, others)))
             return 0
 
         _in_fork(work, 3000)
-    return pickle.loads(kept.read_bytes())
+    found, others = pickle.loads(kept.read_bytes())
+    for name in others:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    return found
+
+
+def hook(path: Path, number: int) -> None:
+    """From here on this process imports the mutant."""
+    changed = ast.fix_missing_locations(_Mutator(number).visit(ast.parse(path.read_text(encoding="utf-8"))))
+    sys.meta_path.insert(0, _Hook(_module(path), path, changed))
 
 
 def survives(path: Path, number: int, tests: list[str], seconds: float) -> bool:
     """Whether all these tests pass with the mutant."""
-    tree = copy.deepcopy(ast.parse(path.read_text(encoding="utf-8")))
-    changed = ast.fix_missing_locations(_Mutator(number).visit(tree))
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "sitecustomize.py").write_text(
+            f"import sys, pathlib\nsys.path.insert(0, {str(REPO)!r})\n"
+            f"from tests.mutate import hook\nhook(pathlib.Path({str(path)!r}), {number})\n"
+        )
 
-    def work() -> int:
-        sys.meta_path.insert(0, _Hook(_module(path), path, changed))
-        return _pytest(["-x", *tests], [])
+        def work() -> int:
+            hook(path, number)
+            os.environ["PYTHONPATH"] = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
+            return _pytest(["-x", *tests], [])
 
-    return _in_fork(work, seconds) == 0
+        return _in_fork(work, seconds) == 0
 
 
 def main() -> None:
@@ -291,8 +313,6 @@ def main() -> None:
     options = parser.parse_args()
     os.chdir(REPO)
     sys.path.insert(0, str(REPO))
-    for name in PRELOADED:
-        importlib.import_module(name)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     end = time.monotonic() + options.seconds
     known = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
