@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from crossin_metrics import files
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import (
     atomic_folder,
@@ -162,7 +163,7 @@ def test_another_process_that_puts_its_folder_there_in_between_loses(
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
-def test_a_swap_leaves_nothing_beside(tmp_path: Path) -> None:
+def test_a_swap_leaves_nothing_beside_and_puts_the_old_folder_back_where_it_fails(tmp_path: Path) -> None:
     target, new = tmp_path / "set", tmp_path / "work" / "set"
     for folder in (target, new):
         folder.mkdir(parents=True)
@@ -170,6 +171,59 @@ def test_a_swap_leaves_nothing_beside(tmp_path: Path) -> None:
     swap_in(new, target)
     assert [path.name for path in target.iterdir()] == ["work"]
     assert list(new.parent.iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        swap_in(new, target)
+    assert [path.name for path in target.iterdir()] == ["work"]
+
+
+def test_processes_that_clean_up_at_once_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt"
+    with atomic_path(path) as own:
+        own.write_text("text")
+        leftover = own.with_name(own.name.replace(f".{os.getpid()}.", ".9999999999."))
+    leftover.write_text("half")
+    monkeypatch.setattr(files, "_alive", lambda _: leftover.unlink())  # found, then removed by another process
+    write_text(path, "text")
+    assert list(tmp_path.iterdir()) == [path]
+
+    def taken(made: Path, _: Path) -> Path:
+        raise FileNotFoundError(made)
+
+    monkeypatch.setattr(Path, "rename", taken)  # again and again
+    with pytest.raises(CrossinError, match=r"cannot write .*set: other processes keep removing its new folder"):
+        folder_with(tmp_path / "set", "text")
+
+
+def test_scratch_space_that_cannot_be_removed_does_not_fail_the_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    folder_with(tmp_path / "set", "text")
+    assert (tmp_path / "set" / "file").read_text() == "text"
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, path = [], tmp_path / "a.txt"
+    for name in ("fsync", "replace"):
+        call = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given, name=name, call=call: (calls.append(name), call(*given))[1])
+    write_text(path, "text")
+    assert calls == ["fsync", "replace"]
+
+
+def test_asking_whether_a_process_lives_sends_it_no_signal() -> None:
+    got: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, _: got.append(number))  # signal 1
+    try:
+        assert files._alive(str(os.getpid()))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert got == []
 
 
 def test_a_folder_being_written_is_locked_against_cleaning_up(tmp_path: Path) -> None:
