@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from crossin_metrics import __version__
-from crossin_metrics.errors import CrossinError, exit_code
+from crossin_metrics.errors import CrossinError, did_you_mean, exit_code
 from crossin_metrics.text_tables import show
 
 # name -> (module, one-line help). The module has add_arguments(parser) and run(args) -> exit code.
@@ -69,18 +68,13 @@ class _Parser(argparse.ArgumentParser):
             flag = unknown[0].split("=")[0]
             parsers = [self, *_subparsers(self).values()]
             options = [name for parser in parsers for name in parser._option_string_actions]
-            self.error(f"unknown argument {flag!r}{_closest(flag, options)}")
+            self.error(f"unknown argument {flag!r}{did_you_mean(flag, options)}")
         return found
 
 
 def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     (action,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     return dict(action.choices)
-
-
-def _closest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _parser(wanted: str | None) -> argparse.ArgumentParser:
@@ -132,7 +126,7 @@ def _run(arguments: list[str]) -> int:
         return _run_recipe(arguments[0], arguments[1:])
     if not arguments[0].startswith("-") and arguments[0] not in {*COMMANDS, *PASS_THROUGH, _TASKS_PATH}:
         known = [*COMMANDS, *PASS_THROUGH, *RECIPES, _TASKS_PATH]
-        raise CrossinError(f"unknown command {arguments[0]!r}{_closest(arguments[0], known)} (see crossin --help)")
+        raise CrossinError(f"unknown command {arguments[0]!r}{did_you_mean(arguments[0], known)} (see crossin --help)")
     if arguments[0] in PASS_THROUGH:
         module = importlib.import_module(PASS_THROUGH[arguments[0]][0])
         return int(module.main(arguments[1:]) or 0)

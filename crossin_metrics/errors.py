@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from crossin_metrics.secrets import masked
 
@@ -42,6 +43,14 @@ def one_line(message: object, longest: int = _LONGEST) -> str:
     text = " ".join("".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text).split())
     half = longest // 2
     return text if len(text) <= longest else f"{text[: longest - half]} ... {text[5 - half :]}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'X'?` for the closest of the known words, or nothing; the same parts in another order win."""
+    words = list(known)
+    same = [other for other in words if sorted(other.split("_")) == sorted(word.split("_"))]
+    close = same or difflib.get_close_matches(word, words, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def say(message: object) -> None:

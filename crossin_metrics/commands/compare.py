@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keys",
         metavar="K,K",
-        help="scores to compare, as `crossin score --json` names them (default: acc,consistency,ac3)",
+        help="scores and baselines to compare, as `crossin score --json` names them (default: acc,consistency,ac3)",
     )
     parser.add_argument("--languages", metavar="L,L", help="codes or names to compare on (default: all that both have)")
     parser.add_argument("--run-a", metavar="GLOB", help="which runs of A, by name: 'task|model|mode|prompt'")
@@ -87,12 +87,14 @@ def run(args: argparse.Namespace) -> int:
     """Read, match, join, test and print; returns the exit code."""
     from crossin_metrics.runs.comparison import join_runs, match_runs
     from crossin_metrics.runs.log_fields import LogFields
+    from crossin_metrics.scores.catalogue import check_keys
     from crossin_metrics.scores.significance import compare_systems
     from crossin_metrics.scores.uncertainty import ROUGH_CAUSES, few_note
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()
     languages, keys = names(args.languages, "--languages"), names(args.keys, "--keys")
+    check_keys(keys or ())
     sides = [
         _read(side, path, wanted, languages, fields, args)
         for side, path, wanted in (("A", args.a, args.run_a), ("B", args.b, args.run_b))

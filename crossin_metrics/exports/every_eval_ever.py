@@ -18,7 +18,7 @@ from crossin_metrics import __version__
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.exports.eval_samples import samples_jsonl
 from crossin_metrics.exports.records import Record
-from crossin_metrics.scores.catalogue import SCORES
+from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.scores.uncertainty import DEFAULT_LEVEL, ROUGH, ROUGH_SAID, interval_method
 
 SCHEMA_VERSION = "0.3.0"
@@ -122,7 +122,7 @@ def _content(record: Record, organization: str, relationship: str, made: float) 
 
 
 def _result(record: Record, key: str) -> dict[str, Any]:
-    metric, run = SCORES[key], record.runs[0]
+    metric, run = describe(key), record.runs[0]
     of_subsets = key in ("consistency", "ac3", "consistent_correct")
     details = {
         "n_questions": str(record.n_questions),

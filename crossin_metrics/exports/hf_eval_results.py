@@ -13,7 +13,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.exports.records import Record
-from crossin_metrics.scores.catalogue import SCORES
+from crossin_metrics.scores.catalogue import describe
 
 
 def eval_results(
@@ -82,7 +82,7 @@ def benchmark_yaml(records: Sequence[Record]) -> str:
         for key in record.scores
     ]
     names = dict.fromkeys(key for record in records for key in record.scores)
-    said = "; ".join(f"{key}: {SCORES[key].description}" for key in names)
+    said = "; ".join(f"{key}: {describe(key).description}" for key in names)
     text = {
         "name": "Cross-lingual consistency",
         "description": "Parallel multiple-choice questions in several languages; scores of lm-evaluation-harness "

@@ -12,7 +12,7 @@ from typing import Any
 
 from crossin_metrics.errors import DAMAGE, CrossinError
 from crossin_metrics.exports.records import Record
-from crossin_metrics.scores.catalogue import SCORES
+from crossin_metrics.scores.catalogue import describe
 from crossin_metrics.text_tables import markdown_table, md_code
 
 BEGIN = "<!-- crossin:begin -->"
@@ -44,7 +44,7 @@ def model_card(records: Sequence[Record], existing: str = "") -> str:
 def section(records: Sequence[Record]) -> str:
     """The section: a table of scores with standard errors, and the signatures that make them comparable."""
     keys = list(dict.fromkeys(key for record in records for key in record.scores))
-    head = ["Benchmark", *(SCORES[key].title for key in keys), "Questions", "Languages"]
+    head = ["Benchmark", *(describe(key).title for key in keys), "Questions", "Languages"]
     rows = []
     for record in records:
         cells = [record.benchmark]
@@ -60,7 +60,7 @@ def section(records: Sequence[Record]) -> str:
 
 
 def _meanings(keys: Sequence[str]) -> str:
-    return " ".join(f"{SCORES[key].title}: {SCORES[key].description}." for key in keys)
+    return " ".join(f"{describe(key).title}: {describe(key).description}." for key in keys)
 
 
 def _prompts(record: Record) -> str:
@@ -125,7 +125,9 @@ def _merged_index(existing: Any, records: Sequence[Record], model: str) -> list[
             dataset_split="test",
             dataset_revision=record.revision,
             metric_type="accuracy" if key == "acc" else key,
-            metric_name=f"{SCORES[key].title} (s={record.s})" if key in ("consistency", "ac3") else SCORES[key].title,
+            metric_name=f"{describe(key).title} (s={record.s})"
+            if key in ("consistency", "ac3")
+            else describe(key).title,
             metric_value=round(value, 6),
         )
         for record in records

@@ -12,7 +12,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.hub import HUB_ID
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.signature import signature_of
-from crossin_metrics.scores.catalogue import SCORES
+from crossin_metrics.scores.catalogue import SCORES, check_keys
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.over_prompts import over_prompts
 from crossin_metrics.scores.uncertainty import bootstrap, score_intervals, standard_errors, unit_of
@@ -112,9 +112,7 @@ def make_records(
         CrossinError: no model id, a partial run, runs of one benchmark that differ in more than the prompt, an unknown
             or undefined key.
     """
-    unknown = [key for key in keys or () if key not in EXPORTED]
-    if unknown:
-        raise CrossinError(f"cannot export {', '.join(unknown)}; known scores are {', '.join(EXPORTED)}")
+    check_keys(keys or ())
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         if not allow_partial:
@@ -165,15 +163,14 @@ def _record(
 ) -> Record:
     questions = [run.questions() for run in runs]
     scores = over_prompts([score_questions(one) for one in questions])
-    defined = [key for key in EXPORTED if key in scores]
+    defined = [key for key in keys or EXPORTED if key in scores]
     missing = [key for key in keys or () if key not in defined]
     if missing:
         raise CrossinError(f"{runs[0].name}: {', '.join(missing)} is undefined for this run; leave it out of --keys")
-    wanted = [key for key in defined if keys is None or key in keys]
     errors: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     if len(runs) == 1 and len(runs[0].ids) > 1:
-        replicates = bootstrap(questions[0], n_resamples=n_resamples, seed=seed, keys=wanted)
+        replicates = bootstrap(questions[0], n_resamples=n_resamples, seed=seed, keys=defined)
         errors = {key: value for key, value in standard_errors(replicates).items() if math.isfinite(value)}
         intervals = {key: ends for key, ends in score_intervals(replicates).items() if key in errors}
     first = runs[0]
@@ -187,7 +184,7 @@ def _record(
         model=model,
         runs=tuple(runs),
         signature=signature,
-        scores={key: scores[key] for key in wanted},
+        scores={key: scores[key] for key in defined},
         errors=errors,
         intervals=intervals,
         unit=unit_of(questions[0]),

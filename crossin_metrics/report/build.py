@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from crossin_metrics import __version__
+from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_folder, check_replaceable
 from crossin_metrics.report.arms import DEFAULT_RESAMPLES as ARM_RESAMPLES
 from crossin_metrics.report.arms import averaged, costs, make_studies, missing_runs
@@ -21,6 +22,7 @@ from crossin_metrics.report.entries import few_questions, group_entries, make_en
 from crossin_metrics.report.labels import Labels, read_labels
 from crossin_metrics.report.published import read_published
 from crossin_metrics.report.standing import sentences
+from crossin_metrics.scores.catalogue import check_keys
 from crossin_metrics.scores.significance import TEST_RESAMPLES
 
 GROUP_RESAMPLES = 1000  # for intervals, as in `crossin score --by group`
@@ -67,6 +69,9 @@ def build_report(
     say = progress or (lambda _: None)
     # Small files that a user wrote come first, so that mistakes in them are reported before long logs are read.
     labels = Labels() if options.labels is None else read_labels(options.labels)
+    check_keys(options.keys)
+    if options.keys and not (labels.seeded or options.baseline or options.compare):
+        raise CrossinError("--keys are scores to compare arms by: say --baseline ARM or --compare ARM=ARM, too")
     published = [entry for given in options.published for entry in read_published(given)]
     texts = read_question_texts(options.questions)
     found = collect(paths, options.languages, labels=labels, progress=progress)

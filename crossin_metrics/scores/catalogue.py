@@ -7,10 +7,11 @@ from here. To add a score, compute it in :mod:`crossin_metrics.scores.definition
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, did_you_mean
 
 ALL_FORMULATIONS = ("letter", "cf", "gen")
 
@@ -32,7 +33,7 @@ class Score:
         kind: "score" (of the model), "baseline" (of trivial strategies on the same questions), "count", "reading"
             (how outputs were read: of generated text only, see :mod:`crossin_metrics.scores.readings`), or "cause"
             (what consistency is made of, :mod:`crossin_metrics.scores.causes`). Only the first kind has a standard
-            error in the harness table and is exported.
+            error in the harness table and is exported unasked. --keys of commands: :func:`check_keys`.
         short: title for narrow columns, where it differs.
     """
 
@@ -275,6 +276,24 @@ def describe(key: str) -> Score:
                 short="",
             )
     raise CrossinError(
-        f"unknown score {key!r}; known are {', '.join(SCORES)}, and families such as acc_en, consistency_2, ac3_4, "
-        "consistency_en_zh and transfer_zh"
+        f"unknown score {key!r}{did_you_mean(key, SCORES)}; known are {', '.join(SCORES)}, and families such as "
+        "acc_en, consistency_2, ac3_4, consistency_en_zh and transfer_zh"
     )
+
+
+def check_keys(keys: Iterable[str]) -> None:
+    """Raise for a key that `--keys` of compare, report and export does not take.
+
+    They take scores and baselines, families included: functions of means over questions, which are resampled. What
+    else `crossin score` prints (counts, readings, causes) describes one run.
+
+    Raises:
+        CrossinError: a key that no score has, or of a kind that describes one run.
+    """
+    for key in keys:
+        if describe(key).kind not in ("score", "baseline"):
+            taken = ", ".join(name for name, score in SCORES.items() if score.kind == "score")
+            raise CrossinError(
+                f"{key} is printed by `crossin score` only, for one run; compare, report and export take {taken}, the "
+                "baselines, and families such as acc_en"
+            )

@@ -25,7 +25,7 @@ from functools import partial
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, did_you_mean
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray, IntArray
 from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES, describe
 from crossin_metrics.scores.definitions import harmonic_mean, scores_from_means
@@ -354,7 +354,10 @@ def wanted_keys(scores: dict[str, float], keys: Collection[str] | None) -> list[
     unknown = sorted(set(keys or ()) - scores.keys())
     if unknown:
         known = ", ".join(key for key in scores if key in SCORES)
-        raise CrossinError(f"unknown score {', '.join(unknown)}; these runs have {known}, and such as acc_en, ac3_2")
+        hint = did_you_mean(unknown[0], scores)
+        raise CrossinError(
+            f"unknown score {', '.join(unknown)}{hint}; these runs have {known}, and such as acc_en, ac3_2"
+        )
     return [key for key in scores if np.isfinite(scores[key]) and (keys is None or key in keys)]
 
 

@@ -109,7 +109,8 @@ def test_what_is_refused() -> None:
             {},
             "more than the pr",
         ),
-        ([run], {"keys": ["acx"]}, "cannot export acx; known scores are acc, consistency"),
+        ([run], {"keys": ["acx"]}, "unknown score 'acx'; did you mean 'acc'"),
+        ([run], {"keys": ["excess_consistency"]}, "printed by `crossin score` only, for one run"),
         ([run], {"keys": ["rankc"]}, "rankc is undefined for this run"),
     ):
         with pytest.raises(CrossinError, match=message):
