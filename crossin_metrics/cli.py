@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("crossin_metrics.commands.export", "scores as hub evaluation results, Every Eval Ever, model card"),
     "artefacts": (
         "crossin_metrics.commands.artefacts",
-        "shortcut baselines of a set: what needs no understanding",
+        "shortcut baselines of a question set: what needs no understanding",
     ),
     "completion": (
         "crossin_metrics.commands.completion",
@@ -37,7 +37,7 @@ _TASKS_PATH = "tasks-path"  # answered here: it takes no arguments
 PASS_THROUGH: dict[str, tuple[str, str]] = {
     "eval": (
         "crossin_metrics.harness.command",
-        "lm_eval itself, with --model crossin-hf, crossin-vllm and crossin-api known",
+        "evaluate models: lm_eval with --set, --models and crossin-hf, crossin-vllm, crossin-api",
     ),
 }
 
@@ -79,15 +79,18 @@ def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
 
 def _parser(wanted: str | None) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="crossin", description="Does a model know the same things in every language?", allow_abbrev=False
+        prog="crossin",
+        description="Does a model know the same things in every language?",
+        allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=18),
     )
     parser.add_argument("--version", action="version", version=f"crossin {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (module, summary) in {**COMMANDS, **PASS_THROUGH, **RECIPES}.items():
+    for name, (module, summary) in {**PASS_THROUGH, **COMMANDS, **RECIPES}.items():  # as one uses them
         sub = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         if name == wanted and name in COMMANDS:  # only the command called is imported, so --help stays fast
             importlib.import_module(module).add_arguments(sub)
-    subparsers.add_parser(_TASKS_PATH, help="print the folder of the harness task files, for lm_eval --include_path")
+    subparsers.add_parser(_TASKS_PATH, help="print the folder of the task files, for lm_eval --include_path")
     return parser
 
 

@@ -65,6 +65,24 @@ def json_lines(path: Path, *, unique_keys: bool = False) -> Iterator[Record]:
             yield Record(where, _object(parse_json(line, where, unique_keys=unique_keys), where))
 
 
+def other_kind(value: Any) -> str:
+    """What a file with this record (or value) is, and which command takes it, for messages; else nothing."""
+    if not isinstance(value, dict):
+        return ""
+    said = ""
+    if "doc" in value:
+        said = "a sample log of the harness: crossin score, compare, report and export read it"
+    elif {"id", "language", "gold"} <= value.keys():
+        said = "a prediction table: crossin score, compare, report and export read it"
+    elif isinstance(value.get("results"), dict):
+        said = "the harness's scores: give the samples_*.jsonl beside it to crossin score, compare, report or export"
+    elif {"prompt", "completion"} <= value.keys():
+        said = "a mix: crossin tune trains on it"
+    elif any(isinstance(part, dict) and {"question", "choices"} <= part.keys() for part in value.values()):
+        said = "a question set: crossin eval --set FILE asks a model its questions"
+    return said and f"; this is {said}"
+
+
 def csv_columns(line: str) -> tuple[list[str], str]:
     """The column names in a CSV file's first line, without blanks, and the separator: comma, ";", "|" or tab."""
     separator = max(",;\t|", key=re.sub('"[^"]*"', "", line).count)
@@ -276,7 +294,8 @@ def _json_array(path: Path, unique_keys: bool) -> Iterator[Record]:
         arrays = [value for value in content.values() if isinstance(value, list)]
         content = arrays[0] if len(arrays) == 1 else content
     if not isinstance(content, list):
-        raise CrossinError(f"{path}: expected a JSON array of objects; one object a line belongs into a .jsonl file")
+        kind = other_kind(content) or "; one object a line belongs into a .jsonl file"
+        raise CrossinError(f"{path}: expected a JSON array of objects{kind}")
     for number, value in enumerate(content, 1):
         where = f"{path}, row {number}"
         yield Record(where, _object(value, where))

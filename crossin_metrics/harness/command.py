@@ -25,8 +25,9 @@ from typing import NoReturn
 from crossin_metrics import startup
 from crossin_metrics.backends.checks import require_harness, vllm_without_statistics
 from crossin_metrics.errors import CrossinError, exit_code, say, waiting
+from crossin_metrics.records import SUFFIXES
 from crossin_metrics.secrets import secret_place
-from crossin_metrics.sets.catalogue import FORMULATIONS
+from crossin_metrics.sets.catalogue import FORMULATIONS, all_tasks
 from crossin_metrics.sets.loading import load_file
 
 # The harness's usual options, for completion; its parser knows the others.
@@ -73,7 +74,12 @@ def main(arguments: Sequence[str]) -> int:
     # module (`util`) must be imported before the first finalizer, this folder's.
     with tempfile.TemporaryDirectory(prefix="crossin_") as folder:
         tasks = own.tasks or []
+        for name in tasks:
+            if name.endswith(SUFFIXES) and Path(name).is_file():
+                raise CrossinError(f"--tasks {name}: this is a file; for a set of your own say --set {name}")
         if own.file is not None:
+            if str(own.file) in all_tasks() and not own.file.exists():
+                raise CrossinError(f"--set {own.file}: this is a task; say --tasks {own.file}")
             name = _write_tasks(own.file, Path(folder))
             tasks = tasks or [name]
         startup.extra_folders.append(folder)

@@ -99,7 +99,10 @@ def collect(
             found.problem(path, f"{located(path, error)}; left out")
     if not found.runs and not found.stated:
         reasons = "; ".join(f"{path}: {text}" for path, text in found.problems[:3])
-        raise CrossinError(f"nothing to report: no run could be read{f' ({reasons})' if reasons else ''}")
+        if not reasons and results:
+            reasons = f"{results[0]}: name its folder, or the samples_*.jsonl beside it"
+        reasons = reasons or "no samples_*.jsonl, results_*.json or prediction table there; run with --log_samples"
+        raise CrossinError(f"nothing to report: no run could be read ({reasons})")
     return found
 
 

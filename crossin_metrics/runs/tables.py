@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import csv
 import json
 import math
 import re
@@ -19,9 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crossin_metrics.errors import DAMAGE, CrossinError, located
+from crossin_metrics.errors import DAMAGE, CrossinError, located, one_line
 from crossin_metrics.languages import log_language
-from crossin_metrics.records import Record, csv_rows, json_lines, parquet_rows
+from crossin_metrics.records import Record, csv_columns, csv_rows, json_lines, other_kind, parquet_rows, text_lines
 
 _COLUMNS = frozenset(
     {"id", "language", "answer", "gold", "task", "model", "mode", "prompt", "text"}
@@ -77,6 +78,8 @@ def read_table(path: Path, kind: str) -> Iterator[tuple[RunKey, AnswerRow]]:
     Raises:
         CrossinError: a column is missing or a value is invalid; with file, line, id and language.
     """
+    if kind == "csv":
+        _check_header(path)
     records = _named(_READERS[kind](path))
     task = _task_of(path)
     keys: dict[tuple[str, ...], RunKey] = {}
@@ -134,15 +137,32 @@ def _language(name: str, languages: dict[str, str]) -> str:
     return languages[name]
 
 
-def _row(record: Mapping[str, Any], languages: dict[str, str], place: str) -> AnswerRow:
+def _check_header(path: Path) -> None:
+    """Refuse a text of another kind by its first line: its rows would only show that it is no CSV."""
+    head = next(text_lines(path), "")
+    with contextlib.suppress(csv.Error):  # broken CSV, and NUL bytes, have messages of their own
+        columns = csv_columns(head)[0]
+        if "\0" not in head and all(columns[1:]):
+            try:
+                _check_columns(dict.fromkeys(map(str.casefold, columns)))
+            except CrossinError as error:
+                raise located(f"{path}, line 1", error) from None
+
+
+def _check_columns(record: Mapping[str, Any]) -> None:
     missing = [name for name in ("id", "language", "gold") if name not in record]
     if "answer" not in record and "text" not in record:
         missing.append("answer")
     if missing:
         raise CrossinError(
-            f"column{'s' if len(missing) > 1 else ''} {', '.join(missing)} missing "
-            f"(it has {', '.join(map(str, record))}); a prediction table needs id, language, answer and gold"
+            f"column{'s' if len(missing) > 1 else ''} {', '.join(missing)} missing (it has "
+            f"{one_line(', '.join(map(str, record)), 150)})"
+            + (other_kind(record) or "; a prediction table needs id, language, answer and gold")
         )
+
+
+def _row(record: Mapping[str, Any], languages: dict[str, str], place: str) -> AnswerRow:
+    _check_columns(record)
     identifier = re.sub(r"^(-?\d+)\.0$", r"\1", _text(record["id"], "id"))  # 1.0: a column with gaps, in pandas
     if not identifier:
         raise CrossinError("empty id")

@@ -13,7 +13,7 @@ from typing import Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import language_code, language_codes
-from crossin_metrics.records import Record
+from crossin_metrics.records import Record, other_kind
 from crossin_metrics.sets.parallel_set import Item, ParallelMCQ
 
 _LABEL = re.compile(r"\(([A-Z])\)\s*")
@@ -50,7 +50,8 @@ def parse_rows(
         objects = _language_objects(row.value, where, wanted)
         wanted = wanted or tuple(objects)
         if not wanted:
-            raise CrossinError(f"{where}: no language; after `id` comes an object per language, as in 'en': {{...}}")
+            kind = other_kind(row.value) or "; after `id` comes an object per language, as in 'en': {...}"
+            raise CrossinError(f"{where}: no language{kind}")
         columns = columns or {code: [] for code in wanted}
         gold.append(_parallel_items(objects, wanted, where, columns, doubles))
         passages.append(_passages(objects))
@@ -69,7 +70,7 @@ def _identifier(row: Record) -> str:
     if isinstance(value, dict):
         raise CrossinError(f"{row.where}: `id` must be the question's id; the key for Indonesian is 'Indonesian'")
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
-        raise CrossinError(f"{row.where}: `id` must be a non-empty string, not {value!r}")
+        raise CrossinError(f"{row.where}: `id` must be a non-empty string, not {value!r}{other_kind(row.value)}")
     return _text(str(value), "`id`", row.where)
 
 

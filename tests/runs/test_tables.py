@@ -224,7 +224,7 @@ WRONG_FILES = [
     ("", "{path}: empty file"),
     ("\n \n", "{path}: empty file"),
     ("id,language,answer,gold\n", "{path}: no rows"),
-    ("id,language,answer\n1,en,0\n", "{path}, line 2: column gold missing (it has id, language, answer)"),
+    ("id,language,answer\n1,en,0\n", "{path}, line 1: column gold missing (it has id, language, answer)"),
     ("id,language,answer,gold\n1,en,0\n", "{path}, line 2: too few values for the 4 columns"),
     ("id,language,answer,gold\n1,en,0,1,7\n", "{path}, line 2: too many values for the 4 columns"),
     ('{"id": 1, "gold": 0}\n', "{path}, line 1: columns language, answer missing (it has id, gold)"),
