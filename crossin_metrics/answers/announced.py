@@ -67,6 +67,7 @@ _CONCLUSIONS = cues.Finder(
     rf"|(?<![\w'])(?:{cues.any_word('pronoun')})(?:'s|\s+(?:is|was|must\s+be|would\s+be|has\s+to\s+be|should\s+be)){_ADVERB}\s+(?:{_OPTION}\s?)?",
     "so",
     "pronoun",
+    signs=("=>", "->", "⇒", "→", "∴"),
 )
 _CONCLUDED = re.compile(
     rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))(?![\w'])[\"']?\s?(?:it\s(?:is|must be))?"
@@ -89,7 +90,7 @@ _FILLER = re.compile(
 _WRONG = re.compile(
     r"(?:wrong|incorrect|false|second|third|other|another|alternative|common|tempting|错误的?|不正确的?|不是)\s?\Z"
 )
-_LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|(?<![A-Za-z0-9_'(])([A-J])(?:\)|(?![A-Za-z0-9_']))")
+_LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])(?<![A-Za-z0-9_'(].)(?:\)|(?![A-Za-z0-9_']))")
 # "Bを選びます", "B'yi seçiyorum", "ich würde B wählen"
 _VERB_LAST = ("ja", "ko", "hi", "bn", "ta", "mr", "ur", "fa", "tr", "az", "hu", "eu")
 _CHOSEN_AFTER = (

@@ -40,18 +40,19 @@ _OTHERS_TURN = re.compile(r"\s*(?:<\|(?:im_start|start_header_id)\|>|<start_of_t
 _ROLE = re.compile(r"<\|(?:im_start|start_header_id)\|>\s*\w*\s*(?:<\|end_header_id\|>)?|<start_of_turn>\s*\w*")
 _SPECIAL = re.compile(r"<\|[^<>|\n]{1,40}\|>|</?(?:s|pad|bos|unk|sep|cls|mask)>|\[/?(?:INST|PAD|CLS|SEP|UNK|BOS|EOS)\]")
 _LATEX = re.compile(
-    r"\\(?:text|textbf|textit|mathrm|mathbf|mathsf|rm|bf|emph|underline)\s*\{([^{}]{0,500})\}|\\[()\[\]]|(?<!\\)\$|"
+    r"\\(?:text|textbf|textit|mathrm|mathbf|mathsf|rm|bf|emph|underline)\s*\{([^{}]{0,500})\}|\\[()\[\]]|\$(?<!\\\$)|"
     r"\\(?:begin|end)\s?\{\w{1,20}\*?\}|\\(?=[%$#&_])|\\[,;!]|\\q?quad\b"
 )
 _MARKDOWN = re.compile(
-    r"(?m)\*+(?=\S)|(?<=\S)\*+|__+|(?<![^\W_])_(?=[^\W_])|(?<=[^\s_])_(?![\w{])|`+|~~|"
-    r"^[ \t]*(?:#{1,6}|>+)[ \t]*(?=\S)|^[ \t]*[-•·][ \t]+(?=\S)"
-)
+    r"\*\**(?=\S)|\*(?<=\S\*)\**|__+|_(?<![^\W_]_)(?=[^\W_])|_(?<=[^\s_]_)(?![\w{])|``*|~~|"
+    r"\n[ \t]*(?:(?:#{1,6}|>+)[ \t]*|[-•·][ \t]+)(?=\S)"
+)  # each alternative begins with a character, which `re` looks for quickly
 _MARKUP_SIGNS = frozenset("*_`#>-•·~")
 _TAGS = re.compile(  # capital letters may be labels: <B>
     r"</?(p|b|i|u|em|strong|mark|center|div|span|font|h[1-6]|ul|ol|li|br|hr|BR|P)(?:\s[^<>\n]{0,200})?/?>"
 )
-_BLANKS = re.compile(r"[^\S\n]+")
+_BLANKS = re.compile(r" [^\S\n]+|[^\S\n ][^\S\n]*")
+_OTHER_BLANK = re.compile(r"[^\S\n ]")
 _HEAD, _TAIL = 8_000, 24_000  # characters kept of a longer text: an answer is near one of its ends
 
 
@@ -71,13 +72,15 @@ def first_turn(text: str) -> str:
         turns = [turn for turn in _END_OF_TURN.split(_ASKED.sub("<eos>", text)) if not _OTHERS_TURN.match(turn)]
         pieces = [_SPECIAL.sub(" ", _ROLE.sub(" ", turn)) for turn in turns]
         text = next((piece for piece in pieces if piece.strip()), "")
-    headed = _HEADED_TURN.search(text.lstrip())
+    headed = _HEADED_TURN.search(text.lstrip()) if "##" in text else None
     return text.lstrip()[: headed.start()] if headed else text
 
 
 def strip_markdown(text: str) -> str:
     """The text without Markdown's marks."""
-    return text if _MARKUP_SIGNS.isdisjoint(text) else _MARKDOWN.sub("", text)
+    if _MARKUP_SIGNS.isdisjoint(text):
+        return text
+    return _MARKDOWN.sub(lambda m: "\n" if m[0][0] == "\n" else "", "\n" + text)[1:]
 
 
 _BLOCKS = frozenset(["p", "P", "br", "BR", "hr", "div", "li", "ul", "ol", "center", *(f"h{n}" for n in range(1, 7))])
@@ -92,10 +95,12 @@ def strip_latex(text: str) -> str:
     """The text without LaTeX's marks, white space folded."""
     if "\\" in text or "$" in text:
         text = _LATEX.sub(lambda m: m[1] or "", text)
-    return _BLANKS.sub(" ", text).strip()
+    if "  " in text or _OTHER_BLANK.search(text):
+        text = _BLANKS.sub(" ", text)
+    return text.strip()
 
 
-_CAPITAL = re.compile(r"(?<![A-Za-z\u00c0-\u024f\u1e00-\u1eff])[A-J](?![A-Za-z\u00c0-\u024f\u1e00-\u1eff])")
+_CAPITAL = re.compile(r"[A-J](?<![A-Za-z\u00c0-\u024f\u1e00-\u1eff].)(?![A-Za-z\u00c0-\u024f\u1e00-\u1eff])")
 
 
 @lru_cache(maxsize=8)

@@ -376,8 +376,19 @@ def any_word(*fields: str, languages: tuple[str, ...] | None = None) -> str:
                 words.update(dict.fromkeys(_split(normalised(getattr(cue, field)))))
     spaced = sorted((w for w in words if not _NO_SPACES.search(w)), key=len, reverse=True)
     joined = sorted((w for w in words if _NO_SPACES.search(w)), key=len, reverse=True)
-    parts = [rf"(?<!\w)(?:{'|'.join(spaced)})(?!\w)"] if spaced else []
+    parts = [rf"(?<!\w)(?:{_by_letter(spaced)})(?!\w)"] if spaced else []
     return f"(?:{'|'.join([*parts, *joined])})"
+
+
+def _by_letter(words: list[str]) -> str:
+    """The words as one pattern that looks at those with a text's first letter only; their order is kept."""
+    groups: dict[str, list[str]] = {}
+    for word in words:
+        groups.setdefault(word[0] if len(_plain(word)) > 1 else word, []).append(word)
+    return "|".join(
+        f"{letter}(?:{'|'.join(word[1:] for word in group)})" if len(group) > 1 else group[0]
+        for letter, group in groups.items()
+    )
 
 
 class Finder:
@@ -386,17 +397,22 @@ class Finder:
     The same as `pattern.finditer`, without trying hundreds of words at every position.
     """
 
-    def __init__(self, pattern: str, *fields: str) -> None:
+    def __init__(self, pattern: str, *fields: str, signs: tuple[str, ...] = ()) -> None:
         self._pattern = re.compile(pattern)
         words = {word for cue in CUES.values() for field in fields for word in _split(normalised(getattr(cue, field)))}
-        heads = (_STARTS.match(word.replace(r"\s", " ")) for word in words)
-        self._heads = frozenset(head[0] for head in heads if head) | frozenset("=-⇒→∴")
+        heads: dict[str, set[str]] = {}
+        for plain in (*map(_plain, words), *signs):
+            head = _STARTS.match(plain)
+            if head is not None:
+                heads.setdefault(head[1], set()).add(plain)
+        self._heads = {head: tuple(found) for head, found in heads.items()}
+        _HEADS.update(heads)
 
     def __call__(self, text: str, starts: Sequence[tuple[int, str]]) -> Iterator[re.Match[str]]:
         """The matches in a text with these :func:`word_starts`, left to right, none overlapping another."""
         position = 0
         for start, head in starts:
-            if head in self._heads and start >= position:
+            if head in self._heads and start >= position and text.startswith(self._heads[head], start):
                 match = self._pattern.match(text, start)
                 if match is not None:
                     position = max(match.end(), start + 1)
@@ -404,12 +420,19 @@ class Finder:
 
 
 _LETTER = rf"[^\W_{_NO_SPACES.pattern[1:]}"
-_STARTS = re.compile(rf"(?<!{_LETTER}){_LETTER}{{1,3}}|{_NO_SPACES.pattern}|[=\-⇒→∴]")
+_STARTS = re.compile(rf"({_LETTER}{{1,3}}|{_NO_SPACES.pattern}|[=\-⇒→∴])(?:(?<={_LETTER}){_LETTER}+)?")
+_HEADS = set[str]()  # of all finders
 
 
 def word_starts(text: str) -> list[tuple[int, str]]:
-    """Where words begin, and their first letters (one, in a script without spaces)."""
-    return [(match.start(), match[0]) for match in _STARTS.finditer(text)]
+    """Where words begin that a finder may want, and their first letters (one, in a script without spaces)."""
+    return [(match.start(), match[1]) for match in _STARTS.finditer(text) if match[1] in _HEADS]
+
+
+def _plain(word: str) -> str:
+    """The characters with which a word of the table begins, up to those that are optional or of a pattern."""
+    plain = re.match(r"[^\\(\[?*{]*", word)[0]  # type: ignore[index]
+    return plain[:-1] if word[len(plain) : len(plain) + 1] in tuple("?*{") else plain
 
 
 def _split(words: str) -> list[str]:

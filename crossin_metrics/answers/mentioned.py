@@ -11,6 +11,7 @@ from crossin_metrics.answers.text import (
     CLOSE,
     NO_ANSWER,
     OPEN,
+    OPTION_NOUN,
     OPTION_WORD,
     REASON,
     SEVERAL,
@@ -76,7 +77,7 @@ def _alone(line: str, options: Options) -> int | None:
 
 _INTRODUCED = re.compile(rf"(?:{LINK}|:|{OPTION_WORD})\s?[\"']?\s?\Z")
 _QUOTED = re.compile(r"[\"「『]\s?\Z")
-_NAMED = re.compile(rf"{OPTION_WORD}\s*([A-J])(?![\w'])")
+_NAMED = re.compile(rf"{OPTION_NOUN}\s*([A-J])(?![\w'])")
 _REFUSAL = re.compile(cues.any_word("refusal"))
 _MENTION = re.compile(
     rf"(?<![\w(])(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?{CLOSE}|([A-J])(?=:\s))|{OPEN}\s?([A-J])\s?\Z"

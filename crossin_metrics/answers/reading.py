@@ -50,6 +50,7 @@ from crossin_metrics.answers.text import (
     LINE_END,
     NO_ANSWER,
     OPEN,
+    OPTION_NOUN,
     OPTION_WORD,
     SEVERAL,
     Options,
@@ -182,12 +183,12 @@ def _prose(text: str, options: Options, words: str) -> tuple[int | None, str]:
 
 _QUESTION = cues.any_word("question")
 _PASSAGE = cues.any_word("passage")
-_NEXT = re.compile(
-    rf"^[ \t]*(?:\d{{1,3}}[.)][ ][^\n]{{5,400}}\?[ ]*$|"
+_NEXT = re.compile(  # with the character before, a line break at the text's start, by which `re` finds it quickly
+    rf"[\s.。!?](?:(?<=\n)[ \t]*(?:\d{{1,3}}[.)][ ][^\n]{{5,400}}\?[ ]*$|"
     rf"(?:\d{{1,3}}[.)][ ]*)?{_QUESTION}\s?(?:no\.?\s?)?\d{{0,4}}\s?[.:]|"
     r"(?:user|human|system)\s?:)|"
-    rf"(?<=\n)[ \t]*{_PASSAGE}\s?[.:]|(?<=[.。!?\n])assistant\n|"
-    r"(?<=\s)#{2,}\s?(?:user|human|instruction|input|question)\b",
+    rf"(?<=\n)(?<!\A\n)[ \t]*{_PASSAGE}\s?[.:]|(?<=[.。!?\n])(?<!\A\n)assistant\n|"
+    r"(?<=\s)#{2,}\s?(?:user|human|instruction|input|question)\b)",
     re.MULTILINE,
 )
 _ENTRY_LINE = re.compile(rf"\s{{0,8}}{OPEN}?\s?([A-J])\s?(?:{CLOSE}|[.:、])+\s*(\S.*)")
@@ -244,21 +245,22 @@ def _close(run: list[tuple[int, str]], end: int, found: list[tuple[int, int, boo
 
 def _question_start(text: str, begin: int, start: int) -> int:
     """Where the question above a list of options begins: at its first marker from `begin` on, else its paragraph."""
-    marker = next((m.start() for m in _NEXT.finditer(lowered(text), begin, start)), None)
+    marker = _NEXT.search("\n" + lowered(text), begin, start + 1)
     if marker is not None:
-        return marker
+        return marker.start()
     above = text.rfind("\n\n", begin, max(begin, start - 1))
     return above if above >= 0 else max(begin, text.rfind("\n", begin, max(begin, start - 1)) + 1)
 
 
 def _first_question(text: str, options: Options) -> str:
     """The part before a next question or turn. A text that opens with one is kept if it repeats our options."""
-    found = _NEXT.search(lowered(text))
+    low = "\n" + lowered(text)
+    found = _NEXT.search(low)
     if found is None:
         return text
     if text[: found.start()].strip():
         return text[: found.start()]
-    second = _NEXT.search(lowered(text), found.end())
+    second = _NEXT.search(low, found.end() - 1)
     text = text[: second.start()] if second else text
     seen = {named.option for named in options_in(text, options)}
     return text if len(seen - {SEVERAL}) >= 2 else ""
@@ -344,7 +346,7 @@ def _whole(text: str, options: Options) -> int | None:
 
 
 _COPULA_LAST = re.compile(r"(?:です|でした|だ|である|입니다|이다|예요|이에요|ครับ|ค่ะ)[.。!]?\Z")
-_ENTRY = re.compile(rf"{OPTION_WORD}\s*([A-J])\s?:")
+_ENTRY = re.compile(rf"{OPTION_NOUN}\s*([A-J])\s?:")
 _JUDGED_WRONG = re.compile(
     rf"{cues.any_word('no')}\s?(?:{cues.any_word('answer', 'option', 'right')})?\s?(?:[.。।!\n]|\Z)"
 )

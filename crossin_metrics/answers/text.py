@@ -35,6 +35,7 @@ class Options(NamedTuple):
     squeezed: dict[str, int]  # the same without spaces and punctuation, for formulas
     numbers: dict[str, int]  # the same for numbers without thousands separators
     wordings: tuple[Wording, ...]  # the longest first
+    heads: tuple[str, ...]  # their first words
     letters: str  # "ABCD"
     digits: bool  # whether an option has a digit
 
@@ -77,12 +78,14 @@ def options_of(choices: tuple[str, ...]) -> Options:
     for form, index in list(wordings.items()) if digits else ():  # "2,5" for 2.5, "100000" for 100,000
         for other in (_COMMAS.sub(lambda m: ".,"[m[0] == "."], form), THOUSANDS.sub("", form)):
             wordings.setdefault(other, index)
+    found = tuple(_wording(text, wordings[text]) for text in sorted(wordings, key=len, reverse=True) if text)
     return Options(
         tuple(texts),
         exact,
         _unique([squeeze(text) for text in texts], 3),
         _unique([number(text) for text in texts], 1),
-        tuple(_wording(text, wordings[text]) for text in sorted(wordings, key=len, reverse=True) if text),
+        found,
+        tuple({wording.words[0] for wording in found}),
         LETTERS[: len(choices)],
         digits,
     )
@@ -110,10 +113,11 @@ def _spaced(char: str) -> bool:
 def option_at(text: str, position: int, options: Options) -> tuple[int | None, int]:
     """The option whose text begins at `position` (None: none; SEVERAL: two options of one wording) and its end."""
     small = small_letters(text)
-    for wording in options.wordings:
-        end = _end_of(small, position, wording)
-        if end is not None:
-            return wording.option, end
+    if small.startswith(options.heads, position):
+        for wording in options.wordings:
+            end = _end_of(small, position, wording)
+            if end is not None:
+                return wording.option, end
     return None, position
 
 
@@ -136,6 +140,9 @@ def options_in(text: str, options: Options) -> list[Found]:
 
 def _end_of(small: str, position: int, wording: Wording) -> int | None:
     """Where an option's text that begins at `position` ends; None where it does not, or within a word or number."""
+    before = small[position - 1 : position]
+    if wording.before and (_in_word(before) or (wording.before == "number" and before in _IN_NUMBER)):
+        return None
     end = position
     for place, word in enumerate(wording.words):
         if place:
@@ -146,9 +153,7 @@ def _end_of(small: str, position: int, wording: Wording) -> int | None:
         if not small.startswith(word, end):
             return None
         end += len(word)
-    before, after = small[position - 1 : position], small[end : end + 1]
-    if wording.before and (_in_word(before) or (wording.before == "number" and before in _IN_NUMBER)):
-        return None
+    after = small[end : end + 1]
     if wording.after and (_in_word(after) or (wording.after == "number" and after in _NUMERALS)):
         return None
     return None if wording.after == "number" and _DECIMALS.match(small, end) else end
@@ -233,10 +238,8 @@ def latin_labels(text: str, options: Options) -> str:
 
 # --- labels ----------------------------------------------------------------------------------------------------------
 
-OPTION_WORD = (
-    rf"(?:(?:the|la|el|ang|的|die|der|das|a|o|il|le|η|το)\s+|l')?{cues.any_word('option', 'answer')}"
-    r"(?:\s+(?:number|letter|đúng|correcta))?"
-)
+OPTION_NOUN = rf"{cues.any_word('option', 'answer')}(?:\s+(?:number|letter|đúng|correcta))?"
+OPTION_WORD = rf"(?:(?:the|la|el|ang|的|die|der|das|a|o|il|le|η|το)\s+|l')?{OPTION_NOUN}"
 OPEN, CLOSE = r"[(\[{<【「『〔《〈]", r"[)\]}>】」』〕》〉]"
 _ENCLOSED = re.compile(rf"{OPEN}{{1,2}}\s?([A-Ja-j])\s?{CLOSE}{{1,2}}")
 _HALF = re.compile(rf"([A-Ja-j])\s?{CLOSE}")
