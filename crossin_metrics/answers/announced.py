@@ -222,7 +222,7 @@ def _opens_with_condition(low: str, position: int) -> bool:
 
 def _under_heading(text: str, low: str, options: Options, words: str) -> tuple[int, int] | None:
     """Where the text's only heading "Answer" is, and the answer that begins the line below it."""
-    headings = list(islice(_HEADING.finditer(low), 2))
+    headings = list(islice(_HEADING.finditer(low), 2)) if "\n" in low else []
     if len(headings) != 1 or _WRONG.search(headings[0][0]) or NEGATION.search(headings[0][0]):
         return None
     start = headings[0].end()

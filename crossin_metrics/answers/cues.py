@@ -401,10 +401,8 @@ class Finder:
         self._pattern = re.compile(pattern)
         words = {word for cue in CUES.values() for field in fields for word in _split(normalised(getattr(cue, field)))}
         heads: dict[str, set[str]] = {}
-        for plain in (*map(_plain, words), *signs):
-            head = _STARTS.match(plain)
-            if head is not None:
-                heads.setdefault(head[1], set()).add(plain)
+        for plain in (*(plain for word in words for plain in _beginnings(word)), *signs):
+            heads.setdefault(_STARTS.match(plain)[1], set()).add(plain)  # type: ignore[index]
         self._heads = {head: tuple(found) for head, found in heads.items()}
         _HEADS.update(heads)
 
@@ -427,6 +425,12 @@ _HEADS = set[str]()  # of all finders
 def word_starts(text: str) -> list[tuple[int, str]]:
     """Where words begin that a finder may want, and their first letters (one, in a script without spaces)."""
     return [(match.start(), match[1]) for match in _STARTS.finditer(text) if match[1] in _HEADS]
+
+
+def _beginnings(word: str) -> list[str]:
+    """The plain beginnings of a word of the table: several, if it begins with a group."""
+    group = re.match(r"\(\?:([^()]*)\)", word)
+    return [begin for part in group[1].split("|") for begin in _beginnings(part)] if group else [_plain(word)]
 
 
 def _plain(word: str) -> str:

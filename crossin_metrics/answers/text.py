@@ -38,12 +38,14 @@ class Options(NamedTuple):
     heads: tuple[str, ...]  # their first words
     letters: str  # "ABCD"
     digits: bool  # whether an option has a digit
+    own_labels: bool  # whether one has a label of another script
 
 
 class Wording(NamedTuple):
     """An option's text as it is looked for: its words in lower case, with any white space between them."""
 
     words: tuple[str, ...]
+    joined: str  # by one blank, as nearly always
     option: int  # its index; SEVERAL: two options have this text
     before: str  # what may not stand right before the first character and after the last: "word", "number" or ""
     after: str
@@ -88,6 +90,7 @@ def options_of(choices: tuple[str, ...]) -> Options:
         tuple({wording.words[0] for wording in found}),
         LETTERS[: len(choices)],
         digits,
+        any(_OWN_LABEL.search(text) for text in texts),
     )
 
 
@@ -102,12 +105,13 @@ def _unique(forms: list[str], shortest: int) -> dict[str, int]:
 def _wording(text: str, option: int) -> Wording:
     before = "number" if text[0].isdigit() else "word" if _spaced(text[0]) else ""
     after = "number" if text[-1].isdigit() else "word" if _spaced(text[-1]) else ""
-    return Wording(tuple(_OPERATOR.sub(r" \1 ", text).split()), option, before, after)
+    words = tuple(_OPERATOR.sub(r" \1 ", text).split())
+    return Wording(words, " ".join(words), option, before, after)
 
 
 def _spaced(char: str) -> bool:
     """Is this a letter or digit of a script that puts spaces between words?"""
-    return (char.isalnum() or char == "_") and not CJK.match(char)
+    return (char.isalnum() or char == "_") and (char.isascii() or not CJK.match(char))
 
 
 def option_at(text: str, position: int, options: Options) -> tuple[int | None, int]:
@@ -144,7 +148,12 @@ def _end_of(small: str, position: int, wording: Wording) -> int | None:
     if wording.before and (_in_word(before) or (wording.before == "number" and before in _IN_NUMBER)):
         return None
     end = position
-    for place, word in enumerate(wording.words):
+    words = wording.words
+    if small.startswith(wording.joined, position):
+        words, end = (), position + len(wording.joined)
+    elif len(words) == 1:
+        return None
+    for place, word in enumerate(words):
         if place:
             gap = _GAP.match(small, end)
             if gap is None and not (_OPERATOR.match(word) or _OPERATOR.match(wording.words[place - 1])):
@@ -197,6 +206,7 @@ _PLACE = re.compile(  # "the second option", "第二个选项"; "2번", "option 
     r"(?<![\w.,+-])(one|two|three|four|[1-4])(?![\w%]|[.,:]\d)",
     re.IGNORECASE,
 )
+_COUNT = re.compile(r"1|2|3|4|第|first|second|third|fourth|one|two|three|four")  # what each alternative needs
 _PLACES = {
     word: place
     for place, words in enumerate(
@@ -213,8 +223,7 @@ def latin_labels(text: str, options: Options) -> str:
 
     Places are replaced, too ("option 2", "the second option", "2번"), unless options have numbers.
     """
-    if not options.digits and _PLACE.search(text):
-        low = lowered(text)
+    if not options.digits and _COUNT.search(low := lowered(text)):
 
         def letter(match: re.Match[str]) -> str:
             place = _PLACES[match[match.lastindex or 1].lower()]
@@ -225,7 +234,7 @@ def latin_labels(text: str, options: Options) -> str:
             return ("" if match[3] or match[4] else "option ") + LETTERS[place]
 
         text = _PLACE.sub(letter, text)
-    if text.isascii() or any(_OWN_LABEL.search(option) for option in options.texts):
+    if options.own_labels or text.isascii():
         return text
 
     def latin(match: re.Match[str]) -> str:
