@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -422,6 +423,7 @@ _STARTS = re.compile(rf"({_LETTER}{{1,3}}|{_NO_SPACES.pattern}|[=\-⇒→∴])(?
 _HEADS = set[str]()  # of all finders
 
 
+@lru_cache(maxsize=8)
 def word_starts(text: str) -> list[tuple[int, str]]:
     """Where words begin that a finder may want, and their first letters (one, in a script without spaces)."""
     return [(match.start(), match[1]) for match in _STARTS.finditer(text) if match[1] in _HEADS]

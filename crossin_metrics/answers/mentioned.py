@@ -78,7 +78,7 @@ def _alone(line: str, options: Options) -> int | None:
 _INTRODUCED = re.compile(rf"(?:{LINK}|:|{OPTION_WORD})\s?[\"']?\s?\Z")
 _QUOTED = re.compile(r"[\"「『]\s?\Z")
 _NAMED = re.compile(rf"{OPTION_NOUN}\s*([A-J])(?![\w'])")
-_REFUSAL = re.compile(cues.any_word("refusal"))
+_REFUSALS = cues.Finder(cues.any_word("refusal"), "refusal")
 _MENTION = re.compile(
     rf"(?<![\w(])(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?{CLOSE}|([A-J])(?=:\s))|{OPEN}\s?([A-J])\s?\Z"
 )
@@ -108,7 +108,7 @@ _COMPLETE = re.compile(r"(?<![^.。।!?\n])[^.。।!?\n]+(?:[.。।!?]|(?=\n)
 def only_label(text: str, options: Options, words: str) -> int | None:
     """One letter set off as a label, brought forward as one and not denied."""
     low = lowered(text)
-    if _REFUSAL.search(low):
+    if _refuses(low):
         return None
     short = _SHORT.match(text) or _SHORT_HAN.match(text)
     if short is not None and not any(p.search(low[: short.start(short.lastindex or 1)]) for p in _NOT_SHORT):
@@ -147,6 +147,10 @@ def only_label(text: str, options: Options, words: str) -> int | None:
         if (own or introduced or _BUT_BEFORE.search(before)) and at in (None, index):
             return settle(text, Label(index, match.end()), options)
     return None
+
+
+def _refuses(low: str) -> bool:
+    return next(_REFUSALS(low, cues.word_starts(low)), None) is not None
 
 
 def _own_before(text: str, position: int, index: int, options: Options) -> bool:
@@ -225,7 +229,7 @@ def only_option(text: str, options: Options, words: str) -> int | None:
     Working is full of numbers, so a number counts only in a lone "... is 150."; an option that opens a sentence is
     spoken about, not chosen.
     """
-    if _REFUSAL.search(lowered(text)) or _MENTION.search(text) or _NAMED.search(lowered(text)):
+    if _refuses(lowered(text)) or _MENTION.search(text) or _NAMED.search(lowered(text)):
         return None
     found = options_in(text, options)
     complete = [m for m in _COMPLETE.finditer(text) if m[0].strip() and not m[0].rstrip().endswith(":")]
