@@ -334,26 +334,7 @@ CUES: dict[str, Cue] = {
 }
 # fmt: on
 
-VERB_FINAL = (
-    "zh",
-    "ja",
-    "ko",
-    "hi",
-    "bn",
-    "ta",
-    "te",
-    "mr",
-    "tr",
-    "az",
-    "ur",
-    "fa",
-    "ar",
-    "th",
-    "ka",
-    "hy",
-    "eu",
-    "hu",
-)
+VERB_FINAL = tuple("zh ja ko hi bn ta te mr tr az ur fa ar th ka hy eu hu".split())  # noqa: SIM905
 """Languages that may put the verb, or nothing, after the option: "정답은 B입니다", "الإجابة الصحيحة ب"."""
 
 NO_COPULA = (*(code for code in VERB_FINAL if code not in ("hu", "eu")), "id", "ms", "vi", "he", "ru", "uk", "be")

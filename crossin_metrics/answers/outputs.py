@@ -9,20 +9,6 @@ from itertools import combinations
 from crossin_metrics.answers.reading import Reading, explain_answer
 from crossin_metrics.answers.thoughts import MARKS
 
-RULES = {
-    "structured": "JSON, a tag or \\boxed{}",
-    "whole": "nothing but a letter or an option",
-    "leading": "begins with a letter",
-    "announced": "“the answer is B”",
-    "first_line": "begins with an option",
-    "last_line": "the last line alone",
-    "only_label": "the only letter",
-    "only_option": "the only option named",
-    "marked": "ticked or called right in a list",
-    "contradiction": "begins with one answer and announces another: unanswered",
-}
-"""What each rule found, the strongest first."""
-
 CUT = "cut"  # the rule of a row whose thought did not end, or whose token budget ended before an answer
 
 

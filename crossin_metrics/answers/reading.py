@@ -1,18 +1,7 @@
 """From a generated text to the option it names: :func:`read_answer`, deterministic, in any of the project's languages.
 
-The thought is set aside first (:mod:`crossin_metrics.answers.thoughts`). The rest is read by rules in order of
-strength; the first that decides wins, and a decision may be "no answer":
-
-1. ``structured``  the last `{"answer": ...}`, `<answer>...</answer>` or `\\boxed{...}`;
-2. ``whole``       nothing but a letter, or nothing but an option's text;
-3. ``leading``     the text begins with a letter set off as a label: `B)`, `**B.`, `(B) ...`, a line `B`;
-4. ``announced``   the last "the answer is ...", "(B) is correct", "答案是B" (:mod:`crossin_metrics.answers.cues`);
-5. ``first_line``  the text begins with an option's text, set off from what follows;
-6. ``last_line``   reasoning, and an answer alone in the last line;
-7. ``only_label``  one label in the whole text, introduced as one ("is (B)", "option B:") or before its option's text;
-8. ``only_option`` one option in a text of a few sentences, named in its first or last complete one and not negated;
-9. ``marked``      all options listed, the only one ticked ("B. the Amazon ✅"), called right, or in bold; or each
-                   judged in turn ("A: false, B: true, ..."), which decides before all others.
+The thought is set aside first (:mod:`crossin_metrics.answers.thoughts`). The rest is read by the rules of :data:`RULES`
+in order of strength; the first that decides wins, and a decision may be "no answer".
 
 Precision comes first. A text that names several answers, contradicts itself (label B with option C's text), declines,
 or merely repeats the options has no answer. The prompt's question repeated with the same options is read through to
@@ -64,6 +53,24 @@ from crossin_metrics.answers.text import (
 )
 from crossin_metrics.answers.thoughts import split_thought
 from crossin_metrics.errors import CrossinError
+
+RULES = {
+    "structured": "JSON, a tag or \\boxed{}",
+    "whole": "nothing but a letter or an option",
+    "leading": "begins with a letter",
+    "announced": "“the answer is B”",
+    "first_line": "begins with an option",
+    "last_line": "the last line alone",
+    "only_label": "the only letter",
+    "only_option": "the only option named",
+    "marked": "ticked or called right in a list",
+    "contradiction": "begins with one answer and announces another: unanswered",
+}
+"""What each rule found, the strongest first.
+
+`structured` and `announced` take the last of several. `marked` comes
+first where each option is judged in turn ("A: false, B: true, ...").
+"""
 
 
 class Reading(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from crossin_metrics.answers.outputs import RULES
+from crossin_metrics.answers.reading import RULES
 from crossin_metrics.runs.run import Run
 from crossin_metrics.scores.readings import CUT, rule_counts
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from crossin_metrics.answers.outputs import RULES as READ_BY
+from crossin_metrics.answers.reading import RULES as READ_BY
 from crossin_metrics.report.diagnosis import Finding, Rule
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import Label
