@@ -246,6 +246,7 @@ class ExperimentOptions:
                 self.evaluate = {name: {**one, **value} for name, one in self.evaluate.items()}
             elif key == "seeds":
                 self.seeds = value
+                self.arms = {name: {k: v for k, v in arm.items() if k != "seeds"} for name, arm in self.arms.items()}
             else:
                 raise CrossinError(f"small: {key!r} must be arms, seeds, mix, train, align or evaluate")
         self.compare = [pair for pair in self.compare if all(arm in self.arms for arm in pair.split("="))]

@@ -192,4 +192,4 @@ def fit(
             f"adapter: {output / 'adapter'}; {facts['steps']:,} steps, loss {facts['first_loss']:.3f} -> "
             f"{facts['last_loss']:.3f}, {facts['tokens_per_second']:.0f} tokens/s"
         )
-    trainer.end()
+    trainer.accelerator.end_training()

@@ -11,7 +11,7 @@ Memory is the highest sum of the resident sizes of the process and its children.
 
 The floor is 2 x (weights of linear layers) operations for each node of the prefix tree of all inputs, plus 2 x (weights
 of the head) for each place where a log-probability is read, over the rate at which this machine multiplies 2048 x 2048
-bfloat16 matrices. No attention, no norms, no softmax: nothing can be faster.
+bfloat16 matrices (8192 x 8192 on a GPU). No attention, no norms, no softmax: nothing can be faster.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def child(args: argparse.Namespace) -> None:
             gpu_memory_utilization=0.5,
         )
     else:
-        lm = model(**common, batch_size=args.batch_size, device="cpu", max_length=args.max_length)
+        lm = model(**common, batch_size=args.batch_size, device=args.device, max_length=args.max_length)
     loading = time.perf_counter() - started
     lm.loglikelihood(requests[-8:], disable_tqdm=True)
     print(json.dumps({"loading": loading, "requests": len(requests)}), flush=True)
@@ -90,7 +90,7 @@ def child(args: argparse.Namespace) -> None:
         Path(args.answers).write_text(
             json.dumps([[r.doc_id, *a] for r, a in zip(requests, answers, strict=True)]), encoding="utf-8"
         )
-        print(json.dumps({"seconds": seconds}), flush=True)
+        print(json.dumps({"seconds": seconds, "gpu": gpu_memory(args.device)}), flush=True)
 
 
 class Run:
@@ -99,7 +99,7 @@ class Run:
     def __init__(self, name: str, arguments: list[str], folder: Path) -> None:
         import psutil
 
-        self.name, self.answers, self.rounds, self.peak = name, folder / f"{name}.json", [], 0
+        self.name, self.answers, self.rounds, self.peak, self.gpu = name, folder / f"{name}.json", [], 0, 0
         self.log = (folder / f"{name}.log").open("w", encoding="utf-8")
         environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": KV_GIB, "VLLM_LOGGING_LEVEL": "ERROR"}
         self.process = subprocess.Popen(
@@ -130,12 +130,13 @@ class Run:
                 return json.loads(line)
         raise SystemExit(f"{self.name} ended early; see {self.log.name}\n{Path(self.log.name).read_text()[-2000:]}")
 
-    def round(self) -> float:
+    def round(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write("run\n")
         self.process.stdin.flush()
-        self.rounds.append(self._read()["seconds"])
-        return self.rounds[-1]
+        result = self._read()
+        self.rounds.append(result["seconds"])
+        self.gpu = max(self.gpu, result["gpu"])
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -144,17 +145,27 @@ class Run:
         self.log.close()
 
 
-def matrix_rate(dtype: str, kind: str) -> float:
-    """Operations a second of this machine on 2048 x 2048 matrices, the best of ten."""
+def gpu_memory(device: str) -> int:
+    """Bytes that torch has held at most on the device; 0 on a CPU. vLLM's engine is another process."""
     import torch
 
-    a, b = (torch.randn(2048, 2048, dtype=getattr(torch, dtype)) for _ in range(2))
+    return torch.cuda.max_memory_allocated() if device == "cuda" else 0
+
+
+def matrix_rate(device: str, dtype: str, kind: str) -> float:
+    """Operations a second of this device on square matrices, the best of ten."""
+    import torch
+
+    n = 8192 if device == "cuda" else 2048
+    a, b = (torch.randn(n, n, dtype=getattr(torch, dtype), device=device) for _ in range(2))
     best = float("inf")
     for _ in range(10):
         before = clock(kind)
         a @ b
+        if device == "cuda":
+            torch.cuda.synchronize()
         best = min(best, clock(kind) - before)
-    return 2 * 2048**3 / best
+    return 2 * n**3 / best
 
 
 def floor_operations(args: argparse.Namespace, requests: list[Any]) -> tuple[int, int, float]:
@@ -204,6 +215,7 @@ def main() -> None:
     parser.add_argument("--model", help="checkpoint folder (default: the one of `crossin demo-model`)")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--batch_size", type=int, default=8, help="of the hf models (default: %(default)s)")
     parser.add_argument("--max_length", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=2)
@@ -227,25 +239,28 @@ def table(args: argparse.Namespace, task: str) -> None:
     """Run the models on one task and print the table."""
     shown = ["--tasks", task, "--limit", str(args.limit), "--model", args.model, "--dtype", args.dtype,
              "--batch_size", str(args.batch_size), "--max_length", str(args.max_length),
-             "--clock", args.clock, "--metadata", *args.metadata, *(["--eager"] if args.eager else [])]  # fmt: skip
+             "--clock", args.clock, "--device", args.device,
+             "--metadata", *args.metadata, *(["--eager"] if args.eager else [])]  # fmt: skip
     requests = harness_requests(task, args)
     rows = len({request.doc_id for request in requests})
     tokens, places, operations = floor_operations(args, requests)
     with tempfile.TemporaryDirectory() as scratch:
-        runs, rates = [], [matrix_rate(args.dtype, args.clock)]
+        runs, rates = [], [matrix_rate(args.device, args.dtype, args.clock)]
         for name in args.models:
             runs.append(Run(name, shown, Path(scratch)))
             for _ in range(args.rounds):
                 runs[-1].round()
             runs[-1].close()
-            rates.append(matrix_rate(args.dtype, args.clock))
+            rates.append(matrix_rate(args.device, args.dtype, args.clock))
         floor = operations / max(rates)
         print(
             f"\n{task}: {rows} rows, {len(requests)} requests, {tokens} tokens in the prefix tree, {places} places read"
         )
         print(f"floor: {floor:.2f} s = {operations / 1e12:.3f} T operations at {max(rates) / 1e9:.0f} G a second")
         print(f"rates measured between the models: {', '.join(f'{rate / 1e9:.0f}' for rate in rates)} G a second\n")
-        print("| model | seconds | rows/s | x stock | x floor | peak GB | loading s | predictions unlike stock |")
+        print(
+            "| model | seconds | rows/s | x stock | x floor | peak GB | GPU GB | loading s | predictions unlike stock |"
+        )
         print("|---|---|---|---|---|---|---|---|")
         print(f"| floor | {floor:.2f} | {rows / floor:.1f} | | 1 | | | |")
         by_name = {run.name: run for run in runs}
@@ -256,7 +271,7 @@ def table(args: argparse.Namespace, task: str) -> None:
             differ = agreement(run.answers, stock.answers) if stock and stock is not run else ""
             print(
                 f"| {run.name} | {best:.2f} | {rows / best:.1f} | {faster} | {best / floor:.1f} | {run.peak / 1e9:.2f} "
-                f"| {run.ready['loading']:.0f} | {differ} |",
+                f"| {run.gpu / 1e9:.2f} | {run.ready['loading']:.0f} | {differ} |",
                 flush=True,
             )
 
