@@ -77,12 +77,18 @@ def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
     return dict(action.choices)
 
 
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    formatter = argparse.HelpFormatter(prog)
+    formatter._action_max_length = 14  # of "experiment", indented by 4: argparse forgets the indent of sub-commands
+    return formatter
+
+
 def _parser(wanted: str | None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="crossin",
         description="Does a model know the same things in every language?",
         allow_abbrev=False,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=18),
+        formatter_class=_help_formatter,
     )
     parser.add_argument("--version", action="version", version=f"crossin {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -39,7 +39,7 @@ SKIPPED = {
     "cross_xquad_spans": "needs XQuAD's files; tests/sets and tests/shortcuts build the set",
     "--tasks cross_mmlu --model": "needs the hub",
     "--sample 500": "an option of another command",
-    "bmlama17_mini_cf": "needs BMLAMA's files",
+    "bmlama17(_mini)?_cf": "needs BMLAMA's files",
     "accelerate launch -q recipes/sft_crossin.py": "tests/recipes/tuning/test_evaluate.py runs it",
     "artefacts cross_mmlu": "needs the hub",
     "--tasks cross_mmlu_gen": "needs the hub",

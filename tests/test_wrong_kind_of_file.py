@@ -53,6 +53,7 @@ IS_LOG = "this is a sample log of the harness: crossin score"
         ("eval --set table.jsonl --model dummy", "this is a prediction table: crossin score"),
         ("eval --set results_1.json --model dummy", "this is the harness's scores: give the samples_*.jsonl"),
         ("eval --set cross_mmlu --model dummy", "this is a task; say --tasks cross_mmlu"),
+        ("eval --models a b", "no tasks: say --tasks cross_mmlu, or --set FILE"),
         ("eval --tasks set.jsonl --model dummy", "for a set of your own say --set set.jsonl"),
     ],
 )

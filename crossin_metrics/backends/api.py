@@ -211,13 +211,25 @@ class CrossinAPI(LM):
                         return content
                     said = "a reply without choices"
                 elif reply.status_code not in _AGAIN:
-                    raise CrossinError(f"{url}: HTTP {reply.status_code}: {_message(reply)}")
+                    raise CrossinError(
+                        f"{url}: HTTP {reply.status_code}: {_message(reply)}{_hint(url, reply.status_code)}"
+                    )
                 else:
                     said = f"HTTP {reply.status_code}: {_message(reply)}"
                     wait = _after(reply.headers.get("Retry-After"), wait)
             if attempt + 1 < self._tries:
                 _sleep(wait)
-        raise CrossinError(f"{url}: {said}, after {self._tries} tries; with --use_cache a rerun resumes")
+        check = " (is the server running, and base_url right?)" if said.startswith("no reply") else ""
+        raise CrossinError(f"{url}: {said}, after {self._tries} tries{check}; with --use_cache a rerun resumes")
+
+
+def _hint(url: str, status: int) -> str:
+    """What to do about a refusal."""
+    if status in (401, 403):
+        return "; set OPENAI_API_KEY to the server's key"
+    if status in (400, 404, 405) and not url.endswith("/chat/completions"):
+        return "; for an API of chat models add --apply_chat_template"
+    return ""
 
 
 def _json(reply: requests.Response) -> dict[str, Any]:

@@ -29,11 +29,33 @@ from crossin_metrics.records import SUFFIXES
 from crossin_metrics.secrets import secret_place
 from crossin_metrics.sets.catalogue import FORMULATIONS, all_tasks
 from crossin_metrics.sets.loading import load_file
+from crossin_metrics.text_tables import show
 
 # The harness's usual options, for completion; its parser knows the others.
 OPTIONS = """--set --sample --models --tasks --model --model_args --batch_size --output_path --log_samples --limit
     --num_fewshot --metadata --apply_chat_template --gen_kwargs --include_path --use_cache --device --seed""".split()  # noqa: SIM905
 TASK_CLASS = "crossin_metrics.harness.ParallelMCQTask"
+
+HELP = """\
+usage: crossin eval --tasks TASK,TASK --model MODEL --model_args KEY=VALUE,... [OPTION ...]
+
+lm_eval, with models and options added:
+  --model NAME        also crossin-hf (faster than hf, the default), crossin-vllm, crossin-api (a server)
+  --models A B        several models, one after the other; answers are kept in results/
+  --set FILE          ask the questions of a file of your own instead of --tasks
+  --sample N          a fixed, stratified part of each set
+
+of lm_eval's own options, the usual ones:
+  --tasks, --model, --model_args pretrained=PATH,dtype=float32, --output_path DIR, --log_samples, --limit N,
+  --batch_size N, --apply_chat_template, --gen_kwargs, --metadata JSON (options of the tasks), --use_cache FILE
+
+examples:
+  crossin eval --tasks cross_mmlu --models MODEL_A MODEL_B
+  crossin eval --set my_questions.jsonl --model crossin-hf --model_args pretrained=MODEL
+  crossin eval --tasks cross_mmlu --model crossin-api --model_args base_url=URL,model=NAME --apply_chat_template
+
+all options of lm_eval: crossin eval run --help; its tasks: crossin eval ls tasks
+"""
 
 # Parts of the harness that read the user's arguments. An error raised there becomes one line; others keep their
 # traceback.
@@ -47,6 +69,9 @@ def main(arguments: Sequence[str]) -> int:
         CrossinError: an argument with a secret or one that the harness refuses, such as an unknown task, or a model
             that cannot be loaded.
     """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        show(HELP.rstrip())
+        return 0
     if place := secret_place(list(arguments), "an argument"):
         raise CrossinError(
             f"{place} holds a secret, which the harness writes into its results and other users see in the list of "
@@ -62,12 +87,19 @@ def main(arguments: Sequence[str]) -> int:
     several.add_argument("--use_cache", "-c")
     several.add_argument("--output_path", "-o", default="results")
     try:
-        plan, each = several.parse_known_args(arguments)
-        if plan.models:
-            return _each_model(plan, each)
         own, others = parser.parse_known_args(arguments)
+        plan, each = several.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise CrossinError(f"eval: {str(error).removeprefix('argument ')}") from None
+    elsewhere = ("--task", "--conf", "-C", "-h", "--help")  # abbreviated, in a file, or not wanted
+    named = own.tasks or own.file or any(word.startswith(elsewhere) for word in others)
+    if not named and arguments[0] not in ("ls", "validate"):
+        raise CrossinError(
+            "eval: no tasks: say --tasks cross_mmlu, or --set FILE for questions of your own"
+            + "".join(f"; {word}: {hint}" for word, hint in _misspelt(others))
+        )
+    if plan.models:
+        return _each_model(plan, each)
     if own.sample is not None:
         others += ["--metadata", f"sample={own.sample}"]
     # Exit functions run in reverse order. multiprocessing's waits for vLLM's engine, which a finalizer ends, so its
@@ -89,6 +121,12 @@ def main(arguments: Sequence[str]) -> int:
         finally:
             startup.extra_folders.remove(folder)
             startup.wanted.clear()
+
+
+def _misspelt(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for word in arguments:
+        if word.startswith("--") and word not in OPTIONS and (close := difflib.get_close_matches(word, OPTIONS, 1)):
+            yield word, f"did you mean {close[0]!r}?"
 
 
 def _each_model(plan: argparse.Namespace, arguments: list[str]) -> int:
@@ -166,9 +204,8 @@ def _harness(arguments: Sequence[str]) -> int:
     except CrossinError:
         raise
     except SystemExit as stopped:  # its parser has said what is wrong; add what was meant
-        for word in arguments if stopped.code == 2 else ():
-            if word.startswith("--") and word not in OPTIONS and (close := difflib.get_close_matches(word, OPTIONS, 1)):
-                say(f"crossin: {word}: did you mean {close[0]!r}?")
+        for word, hint in _misspelt(arguments) if stopped.code == 2 else ():
+            say(f"crossin: {word}: {hint}")
         raise
     except NotImplementedError as error:  # the harness's chat APIs have no likelihoods
         if "loglikelihood" not in str(error).lower():

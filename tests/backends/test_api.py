@@ -250,7 +250,7 @@ def test_a_stopped_run_resumes_from_the_cache(server: ScriptedServer, tmp_path: 
     prompts = [f"Question {n}:" for n in range(6)]
     server.script = lambda seen: "400" if seen.body["prompt"] == prompts[4] else "perfect"
     cached = CachingLM(model(server, num_concurrent=1), str(tmp_path / "cache.db"))
-    with pytest.raises(CrossinError, match="HTTP 400"):
+    with pytest.raises(CrossinError, match=r"HTTP 400.*; for an API of chat models add --apply_chat_template"):
         cached.loglikelihood(letter_requests(*prompts))
     server.script = lambda seen: "perfect"
     again = CachingLM(model(server), str(tmp_path / "cache.db"))
