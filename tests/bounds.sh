@@ -12,7 +12,7 @@ if ! [ -f "$folder/versions.txt" ]; then
     "$folder/bin/python" -m pip --disable-pip-version-check install -q uv
     grep -E '^torch==' constraints.txt >"$folder/torch.txt" # any other request may fetch a CUDA build
     "$folder/bin/uv" pip install -q --python "$folder/bin/python" --resolution "$how" --constraint "$folder/torch.txt" \
-        -e '.[demo,dev,train,report,api]'
+        -e '.[demo,dev,train,translate,report,api,slurm]'
     "$folder/bin/uv" pip freeze --python "$folder/bin/python" >"$folder/versions.txt"
 fi
 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false "$folder/bin/python" -m pytest -m "not slow" --benchmark-skip "$@"

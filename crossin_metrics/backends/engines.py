@@ -1,0 +1,42 @@
+"""vLLM's engine ends with the process that started it, also when that one is killed.
+
+vLLM (0.32) ends its engine from the process that started it; after SIGKILL (or the out-of-memory killer) nobody does,
+and the engine and its workers keep their memory for ever. Linux can signal a process when its parent ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from typing import Any
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_vllms_own: Any = None  # where the engine is forked; where it is spawned, a new import has vLLM's own
+
+
+def end_with_this_process() -> None:
+    """Engines that vLLM starts from now on in this process end with it; without effect outside Linux.
+
+    Call it in the main thread: the signal comes when the thread that started the engine ends. The workers of an engine
+    end with it by vLLM's own means.
+    """
+    global _vllms_own
+    with contextlib.suppress(ImportError, AttributeError):  # another release's engine is started as it is
+        from vllm.v1.engine.core import EngineCoreProc
+
+        if sys.platform == "linux" and EngineCoreProc.run_engine_core is not _run:
+            _vllms_own, EngineCoreProc.run_engine_core = EngineCoreProc.run_engine_core, staticmethod(_run)
+
+
+def _run(*args: Any, **kwargs: Any) -> None:
+    from vllm.v1.engine.core import EngineCoreProc
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it ended before the call above
+        sys.exit(f"the process {parent.pid} that started this engine has ended")
+    (_vllms_own or EngineCoreProc.run_engine_core)(*args, **kwargs)
