@@ -197,9 +197,10 @@ def test_a_row_is_truncated_only_where_something_is_left(tmp_path: Path) -> None
 @pytest.mark.parametrize(("bos", "eos"), [(True, False), (False, False), (True, True)])
 def test_plain_text_has_one_bos_and_one_eos_whatever_the_tokenizer_adds(tmp_path: Path, bos: bool, eos: bool) -> None:
     tokenizer = byte_tokenizer(tmp_path, bos=bos, eos=eos)
-    data = Dataset.from_list([*rows("", "Ho.", "pretrain"), *rows("", "<unk> and more", "pretrain")])
+    texts = ("Ho.", "Ho.<eos>", "<unk> and more")
+    data = Dataset.from_list([dict(rows("", text, "pretrain")[0]) for text in texts])
     masked, report = mask_rows(data, tokenizer, "headers", max_length=None)
-    assert tokenizer.decode(masked[0]["input_ids"]) == "<bos>Ho.<eos>"
+    assert [tokenizer.decode(ids) for ids in masked["input_ids"][:2]] == 2 * ["<bos>Ho.<eos>"]
     assert masked[0]["labels"] == [IGNORED, *masked[0]["input_ids"][1:]]
     assert report.unknown == 1
 
