@@ -9,6 +9,7 @@ from itertools import islice
 import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.cleaning import CJK, LETTERS, lowered
 from crossin_metrics.answers.text import (
+    ARTICLE,
     CLOSE,
     CONFLICT,
     LINE_END,
@@ -33,7 +34,7 @@ _RIGHT = cues.any_word("right")
 _CHOSEN = cues.any_word("right", "chosen")
 LINK = cues.any_word("link")
 NO = cues.any_word("no")
-_ARTICLE_AHEAD = r"(?:(?:la|el|le|die|der|das|o|a|il|η|το)\s)?"
+_ARTICLE_AHEAD = rf"(?:{ARTICLE}\s)?"
 _LABEL_AHEAD = rf"(?={_ARTICLE_AHEAD}[\"'(\[{{<【「『]{{0,2}}[^\S\n]?[A-J](?!{NOT_AFTER}))"
 _ADVERB = (
     r"(?:\s+(?:most likely|likely|probably|therefore|thus|clearly|definitely|simply|indeed|actually|donc|also|daher|"
@@ -84,9 +85,7 @@ _CORRECTION = re.compile(
     re.IGNORECASE,
 )
 _NO_OPTION = re.compile(rf"[\s\"']{{0,4}}{cues.any_word('none')}(?!\sother\sthan)")
-_FILLER = re.compile(
-    rf"[\s\"':,]{{0,6}}(?:{OPTION_WORD}[\s\"':]{{0,4}}|(?:la|el|le|die|der|das|den|o|a|il|ang|là|το|η|de)\s+(?=\S))?[\s\"']{{0,4}}"
-)
+_FILLER = re.compile(rf"[\s\"':,]{{0,6}}(?:{OPTION_WORD}[\s\"':]{{0,4}}|(?:{ARTICLE}|là)\s+(?=\S))?[\s\"']{{0,4}}")
 _WRONG = re.compile(
     r"(?:wrong|incorrect|false|second|third|other|another|alternative|common|tempting|错误的?|不正确的?|不是)\s?\Z"
 )
@@ -107,7 +106,7 @@ _ENDORSED = re.compile(
     r"|(?<=only\s.\s)(?:satisfies|meets|fits|matches|works|follows|remains|answers)\b"
     rf"|{_CHOSEN_AFTER}"
     r"|\s(?:richtig|korrekt|rätt)\b"
-    rf"|(?:the|die|la|a|il|het|den)\s(?:{_RIGHT}\s(?:{_ANSWER}|{_OPTION})|(?:{_ANSWER}|{_OPTION})\s{_RIGHT})"
+    rf"|{ARTICLE}\s(?:{_RIGHT}\s(?:{_ANSWER}|{_OPTION})|(?:{_ANSWER}|{_OPTION})\s{_RIGHT})"
     rf"|(?:번|番|项|項)?[가이은는が]?\s?(?:最|{cues.any_word('option')})?\s?"
     rf"{cues.any_word('right', languages=cues.NO_COPULA)}"
     rf"(?:\s?(?:{_ANSWER}|{_OPTION}))?"
@@ -115,8 +114,8 @@ _ENDORSED = re.compile(
     rf"(?![^.。।,、;!?\n]{{0,12}}?{NO})"
 )
 _SUBJECT = re.compile(
-    rf"(?:\A|\b(?:la|el|die|der|il|o|[aA]|le|το|η|ang|az|ist|är)|{_OPTION}|{_ANSWER}|{cues.any_word('so')}|"
-    r"\b(?:then|that|only|and|but|think|believe|these|makes|making|leaves)\s?,?)\s?[\"']?\Z"
+    rf"(?:\A|\b(?:{ARTICLE}|A|az|ist|är)|{_OPTION}|{_ANSWER}|{cues.any_word('so')}|"
+    r"\b(?:then|that|only|and|think|believe|these|makes|making|leaves)\s?,?)\s?[\"']?\Z"
 )
 _REJECTED = re.compile(rf"[^\n]{{0,3}}[A-J]{CLOSE}?\s?{NO}")  # "the option B not ..."
 _SENTENCE_OVER = re.compile(r"\s?(?:[.。।!?\n]|\Z)")

@@ -8,6 +8,7 @@ import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.announced import CONDITION, LINK, MOST_LABELS, NEGATION, NO
 from crossin_metrics.answers.cleaning import CJK, LETTERS, fold, lowered, strip_markdown
 from crossin_metrics.answers.text import (
+    ARTICLE,
     CLOSE,
     NO_ANSWER,
     OPEN,
@@ -85,7 +86,7 @@ _MENTION = re.compile(
 _SHORT = re.compile(
     rf"\A(?:(?![B-HJ](?![\w']))[^\W\d_'][\w']{{0,16}}[\s,:.!]{{1,5}}){{1,7}}?(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))[.!。]?\Z"
 )
-_SHORT_HAN = re.compile(r"\A[\u4e00-\u9fff,:]{0,12}(?:是|选|選|为|為)\s?([A-J])(?:项|項)?[.。!]?\Z")
+_SHORT_HAN = re.compile(r"\A[\u4e00-\u9fff,:]{0,12}(?:是|为|為)\s?([A-J])(?:项|項)?[.。!]?\Z")
 _NOT_BUT = re.compile(  # "It is not A, it is B", "A değil, B"
     rf"(?:[^\W\d_]['\w]*\s){{0,4}}([A-J])(?:\s[^\W\d_]+)?,\s(?P<bridge>(?:[^\W\d_]['\w]{{0,8}}\s){{0,3}}){OPEN}?([A-J]){CLOSE}?[.!。]?"
 )
@@ -100,7 +101,7 @@ _CONTRAST = re.compile(rf"\s?,\s?(?:{cues.any_word('both')}\s)?{NO}\s(?:\w{{1,3}
 _OTHER_NUMBER = re.compile(r"[\d.。।!?\n]")  # or another sentence
 _ALONE = re.compile(r"[\s.。।!\"']{0,8}\Z")
 _UNIT_LAST = re.compile(r"(?:\s[^\W\d_]{3,6})?[\s.。।!\"']{0,8}\Z")  # "It is 5 m long."
-_ARTICLE = re.compile(r"\W{0,4}(?:the|an?|el|la|los|las|ang|si|các|những)?\W{0,4}", re.IGNORECASE)
+_ARTICLE = re.compile(rf"\W{{0,4}}(?:{ARTICLE}|an|los|las|si|các|những)?\W{{0,4}}", re.IGNORECASE)
 _A_FEW = 4  # sentences; in a longer text (a passage, working) a single mention says little
 _COMPLETE = re.compile(r"(?<![^.。।!?\n])[^.。।!?\n]+(?:[.。।!?]|(?=\n))")
 
@@ -160,7 +161,7 @@ def _own_before(text: str, position: int, index: int, options: Options) -> bool:
 
 _TICK = re.compile(r"[✅✔☑✓👈]|\[[xX]\]|←|<-|\((?:correct|right)\)", re.IGNORECASE)
 _BOLD = re.compile(r"\s*(?:[-*•]\s+)?(?:\*\*|__)(?P<inside>.*)(?:\*\*|__)\W*")
-_YES = r"(?:true|yes|oui|sí|sim|sì|да|так|evet|ναι|נעם|נכון|نعم|بله|हाँ|হ্যাঁ|ஆம்|ya|có|oo|ndiyo|はい|예|是|ใช่)(?!\w)"
+_YES = r"(?:true|yes|oui|sí|sim|sì|да|так|evet|ναι|כן|נכון|نعم|بله|हाँ|হ্যাঁ|ஆம்|ya|có|oo|ndiyo|はい|예|是|ใช่)(?!\w)"
 _VERDICT = re.compile(rf"\W{{0,4}}(?:{cues.any_word('right')}|{_YES})")
 _JUDGED = re.compile(  # "A: false, B: true", "A? No. B? Yes."
     rf"(?<![\w'])[\"'(]?([A-J])[\"')]?\s?[:?=–-]+\s?(?:(?P<yes>{cues.any_word('right')}|{_YES})|{NO})(?=\s*(?:[.,;|}}\n]|\Z))"

@@ -214,7 +214,7 @@ _PLACES = {
     )
     for word in words.split()
 }
-_OPTION_BEFORE = re.compile(rf"{cues.any_word('option')}\s?(?:number\s|no\.\s?)?\Z")
+_OPTION_BEFORE = re.compile(rf"{cues.any_word('option')}\s?(?:number\s)?\Z")
 _NO_COUNTED = re.compile(r"(?:\bone|statement|conclusion|letter|câu|nhận\sđịnh|kết\sluận|pernyataan|kenyataan)\s?\Z")
 
 
@@ -248,7 +248,8 @@ def latin_labels(text: str, options: Options) -> str:
 # --- labels ----------------------------------------------------------------------------------------------------------
 
 OPTION_NOUN = rf"{cues.any_word('option', 'answer')}(?:\s+(?:number|letter|đúng|correcta))?"
-OPTION_WORD = rf"(?:(?:the|la|el|ang|的|die|der|das|a|o|il|le|η|το)\s+|l')?{OPTION_NOUN}"
+ARTICLE = "(?:the|la|el|le|il|o|a|die|der|das|den|de|het|ang|η|το)"
+OPTION_WORD = rf"(?:{ARTICLE}\s+|l')?{OPTION_NOUN}"
 OPEN, CLOSE = r"[(\[{<【「『〔《〈]", r"[)\]}>】」』〕》〉]"
 _ENCLOSED = re.compile(rf"{OPEN}{{1,2}}\s?([A-Ja-j])\s?{CLOSE}{{1,2}}")
 _HALF = re.compile(rf"([A-Ja-j])\s?{CLOSE}")
@@ -367,7 +368,7 @@ def listed(text: str, position: int, index: int, options: Options) -> bool:
 
 JUDGED = re.compile(
     r"\s*(?:is|are|was|were|isn't|would|could|can|cannot|can't|does|doesn't|may|might|seems|states|says|suggests|describes|"
-    r"es|son|no|sería|dice|là|không|sai|nói|adalah|ialah|bukan|tidak|salah|ay|ang|hindi|mali|ist|est|é|è)(?!\w)|\s*(?:是|不|描述|说|說)",
+    r"es|son|no|sería|wäre|serait|seria|sarebbe|dice|là|không|sai|nói|adalah|ialah|bukan|tidak|salah|ay|ang|hindi|mali|ist|est|é|è)(?!\w)|\s*(?:是|不|描述|说|說)",
     re.IGNORECASE,
 )
 

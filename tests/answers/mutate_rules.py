@@ -55,6 +55,12 @@ def read_all() -> Iterator[tuple[int | None, int | None]]:
             case = json.loads(line)
             expected = None if case["answer"] is None else "ABCDEFGHIJ".index(case["answer"])
             yield explain_answer(case["text"], sets[case["options"]], case["language"]).answer, expected
+    for line in (CASES / "words.jsonl").read_text("utf-8").splitlines():
+        case = json.loads(line)
+        expected = None if case["answer"] is None else "ABCDEFGHIJ".index(case["answer"])
+        for word in case["words"]:
+            text = case["text"].replace("{word}", word)
+            yield explain_answer(text, sets[case["options"]], case["language"]).answer, expected
     for line in (CASES / "announcements.jsonl").read_text("utf-8").splitlines():
         case = json.loads(line)
         for index, letter in enumerate("ABCD"):

@@ -3,6 +3,7 @@
 `cases/own.jsonl`, `cases/more.jsonl`: outputs with the reading a careful person gives them (an option's letter, or
 null), written before the reader was first run on them.
 `cases/announcements.jsonl`: how an answer is announced, per language.
+`cases/words.jsonl`: an output for each word of a pattern's list, in the place of `{word}`.
 """
 
 from __future__ import annotations
@@ -49,6 +50,14 @@ def index_of(letter: str | None) -> int | None:
 def test_own_cases(case: dict[str, Any]) -> None:
     reading = explain_answer(case["text"], SETS[case["options"]], case["language"])
     assert reading.answer == index_of(case["answer"]), (case["text"], reading)
+
+
+@pytest.mark.parametrize("case", lines("words.jsonl"), ids=lambda case: case["text"][:30])
+def test_every_word_of_a_list_counts(case: dict[str, Any]) -> None:
+    for word in case["words"]:
+        text = case["text"].replace("{word}", word)
+        reading = explain_answer(text, SETS[case["options"]], case["language"])
+        assert reading.answer == index_of(case["answer"]), (text, reading)
 
 
 @pytest.mark.parametrize("style", ["({}) ", "{}. ", "{}) ", "{}: ", "{}、"])
