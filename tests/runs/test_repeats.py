@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.runs.repeats import asked_as, disagreement_scores, floor_of, repeats, suspects_of
+from crossin_metrics.runs.repeats import asked_as, disagreement_scores, floor_of, reasons_of, repeats, suspects_of
 from crossin_metrics.runs.run import Run, read_predictions
+from crossin_metrics.runs.signature import is_row_of
 
 
 def runs_of(tmp_path: Path, *columns: dict[str, Any], n: int = 8, skip: int = 0) -> list[Run]:
@@ -86,3 +87,23 @@ def test_repeats_change_the_reason(tmp_path: Path) -> None:
     assert alone["disagree_ignorance"] == 1.0  # en is right and zh is wrong: all that one run shows
     assert with_repeats["disagree_prompt_en_zh"] == 1.0
     assert np.isclose(sum(v for k, v in alone.items() if k.endswith("_en_zh")), 1.0)
+
+
+def test_only_other_runs_of_the_same_questions_are_repeats_of_a_run(tmp_path: Path) -> None:
+    def runs(skip: int) -> list[Run]:
+        one = {"prompt": "p1", "answer": lambda q, i: (q + i) % 3}
+        return runs_of(tmp_path, one, {"prompt": "p2", "answer": lambda q, i: (q + 2 * i) % 3}, skip=skip)
+
+    run, shorter = runs(skip=2)
+    alone = reasons_of(run).tolist()
+    assert reasons_of(run, [run]).tolist() == alone
+    assert reasons_of(run, [shorter]).tolist() == alone
+    assert reasons_of(run, runs(skip=0)).tolist() != alone
+
+
+def test_a_row_belongs_to_the_run_that_asked_it_so(tmp_path: Path) -> None:
+    (run,) = runs_of(tmp_path, {"prompt": "p1", "answer": lambda q, i: 1})
+    assert is_row_of(run, {})  # a log that asks once
+    assert is_row_of(run, {"again": "", "prompt": "p1"})
+    assert not is_row_of(run, {"again": "p2", "prompt": "p2"})
+    assert not is_row_of(run, {"again": "order-1", "prompt": "p1"})

@@ -19,6 +19,9 @@ import pytest
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run, file_start, read_predictions
+from crossin_metrics.runs.signature import signature_of
+from crossin_metrics.runs.tables import _integer
+from crossin_metrics.signature import UNSTATED, signature_fields
 
 LANGUAGES = ("en", "zh", "vi")
 
@@ -310,3 +313,41 @@ def test_missing_files_and_folders_without_logs(tmp_path: Path) -> None:
         file_start(tmp_path / "nothing.csv")
     with pytest.raises(CrossinError, match=r"no samples_\*\.jsonl in this folder"):
         read_predictions([tmp_path])
+
+
+def test_orders_of_questions_with_different_numbers_of_options(tmp_path: Path) -> None:
+    orders = {"q0": [2, 0, 1], "q1": [1, 0]}
+    table = [
+        {"id": name, "language": code, "answer": 0, "gold": 1, "order": order}
+        for name, order in orders.items()
+        for code in ("en", "zh")
+    ]
+    (run,) = read_predictions([write_jsonl(tmp_path / "t.jsonl", table)])
+    assert run.orders is not None
+    assert run.orders.tolist() == [2 * [[2, 0, 1]], 2 * [[1, 0, -1]]]
+
+
+@pytest.mark.parametrize(("value", "read"), [(10**9 - 1, True), (10**9, False), (99.0, True), (1e9, False)])
+def test_whole_numbers_have_nine_digits_at_most(value: float, read: bool) -> None:
+    assert _integer(value) == (value if read else None)
+    assert _integer(str(value)) == (value if read else None)
+    assert _integer(-value) == (-value if read else None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "shots", "named"),
+    [
+        ("", UNSTATED, None),
+        ("zero_shot", "0", None),
+        ("five-shot", "5", None),
+        ("3-shot", UNSTATED, None),
+        ("chat", UNSTATED, None),
+        ("thinking", UNSTATED, "thinking"),
+    ],
+)
+def test_a_mode_is_part_of_the_signature_unless_it_says_the_shots(
+    tmp_path: Path, mode: str, shots: str, named: str | None
+) -> None:
+    (run,) = read_predictions([write_jsonl(tmp_path / "t.jsonl", rows(mode=mode))])
+    fields = signature_fields(signature_of(run))
+    assert (fields["shots"], fields.get("mode")) == (shots, named)
