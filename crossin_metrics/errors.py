@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import itertools
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -105,6 +106,11 @@ def exit_code(prog: str, command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         say(f"{prog}: stopped")
         return 130
+    except ModuleNotFoundError as error:
+        if (extra := _extra_with(error.name or "")) is None:
+            raise
+        say(f"{prog}: {error.name} is not installed: pip install 'crossin[{extra}]'")
+        return 2
     except OSError as error:
         if error.errno is None:
             raise
@@ -113,6 +119,18 @@ def exit_code(prog: str, command: Callable[[], int]) -> int:
             _drop_output()
         say(f"{prog}: {what}: {error.strerror}")
         return 2
+
+
+def _extra_with(module: str) -> str | None:
+    """The first extra of this package that installs a module; None if none does."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    name = {"yaml": "pyyaml"}.get(module, module).partition(".")[0].replace("_", "-")
+    with contextlib.suppress(PackageNotFoundError):
+        for line in requires("crossin") or ():
+            if (found := re.fullmatch(r"([\w-]+).*extra == ['\"](\w+)['\"].*", line)) and found[1].lower() == name:
+                return found[2]
+    return None
 
 
 def _drop_output() -> None:

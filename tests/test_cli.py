@@ -114,3 +114,16 @@ def test_runs_load_gives_one_flat_dict_a_run(tmp_path: Path) -> None:
     assert list(table["acc"]) == [0.5, 0.5]
     assert (table["ac3_low"] < table["ac3"]).all()
     assert table["languages"].unique() == ["en,vi,zh"]
+
+
+@pytest.mark.parametrize("command", ["tune", "align", "merge"])
+def test_a_package_that_is_not_installed_is_named_with_its_extra(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("recipes.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "trl", None)  # as if it were not installed
+    assert main([command, "--output_dir", "out"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "crossin: " in said
+    assert "pip install 'crossin[train]'" in said
