@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from crossin_metrics.commands.arguments import add_reading_arguments, at_least, count, names, warn
+from crossin_metrics.commands.arguments import add_reading_arguments, at_least, count, names, progress, warn
 from crossin_metrics.text_tables import show
 
 if TYPE_CHECKING:
@@ -115,7 +115,12 @@ def run(args: argparse.Namespace) -> int:
             warn(f"fewer than {ROUGH_CAUSES} questions: tests by language rejected up to 10% of equal systems, not 5%")
         show(_by_language(matches, joined, args))
         return 0
+    bar = progress()
+    if bar is not None:
+        bar(f"{args.resamples:,} resamples of the questions")
     tested = compare_systems(pairs, keys=keys, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha)
+    if bar is not None:
+        bar("")
     if args.json:
         comparisons = [_record(*one) for one in zip(matches, joined, tested, strict=True)]
         settings = {"alpha": args.alpha, "n_resamples": args.resamples, "seed": args.seed}
@@ -162,6 +167,7 @@ def _read(
     from crossin_metrics.errors import CrossinError
     from crossin_metrics.runs.run import read_predictions
 
+    bar = progress()
     runs = read_predictions(
         [path],
         languages,
@@ -170,7 +176,10 @@ def _read(
         unanswered=args.unanswered,
         seed=args.seed,
         warn=warn,
+        progress=bar,
     )
+    if bar is not None:
+        bar("")
     if wanted is None:
         return runs
     chosen = [run for run in runs if fnmatch.fnmatchcase(run.name, wanted)]

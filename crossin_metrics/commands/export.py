@@ -7,7 +7,7 @@ import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossin_metrics.commands.arguments import count, names, resamples, warn
+from crossin_metrics.commands.arguments import count, names, progress, resamples, warn
 from crossin_metrics.errors import say
 from crossin_metrics.text_tables import show
 
@@ -114,7 +114,10 @@ def _records(args: argparse.Namespace) -> list[Record]:
     from crossin_metrics.scores.catalogue import MAIN_SCORES
 
     keys = names(args.keys, "--keys")
-    runs = read_predictions(args.results, names(args.languages, "--languages"), warn=warn)
+    bar = progress()
+    runs = read_predictions(args.results, names(args.languages, "--languages"), warn=warn, progress=bar)
+    if bar is not None:
+        bar("")
     if args.run is not None:
         known = ", ".join(one.name for one in runs[:6])
         runs = [one for one in runs if fnmatch.fnmatchcase(one.name, args.run)]

@@ -89,7 +89,7 @@ def collect(
     for number, files in enumerate(groups.values(), 1):
         if progress is not None:
             progress(f"{number} of {len(groups)}: {files[0].name}")
-        _read_group(files, found, languages)
+        _read_group(files, found, languages, progress)
     _drop_duplicates(found, labels or Labels())
     _note_differences(found)
     for path in results:
@@ -172,9 +172,14 @@ def _has_answers(path: Path, start: FileStart) -> bool:
         return False
 
 
-def _read_group(files: list[Path], found: Collection, languages: Sequence[str] | None) -> None:
+def _read_group(
+    files: list[Path],
+    found: Collection,
+    languages: Sequence[str] | None,
+    progress: Callable[[str], None] | None = None,
+) -> None:
     try:
-        runs = read_predictions(files, languages, skip_mismatched=True)
+        runs = read_predictions(files, languages, skip_mismatched=True, progress=progress)
     except DAMAGE as raised:
         error = raised if isinstance(raised, CrossinError) else located(files[0], raised)
         if len(files) == 1:
@@ -186,7 +191,7 @@ def _read_group(files: list[Path], found: Collection, languages: Sequence[str] |
         if len(good) == len(files):
             found.problem(files[0], f"{error}; the {len(files)} files read with it are left out")
         elif good:
-            _read_group(good, found, languages)
+            _read_group(good, found, languages, progress)
         return
     for run in runs:
         found.runs.append(run)
