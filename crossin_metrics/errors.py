@@ -63,6 +63,17 @@ def say(message: object) -> None:
 def waiting(what: str) -> Iterator[None]:
     """Say what takes seconds, such as loading a library; on a terminal, count them meanwhile."""
     say(what)
+
+    def show(seconds: int) -> None:  # the next line overwrites it
+        print(f"\r{seconds} s", end="\r", file=sys.stderr, flush=True)  # noqa: T201
+
+    with each_second(show):
+        yield
+
+
+@contextlib.contextmanager
+def each_second(show: Callable[[int], object]) -> Iterator[None]:
+    """Call `show` with the seconds passed once a second, where standard error is a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -72,7 +83,7 @@ def waiting(what: str) -> Iterator[None]:
         for seconds in itertools.count(1):
             if done.wait(1):
                 return
-            print(f"\r{seconds} s", end="", file=sys.stderr, flush=True)  # noqa: T201
+            show(seconds)
 
     counter = threading.Thread(target=count, daemon=True)
     counter.start()

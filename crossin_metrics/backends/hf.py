@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ from crossin_metrics.backends.attention import by_blocks, make_blocks
 from crossin_metrics.backends.checks import check_adapter_folder, check_model_folder, one_line_errors
 from crossin_metrics.backends.prefix import MIN_SHARED, Group, Pack, make_groups, pack_from, shared
 from crossin_metrics.backends.stream import Streamed
+from crossin_metrics.errors import waiting
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ class CrossinHF(Streamed, HFLM):
             check_model_folder(pretrained, gguf=kwargs.get("gguf_file") is not None)
         if kwargs.get("peft"):
             check_adapter_folder(kwargs["peft"])
-        with one_line_errors(f"cannot load the model {pretrained!s:.200}"):
+        loading = waiting("crossin: loading the model") if isinstance(pretrained, str) else nullcontext()
+        with loading, one_line_errors(f"cannot load the model {pretrained!s:.200}"):
             super().__init__(pretrained, *args, **kwargs)
         if kwargs.get("peft"):
             _adapter_in_model_dtype(self._model)

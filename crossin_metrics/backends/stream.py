@@ -9,6 +9,8 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM, hash_args
 from tqdm import tqdm
 
+from crossin_metrics.errors import each_second
+
 CHUNK = 500_000  # characters tokenized at a time
 
 Answer = tuple[float, bool]
@@ -32,7 +34,10 @@ class Streamed(_Base):  # type: ignore[misc]
         ordered = [requests[number] for number in order]
         found: list[Answer] = []
         hidden = disable_tqdm or self.rank != 0
-        with tqdm(total=len(requests), disable=hidden, desc="Scoring options", unit="option") as self._bar:
+        with (
+            tqdm(total=len(requests), disable=hidden, desc="Scoring options", unit="option") as self._bar,
+            each_second(lambda _: self._bar.refresh()),  # a first batch may take long: its time is seen to pass
+        ):
             for chunk in [ordered] if self._in_one_call else chunks(ordered, CHUNK):
                 found += super().loglikelihood(chunk, disable_tqdm=True)
                 self._bar.update(len(found) - self._bar.n)
