@@ -38,7 +38,7 @@ _ARTICLE_AHEAD = rf"(?:{ARTICLE}\s)?"
 _LABEL_AHEAD = rf"(?={_ARTICLE_AHEAD}[\"'(\[{{<【「『]{{0,2}}[^\S\n]?[A-J](?!{NOT_AFTER}))"
 _ADVERB = (
     r"(?:\s+(?:most likely|likely|probably|therefore|thus|clearly|definitely|simply|indeed|actually|donc|also|daher|"
-    r"quindi|portanto|logo|deci|dus|so)(?!\w))?"
+    r"quindi|portanto|logo|deci)(?!\w))?"
 )
 _AFTER_ADVERB = re.compile(rf"{_ADVERB}[\s\"':,]{{1,6}}(?:{OPTION_WORD}\s)?")
 _NOUNS = cues.Finder(
@@ -86,14 +86,13 @@ _CORRECTION = re.compile(
 )
 _NO_OPTION = re.compile(rf"[\s\"']{{0,4}}{cues.any_word('none')}(?!\sother\sthan)")
 _FILLER = re.compile(rf"[\s\"':,]{{0,6}}(?:{OPTION_WORD}[\s\"':]{{0,4}}|(?:{ARTICLE}|là)\s+(?=\S))?[\s\"']{{0,4}}")
-_WRONG = re.compile(
-    r"(?:wrong|incorrect|false|second|third|other|another|alternative|common|tempting|错误的?|不正确的?|不是)\s?\Z"
-)
+WRONG = r"(?:wrong|incorrect|false|second|third|other|alternative|common|tempting|错误的?|不正确的?)\s?"
+_WRONG = re.compile(rf"{WRONG}\Z")
 _LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])(?<![A-Za-z0-9_'(].)(?:\)|(?![A-Za-z0-9_']))")
 # "Bを選びます", "B'yi seçiyorum", "ich würde B wählen"
 _VERB_LAST = ("ja", "ko", "hi", "bn", "ta", "mr", "ur", "fa", "tr", "az", "hu", "eu")
 _CHOSEN_AFTER = (
-    rf"(?:'?\w{{1,3}}|[を를을])?\s?(?:{_OPTION}[を를을]?\s?)?(?:को\s|कে\s)?"
+    rf"(?:'?\w{{1,3}}|[を를을])?\s?(?:{_OPTION}[を를을]?\s?)?(?:को\s|কে\s)?"
     rf"(?:{cues.any_word('choose', languages=_VERB_LAST)}|\b(?:wählen|nehmen|kiezen)\b)"
 )
 _CHOOSES = re.compile(_CHOSEN_AFTER)
@@ -107,7 +106,7 @@ _ENDORSED = re.compile(
     rf"|{_CHOSEN_AFTER}"
     r"|\s(?:richtig|korrekt|rätt)\b"
     rf"|{ARTICLE}\s(?:{_RIGHT}\s(?:{_ANSWER}|{_OPTION})|(?:{_ANSWER}|{_OPTION})\s{_RIGHT})"
-    rf"|(?:번|番|项|項)?[가이은는が]?\s?(?:最|{cues.any_word('option')})?\s?"
+    rf"|(?:번|番)?[가이은는が]?\s?(?:最|{cues.any_word('option')})?\s?"
     rf"{cues.any_word('right', languages=cues.NO_COPULA)}"
     rf"(?:\s?(?:{_ANSWER}|{_OPTION}))?"
     rf"|(?:번|番)?[가이은는がは]\s?{cues.any_word('answer', languages=('ja', 'ko'))})"

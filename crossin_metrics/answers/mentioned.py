@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import crossin_metrics.answers.cues as cues
-from crossin_metrics.answers.announced import CONDITION, LINK, MOST_LABELS, NEGATION, NO
+from crossin_metrics.answers.announced import CONDITION, LINK, MOST_LABELS, NEGATION, NO, WRONG
 from crossin_metrics.answers.cleaning import CJK, LETTERS, fold, lowered, strip_markdown
 from crossin_metrics.answers.text import (
     ARTICLE,
@@ -93,7 +93,8 @@ _NOT_BUT = re.compile(  # "It is not A, it is B", "A değil, B"
 _SPOKEN_OF = re.compile(
     r"\b(?:consider|look|looking|check|checking|compare|examine|analy[sz]e|start|discuss|evaluate)\b[^:.!,]*\Z"
 )
-_NOT_SHORT = (NEGATION, CONDITION, _SPOKEN_OF, re.compile(rf"\b[A-J]\s?{cues.any_word('both')}\s?\W?\Z"))
+_OTHER_ANSWER = re.compile(WRONG + cues.any_word("answer"))
+_NOT_SHORT = (NEGATION, CONDITION, _SPOKEN_OF, _OTHER_ANSWER, re.compile(rf"\b[A-J]\s?{cues.any_word('both')}\s?\W?\Z"))
 _QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s{0,8}\d{1,3}[.)])")
 _COPULA = re.compile(rf"\A[^.。।!?\n]{{0,200}}?(?:{LINK}|[=:])\s?[\"']?\Z")
 _CONCLUDES = re.compile(rf"\W{{0,3}}(?:{cues.any_word('so')})")
@@ -101,7 +102,7 @@ _CONTRAST = re.compile(rf"\s?,\s?(?:{cues.any_word('both')}\s)?{NO}\s(?:\w{{1,3}
 _OTHER_NUMBER = re.compile(r"[\d.。।!?\n]")  # or another sentence
 _ALONE = re.compile(r"[\s.。।!\"']{0,8}\Z")
 _UNIT_LAST = re.compile(r"(?:\s[^\W\d_]{3,6})?[\s.。।!\"']{0,8}\Z")  # "It is 5 m long."
-_ARTICLE = re.compile(rf"\W{{0,4}}(?:{ARTICLE}|an|los|las|si|các|những)?\W{{0,4}}", re.IGNORECASE)
+_ARTICLE = re.compile(rf"\W{{0,4}}(?:{ARTICLE}|an|los|las|các|những)?\W{{0,4}}", re.IGNORECASE)
 _A_FEW = 4  # sentences; in a longer text (a passage, working) a single mention says little
 _COMPLETE = re.compile(r"(?<![^.。।!?\n])[^.。।!?\n]+(?:[.。।!?]|(?=\n))")
 
@@ -161,7 +162,7 @@ def _own_before(text: str, position: int, index: int, options: Options) -> bool:
 
 _TICK = re.compile(r"[✅✔☑✓👈]|\[[xX]\]|←|<-|\((?:correct|right)\)", re.IGNORECASE)
 _BOLD = re.compile(r"\s*(?:[-*•]\s+)?(?:\*\*|__)(?P<inside>.*)(?:\*\*|__)\W*")
-_YES = r"(?:true|yes|oui|sí|sim|sì|да|так|evet|ναι|כן|נכון|نعم|بله|हाँ|হ্যাঁ|ஆம்|ya|có|oo|ndiyo|はい|예|是|ใช่)(?!\w)"
+_YES = r"(?:true|yes|oui|sí|sim|sì|да|так|evet|ναι|כן|نعم|بله|हाँ|হ্যাঁ|ஆம்|ya|có|oo|ndiyo|はい|예|是|ใช่)(?!\w)"
 _VERDICT = re.compile(rf"\W{{0,4}}(?:{cues.any_word('right')}|{_YES})")
 _JUDGED = re.compile(  # "A: false, B: true", "A? No. B? Yes."
     rf"(?<![\w'])[\"'(]?([A-J])[\"')]?\s?[:?=–-]+\s?(?:(?P<yes>{cues.any_word('right')}|{_YES})|{NO})(?=\s*(?:[.,;|}}\n]|\Z))"

@@ -330,7 +330,7 @@ def _balanced(text: str, start: int) -> str | None:
 
 _FIRST = re.compile(r"\A(?:1[.)]|Q1:)\s+(?=[(\[]?[A-J](?:[).\]]|\s*\Z))(?!.*\n\s*(?:2[.)]|Q2))", re.DOTALL)  # "1) B"
 _QA = re.compile(r"(?m)^A:\s{0,4}(?=[(\[]?[A-J][)\].]{0,2}\s*$)")  # "Q: ...", "A: B"
-_SYMBOLS = re.compile(r"\A(?:[\s✅☑✔✓👉➡🔹🔸⭐🎯•▶►■□●○※*#=>→⇒:]|-(?=\s)|\ufe0f)+(?=\S)")
+_SYMBOLS = re.compile(r"\A(?:[\s✅☑✔✓👉➡🔹🔸⭐🎯•▶►■□●○※*#=>→⇒:]|-(?=\s))+(?=\S)")
 _WHOLE_LABEL = re.compile(
     rf"[\"']?\s?(?:{OPEN}{{1,2}}\s?[\"']?([A-Ja-j])[\"']?\s?{CLOSE}{{0,2}}|([A-Ja-j])\s?{CLOSE}?|([A-J])(?:[\s.,]{{1,4}}\3(?!\w)){{1,40}})"
     rf"(?:번|입니다|\s?{cues.any_word('option', languages=cues.VERB_FINAL)}|"

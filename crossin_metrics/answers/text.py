@@ -200,7 +200,7 @@ _UPPER_ONLY = re.compile(r"[а-яα-ω]")
 
 
 _PLACE = re.compile(  # "the second option", "第二个选项"; "2번", "option 2"
-    r"(?:the\s)?(?<!\w)(first|second|third|fourth|1st|2nd|3rd|4th)\s(?:option|(?:one|answer|choice)(?=\W?\Z|,))(?!\w)|"
+    r"(?:the\s)?(?<!\w)(first|second|third|fourth|1st|2nd|3rd|4th)\s(?:option|(?:one|answer|choice)(?=\W?\Z))(?!\w)|"
     r"第\s?([一二三四1-4])\s?[个個]?(?:选项|選項|選択肢|[项項](?!目))|"
     r"(?<![\d.,+-])([1-4])\s?[번番](?=입니다|이다|이\s|です|だ|が|[\s.。]|\Z)|"
     r"(?<![\w.,+-])(one|two|three|four|[1-4])(?![\w%]|[.,:]\d)",
@@ -247,7 +247,7 @@ def latin_labels(text: str, options: Options) -> str:
 
 # --- labels ----------------------------------------------------------------------------------------------------------
 
-OPTION_NOUN = rf"{cues.any_word('option', 'answer')}(?:\s+(?:number|letter|đúng|correcta))?"
+OPTION_NOUN = rf"{cues.any_word('option', 'answer')}(?:\s+(?:number|letter))?"
 ARTICLE = "(?:the|la|el|le|il|o|a|die|der|das|den|de|het|ang|η|το)"
 OPTION_WORD = rf"(?:{ARTICLE}\s+|l')?{OPTION_NOUN}"
 OPEN, CLOSE = r"[(\[{<【「『〔《〈]", r"[)\]}>】」』〕》〉]"
