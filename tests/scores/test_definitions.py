@@ -442,3 +442,10 @@ def test_importing_the_scores_imports_no_heavy_package() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("answers", "gold", "counts"), [([0, 0], 0, 2), ([1, 0], 0, 2), ([1, 0], 2, 3), ([4, -1], 0, 5)]
+)
+def test_without_a_number_of_options_it_is_what_the_answers_show(answers: list[int], gold: int, counts: int) -> None:
+    assert answer_matrix([answers], [gold], ["en", "zh"]).n_choices.tolist() == [counts]

@@ -16,6 +16,7 @@ from crossin_metrics.scores.answer_matrix import answer_matrix
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import score_questions
 from crossin_metrics.scores.significance import (
+    AgainstBest,
     approximate_randomization,
     compare_systems,
     compare_with_best,
@@ -368,3 +369,8 @@ def test_the_family_wise_error_over_four_benchmarks_is_at_its_level() -> None:
         tested = compare_systems(pairs, keys=["ac3"], n_resamples=400, seed=study)
         wrong += any(one["ac3"].significant for one in tested)
     assert wrong / 600 <= 0.07
+
+
+@pytest.mark.parametrize(("p_value", "significant"), [(0.05, True), (0.0501, False)])
+def test_a_difference_counts_at_five_percent(p_value: float, significant: bool) -> None:
+    assert AgainstBest(0.1, p_value, ("p1",)).significant is significant

@@ -210,3 +210,11 @@ def test_ratios_count_the_questions_that_they_are_over() -> None:
     low, high = score_intervals(found)["wrong_agreement"]
     assert found.estimate["wrong_agreement"] == 1.0
     assert low < 0.4
+
+
+def test_the_interval_of_one_question_is_wide_and_of_none_that_of_the_replicates() -> None:
+    values = np.ones(100)
+    low, high = uncertainty.score_interval("acc", 1.0, values, 1.0)
+    wilson = stats.binomtest(1, 1).proportion_ci(method="wilson")
+    assert (low, high) == pytest.approx((wilson.low, wilson.high))
+    assert uncertainty.score_interval("acc", 1.0, values, 0.0) == (1.0, 1.0)
