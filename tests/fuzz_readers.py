@@ -29,6 +29,10 @@ def main(n: int, seed: int, keep: Path | None) -> int:
             file, content, read = READERS[name]
             path = Path(folder) / name / file
             path.parent.mkdir(exist_ok=True)
+            if number < len(READERS):  # the first call also imports what the reader needs
+                path.write_bytes(content)
+                with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                    read(path)
             path.write_bytes(mutated(content, rng))
             started, kind = time.perf_counter(), ""
             try:
