@@ -12,18 +12,21 @@ from crossin_metrics.scores.readings import CUT, rule_counts
 def reading_rows(run: Run) -> list[list[str]]:
     """Head and rows: per language, rows unanswered and cut, mean characters of thought, rows by rule.
 
-    With the commonest languages of thought and answer and their shares where they were detected ("en 80%"); `none`
-    counts rows that no rule decided. Empty where the files do not say how outputs were read.
+    With self-agreement where rows are repeated, and the commonest languages of thought and answer and their shares
+    where they were detected ("en 80%"); `none` counts rows that no rule decided. Empty where the files do not say how
+    outputs were read.
     """
     if run.rules is None:
         return []
     scores, counts = run.readings(), rule_counts(run.rules, run.languages)
     seen = {rule for found in counts.values() for rule in found} - {CUT}
     rules = [*(rule for rule in RULES if rule in seen), *sorted(seen - set(RULES))]
-    parts = ["thought in", "answer in"] if run.written is not None else []
+    parts = ["self-agreement"] if run.self_agreement is not None else []
+    parts += ["thought in", "answer in"] if run.written is not None else []
     rows = [["language", "unanswered", "cut", "thought", *parts, *rules]]
     for column, (code, found) in enumerate(counts.items()):
         cells = [f"{scores[f'{name}_{code}']:.0f}" for name in ("n_unanswered", "n_cut", "thought")]
+        cells += [f"{100 * scores[f'self_agreement_{code}']:.0f}%"] if run.self_agreement is not None else []
         cells += written_in(run, column)
         rows.append([code, *cells, *(str(found[rule]) for rule in rules)])
     return rows

@@ -57,6 +57,8 @@ class Run:
         rules: `[n_questions, n_languages]`, the rule that read each generated output; None where not all are known.
         thoughts: `[n_questions, n_languages]`, characters of thought; None as for `rules`.
         written: `[n_questions, n_languages, 2]`, languages of thought and answer, "" if unknown; None if not detected.
+        self_agreement: `[n_questions, n_languages]`, share of pairs of a row's repeats with one answer; None as for
+            `written`.
         groups: `[n_questions]`, passage, subject or relation; "" where unknown.
     """
 
@@ -80,6 +82,7 @@ class Run:
     rules: NDArray[np.str_] | None = None
     thoughts: NDArray[np.int64] | None = None
     written: NDArray[np.str_] | None = None
+    self_agreement: NDArray[np.float64] | None = None
     groups: tuple[str, ...] = ()
 
     def by_group(self) -> dict[str, Run]:
@@ -93,7 +96,17 @@ class Run:
         rows: dict[str, list[int]] = {}
         for number, group in enumerate(self.groups):
             rows.setdefault(group, []).append(number)
-        arrays = ("answers", "gold", "n_choices", "orders", "logprobs", "rules", "thoughts", "written")
+        arrays = (
+            "answers",
+            "gold",
+            "n_choices",
+            "orders",
+            "logprobs",
+            "rules",
+            "thoughts",
+            "written",
+            "self_agreement",
+        )
         known = [name for name in arrays if getattr(self, name) is not None]
         return {
             group: replace(
@@ -109,7 +122,8 @@ class Run:
         """How generated outputs were read (:func:`reading_scores`); empty where the files do not say."""
         if self.rules is None or self.thoughts is None:
             return {}
-        return reading_scores(self.answers, self.rules, self.thoughts, self.languages, self.written)
+        arrays = (self.answers, self.rules, self.thoughts, self.languages, self.written, self.self_agreement)
+        return reading_scores(*arrays)
 
     def questions(self) -> AnswerMatrix:
         """The answers as the scoring and bootstrap functions take them."""
@@ -364,6 +378,9 @@ def _assemble(
         thoughts=np.array([[cell.thought for cell in row] for row in rows], dtype=np.int64) if known else None,
         written=np.array([[cell.written for cell in row] for row in rows])
         if known and all(cell.written is not None for row in rows for cell in row)
+        else None,
+        self_agreement=np.array([[cell.self_agreement for cell in row] for row in rows], dtype=np.float64)
+        if known and all(cell.self_agreement is not None for row in rows for cell in row)
         else None,
         groups=tuple(row[0].group for row in rows),
     )

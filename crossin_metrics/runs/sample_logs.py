@@ -193,7 +193,9 @@ def _own_rows(
             answer = logprobs.index(max(logprobs))
         run = log._replace(prompt=str(doc.get("prompt") or ""), variant=_variant(sample, _asked(doc, options), variant))
         row = AnswerRow(identifier, language, answer, gold, n_choices, order, logprobs, place, rule, thought)
-        yield run, row._replace(group=str(doc.get("group") or ""), written=_written(sample))
+        agreement = None if sample.get("self_agreement") is None else float(sample["self_agreement"])
+        row = row._replace(written=_written(sample), self_agreement=agreement)
+        yield run, row._replace(group=str(doc.get("group") or ""))
 
 
 def _written(sample: Mapping[str, Any]) -> tuple[str, str] | None:

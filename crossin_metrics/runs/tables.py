@@ -64,6 +64,7 @@ class AnswerRow(NamedTuple):
     rule: str | None = None  # of generated text: the rule that read it ("": none did), and the length of its thought
     thought: int = 0
     written: tuple[str, str] | None = None  # languages of thought and answer ("": unknown), where they were detected
+    self_agreement: float | None = None  # share of pairs of the row's repeats with one answer, where it is repeated
     group: str = ""  # passage, subject or relation
     signature: str = ""  # the run's, of a table that carries it
 

@@ -20,6 +20,7 @@ def reading_scores(
     thoughts: NDArray[np.integer],
     languages: Sequence[str],
     written: NDArray[np.str_] | None = None,
+    self_agreement: NDArray[np.floating] | None = None,
 ) -> dict[str, float]:
     """Count rows by how they were read.
 
@@ -30,11 +31,14 @@ def reading_scores(
         languages: codes of the columns.
         written: `[n_questions, n_languages, 2]`, the language of each thought and of each answer ("": unknown), where
             they were detected.
+        self_agreement: `[n_questions, n_languages]`, share of pairs of a row's repeats with one answer, in [0, 1],
+            where rows are repeated.
 
     Returns:
         `n_unanswered`, `n_cut` (rows, cut ones among the unanswered), `thought` (mean characters a row, from 0),
         `thought_own_language` and `answer_own_language` (share of thoughts and answers of known language that are in
-        the row's, in [0, 1]; left out where none is known), and each with `_<language>`.
+        the row's, in [0, 1]; left out where none is known), `self_agreement` (mean, in [0, 1], of repeated rows only),
+        and each with `_<language>`.
     """
     missing, cut = answers < 0, rules == CUT
     found = {"n_unanswered": float(missing.sum()), "n_cut": float(cut.sum()), "thought": float(thoughts.mean())}
@@ -42,6 +46,9 @@ def reading_scores(
         found[f"n_unanswered_{code}"] = float(missing[:, column].sum())
         found[f"n_cut_{code}"] = float(cut[:, column].sum())
         found[f"thought_{code}"] = float(thoughts[:, column].mean())
+    if self_agreement is not None:
+        found["self_agreement"] = float(self_agreement.mean())
+        found |= {f"self_agreement_{code}": float(self_agreement[:, k].mean()) for k, code in enumerate(languages)}
     for part, name in enumerate(("thought_own_language", "answer_own_language") if written is not None else ()):
         assert written is not None
         own = written[:, :, part] == np.array(languages)

@@ -325,3 +325,17 @@ def test_what_options_were_ranked_by_is_a_finite_number_for_each(values: Any) ->
     assert _logged([-1, -2.5], 2, "a.jsonl:1") == (-1.0, -2.5)
     with pytest.raises(CrossinError, match=r"a\.jsonl:1: logprobs must be 2 numbers, not"):
         _logged(values, 2, "a.jsonl:1")
+
+
+def test_self_agreement_of_repeated_rows_is_shown(tmp_path: Path) -> None:
+    rows = [generated("A", rule="announced", self_agreement=share) for share in (1.0, 1 / 3, 0.0, 1.0)]
+    for number, row in enumerate(rows):
+        row["doc"] = row["doc"] | {"language": ("en", "zh")[number % 2], "id": f"q{number // 2}"}
+    (run,) = read(log(tmp_path / "m", rows, "cross_mmlu_gen"))
+    found = run.readings()
+    assert (found["self_agreement"], found["self_agreement_en"]) == (pytest.approx(7 / 12), 0.5)
+    head, en, zh = reading_rows(run)
+    assert (head[4], en[4], zh[4]) == ("self-agreement", "50%", "67%")
+    (once,) = read(log(tmp_path / "n", [generated("A", rule="announced")], "cross_mmlu_gen"))
+    assert "self-agreement" not in reading_rows(once)[0]
+    assert "self_agreement" not in once.readings()

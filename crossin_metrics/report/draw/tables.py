@@ -231,7 +231,8 @@ def readings_csv(groups: Sequence[Group]) -> str:
 
 READING_LEGEND = (
     "Of generated text, rows per language: unanswered, cut (the thought or the token budget ended before an answer), "
-    "mean characters of thought, and the rule that found the answer, the strongest first. The run with the most "
+    "mean characters of thought, self-agreement (share of pairs of a row's repeats with one answer, where rows are "
+    "repeated), and the rule that found the answer, the strongest first. The run with the most "
     f"unanswered rows comes first. Rules: {'; '.join(f'{rule} ({what})' for rule, what in READ_BY.items())}; none."
 )
 
