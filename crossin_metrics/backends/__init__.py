@@ -6,6 +6,11 @@ Newer harnesses find them through the `lm_eval.models` entry points; for 0.4.13,
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
+from crossin_metrics.errors import waiting
+
 # name in `--model` -> "module:class", the form the harness resolves on first use
 MODELS: dict[str, str] = {
     "crossin-hf": "crossin_metrics.backends.hf:CrossinHF",
@@ -21,4 +26,14 @@ def register() -> None:
 
     for name, target in MODELS.items():
         if name not in model_registry:
-            model_registry.register(name, target=target)
+            model_registry.register(name, target=f"{__name__}:{target.partition(':')[2]}")
+
+
+def __getattr__(name: str) -> Any:
+    """A model's class; what it imports takes seconds, which are counted on a terminal."""
+    for target in MODELS.values():
+        module, _, found = target.partition(":")
+        if found == name:
+            with waiting(f"crossin: loading the libraries of {name}"):
+                return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

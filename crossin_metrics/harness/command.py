@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from crossin_metrics import startup
 from crossin_metrics.backends.checks import require_harness, vllm_without_statistics
-from crossin_metrics.errors import CrossinError, exit_code, say, waiting
+from crossin_metrics.errors import CrossinError, did_you_mean, exit_code, say, waiting
 from crossin_metrics.records import SUFFIXES
 from crossin_metrics.secrets import secret_place
 from crossin_metrics.sets.catalogue import FORMULATIONS, all_tasks
@@ -187,7 +187,7 @@ def _harness(arguments: Sequence[str]) -> int:
         from lm_eval.tasks._index import TaskIndex
         from tqdm import tqdm
 
-        from crossin_metrics.backends import register
+        from crossin_metrics.backends import MODELS, register
 
         register()
     vllm_without_statistics()
@@ -221,6 +221,8 @@ def _harness(arguments: Sequence[str]) -> int:
         if not loading and not any(part in Path(frames[-1].filename).as_posix() for part in _ARGUMENT_READERS):
             raise
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        if found := re.match(r"Attempted to load model '(.+?)', but no model", str(message)):
+            raise CrossinError(f"unknown model {found[1]!r}{did_you_mean(found[1], [*MODELS, 'hf', 'vllm'])}") from None
         raise CrossinError(loading + " ".join(str(message).split())) from error
     finally:
         sys.argv = before

@@ -116,6 +116,10 @@ def test_a_task_needs_no_more_than_class_name_and_set(questions: Path, formulati
         (["--tasks", "cross_mmul", "--model", "dummy"], "unknown task cross_mmul; did you mean 'cross_mmlu'?"),
         (["--set", "absent.jsonl", "--model", "dummy"], "absent.jsonl"),
         (["--set"], "--set: expected one argument"),
+        (
+            ["--tasks", "crossin_mini", "--model", "crossin-vlm"],
+            "unknown model 'crossin-vlm'; did you mean 'crossin-vllm'?",
+        ),
         (["--sett", "my_questions.jsonl"], "did you mean '--set'?"),
         (["--models", "--tasks", "crossin_mini"], "--models: expected at least one argument"),
         (["--tasks", "crossin_mini", "--model_args", "pretrained=no_such/model"], "cannot load the model: "),
