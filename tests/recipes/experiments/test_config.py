@@ -149,6 +149,11 @@ def test_the_small_version_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert (small.baseline, small.compare, small.planned) == (None, [], None)
 
 
+def test_the_small_version_has_its_seeds_for_every_arm(tmp_path: Path) -> None:
+    arms = {"base": {}, "x2x": {"seeds": [3, 4, 5]}}
+    assert options(output_dir=str(tmp_path / "run"), smoke=True, arms=arms).seeds_of("x2x") == [0]
+
+
 def test_a_model_is_chosen_from_those_named(tmp_path: Path) -> None:
     models = {"a": {"train_config": "recipes/configs/mini_x2x.yaml", "base": "A-1B"}, "b": {"base": "B-2B"}}
     own = options(models=models, model="a", title="T", label={"system": "s"}, output_dir=None)

@@ -1,0 +1,30 @@
+"""What an experiment writes when its runs are done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crossin_metrics.runs.run import read_predictions
+from recipes.experiments.finish import write_predictions
+from recipes.experiments.plan import Run
+from recipes.experiments.records import Stage
+from tests.helpers.report_files import answers_of, write_run
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "modes"),
+    [({"trained": "enzh", "unseen": "enar"}, ["trained", "unseen"]), ({"facts": "enzh"}, [""])],
+)
+def test_evaluations_of_one_task_keep_apart_in_the_predictions(
+    tmp_path: Path, evaluations: dict[str, str], modes: list[str]
+) -> None:
+    for seed, (name, codes) in enumerate(evaluations.items()):
+        answers, gold = answers_of(0.5, n=5, seed=seed, n_languages=2)
+        write_run(tmp_path / "eval" / name, answers, gold, languages=(codes[:2], codes[2:]))
+    stages = tuple(Stage(f"dco/0/eval-{name}", (), {}, (), ()) for name in evaluations)
+    write_predictions(tmp_path / "p.csv.gz", [Run("dco", 0, tmp_path, stages)])
+    found = read_predictions([tmp_path / "p.csv.gz"])
+    assert [one.mode for one in found] == modes
+    assert [len(one.languages) for one in found] == [2] * len(modes)
