@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -19,16 +20,18 @@ _vllms_own: Any = None  # where the engine is forked; where it is spawned, a new
 
 
 def end_with_this_process() -> None:
-    """Engines that vLLM starts from now on in this process end with it; without effect outside Linux.
+    """Engines that vLLM starts from now on in this process end with it.
 
-    Call it in the main thread: the signal comes when the thread that started the engine ends. The workers of an engine
-    end with it by vLLM's own means.
+    Does nothing outside Linux, nor outside the main thread, since the signal comes when the thread that started the
+    engine ends. The workers of an engine end with it by vLLM's own means.
     """
     global _vllms_own
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return
     with contextlib.suppress(ImportError, AttributeError):  # another release's engine is started as it is
         from vllm.v1.engine.core import EngineCoreProc
 
-        if sys.platform == "linux" and EngineCoreProc.run_engine_core is not _run:
+        if EngineCoreProc.run_engine_core is not _run:
             _vllms_own, EngineCoreProc.run_engine_core = EngineCoreProc.run_engine_core, staticmethod(_run)
 
 
