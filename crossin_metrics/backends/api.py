@@ -8,8 +8,8 @@
 Letters take one request a question: one token and the log-probabilities of the `top_logprobs` likeliest ones, read as
 `crossin-vllm` reads them. A letter that is not among them has at most the probability of the last one, and at most what
 all of them leave; it scores that bound, so it is never the answer. If no letter is among them there is no answer.
-From a vLLM server on a CPU, in float32, log-probabilities were up to 0.0026 off those of `crossin-hf` and
-`crossin-vllm` with a chat template, and below 0.001 without; the answers were the same.
+From a vLLM server on a CPU, in float32, log-probabilities were up to 0.0026 off those of `crossin-vllm` with a chat
+template, and below 0.001 without; the answers were the same.
 
 A key is read from the environment (`OPENAI_API_KEY`) and appears in no log, message or results file.
 """
