@@ -265,15 +265,21 @@ class _Names:
 
 
 def missing_runs(labels: Labels) -> list[str]:
-    """Name each declared run without a result; only where the labels file has seeds."""
+    """Name each arm with declared runs without a result; only where the labels file has seeds."""
     if not labels.seeded:
         return []
     unused, names = set(labels.unused()), labels.arm_names()
-    return [
-        f"{names[label.arm_key]}{'' if label.seed is None else f', seed {label.seed}'} (no result matches {pattern})"
-        for pattern, label in labels.rows
-        if pattern in unused
-    ]
+    found: dict[str, list[tuple[str, Label]]] = {}
+    for pattern, label in labels.rows:
+        if pattern in unused:
+            found.setdefault(names[label.arm_key], []).append((pattern, label))
+    lines = []
+    for name, rows in found.items():
+        seeds = [str(label.seed) for _, label in rows if label.seed is not None]
+        which = f", seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}" if seeds else ""
+        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+        lines.append(f"{name}{which} (no result matches {rows[0][0]}{more})")
+    return lines
 
 
 def costs(labels: Labels) -> list[Cost]:

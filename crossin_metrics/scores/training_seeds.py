@@ -147,7 +147,7 @@ def resample_arms(
             :mod:`crossin_metrics.scores.over_prompts`). All have the same questions in the same rows, and the same
             languages.
         untrained: the names that are models as they are, each of one run.
-        keys: further scores, as `transfer`; left out where a run or a resample of it has none.
+        keys: further scores, as `transfer`; an arm has none of which a run or a resample of it has none.
         n_resamples: at least 2.
         seed: of the resampling; 0 is a seed, None takes a fresh one.
 
@@ -169,9 +169,10 @@ def resample_arms(
     result = {}
     for name, seeds in arms.items():
         made = [replicates.over_prompts([next(columns) for _ in prompts]) for prompts in seeds]
+        known = [key for key in replicates.estimate if all(np.isfinite(values[key]).all() for _, values in made)]
         result[name] = Arm(
-            {key: np.array([scores[key] for scores, _ in made]) for key in replicates.estimate},
-            {key: np.stack([values[key] for _, values in made], axis=1) for key in replicates.estimate},
+            {key: np.array([scores[key] for scores, _ in made]) for key in known},
+            {key: np.stack([values[key] for _, values in made], axis=1) for key in known},
             replicates.n_questions,
             trained=name not in untrained,
         )
@@ -302,12 +303,13 @@ def compare_family(
 def _with_scores(
     replicates: JointReplicates, runs: Sequence[AnswerMatrix], keys: Sequence[str], n_resamples: int, seed: int
 ) -> JointReplicates:
-    """Add further scores, each on the same resamples for every run."""
+    """Add further scores, each on the same resamples for every run; NaN where a run has none."""
     passages = next((run.passages for run in runs if run.passages is not None), None)
     made = [bootstrap(replace(run, passages=passages), n_resamples=n_resamples, seed=seed, keys=keys) for run in runs]
-    known = [key for key in keys if all(key in one.values and np.isfinite(one.values[key]).all() for one in made)]
-    estimate = {key: np.array([one.estimate[key] for one in made]) for key in known}
-    values = {key: np.stack([one.values[key] for one in made], axis=1) for key in known}
+    none = np.full(n_resamples, np.nan)
+    known = [key for key in keys if any(key in one.values for one in made)]
+    estimate = {key: np.array([one.estimate.get(key, np.nan) for one in made]) for key in known}
+    values = {key: np.stack([one.values.get(key, none) for one in made], axis=1) for key in known}
     return replace(replicates, estimate=estimate | replicates.estimate, values=values | replicates.values)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.report.arms import missing_runs
 from crossin_metrics.report.build import Options, Report, build_report
 from crossin_metrics.report.collect import collect, differing_parts
 from crossin_metrics.report.draw.arm_tables import p_text, points
@@ -134,6 +135,11 @@ def test_what_is_missing_is_named(report: Report) -> None:
     assert note == "missing: x2x (tag), seed 1 (no result matches */arms/x2x/*seed1/*)"
     assert "| x2x (tag) | 2 (no result: seed 1) |" in text_of(report, "arms.md")
     assert "x2x (tag), seed 1" in re.sub(r"<[^>]*>", "", text_of(report, "index.html"))
+
+
+def test_missing_seeds_of_an_arm_are_one_line() -> None:
+    rows = [(f"*x/{seed}/*", Label(name="x", arm="x", seed=seed)) for seed in range(3)]
+    assert missing_runs(Labels(rows)) == ["x, seeds 0, 1, 2 (no result matches *x/0/* and 2 more)"]
 
 
 def test_an_arm_without_any_result_has_a_row(runs: Path, tmp_path: Path) -> None:

@@ -202,6 +202,18 @@ def test_a_score_named_beforehand_is_resampled_on_the_same_questions() -> None:
         resample_arms(runs, keys=["trasnfer"])
 
 
+def test_an_arm_without_a_score_takes_it_from_no_other() -> None:
+    gold = np.random.default_rng(7).integers(0, 4, 80)
+    wrong = np.repeat((gold[:, None] + 1) % 4, 3, axis=1)
+    wrong[0] = gold[0]  # one question right: in some resamples English has none
+    untuned = answer_matrix(wrong, gold, LANGUAGES, n_choices=4)
+    runs = {"a": runs_of(0.6, 1, 2), "b": runs_of(0.4, 3, 4), "untuned": [[untuned]]}
+    arms = resample_arms(runs, untrained=["untuned"], keys=["transfer"], n_resamples=300)
+    alone = resample_arms({name: runs[name] for name in "ab"}, keys=["transfer"], n_resamples=300)
+    assert "transfer" not in arms["untuned"].scores
+    assert compare_arms(arms["a"], arms["b"]) == compare_arms(alone["a"], alone["b"])
+
+
 def test_resamples_without_the_score_leave_it_out() -> None:
     """Right in English on one question: most resamples have none, so transfer is undefined there."""
     answers = np.ones((30, 2), dtype=int)
