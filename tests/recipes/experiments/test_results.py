@@ -25,6 +25,20 @@ def test_the_documented_command_makes_the_committed_tables_again(repo: Path, tmp
         assert (tmp_path / "report" / name).read_bytes() == (repo / MINI / name).read_bytes(), name
 
 
+def test_the_table_of_invented_facts_is_made_by_its_command(repo: Path, tmp_path: Path) -> None:
+    readme = (repo / "recipes/results/facts/README.md").read_text("utf-8")
+    (block,) = re.findall(r"```bash\ncrossin (report .*?)```", readme, re.DOTALL)
+    arguments = shlex.split(block.replace("\\\n", " "))
+    arguments[arguments.index("--out") + 1] = str(tmp_path / "report")
+    done = crossin(*arguments, "--no-plots", cwd=repo)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = (tmp_path / "report/arms.md").read_text("utf-8")
+    quoted = [line for line in readme.splitlines() if line.startswith("| ")]
+    assert len(quoted) == 5
+    assert all(line in made for line in quoted)
+    assert "| x2x ‡ | +0.5 | \\[−5.5, +6.5\\] | 8.5 | 0.875 |" in made
+
+
 @pytest.mark.parametrize(
     ("comparison", "quoted"),
     [
