@@ -194,10 +194,10 @@ def _write_run(writer: Any, run: Run) -> None:
 
     names = [stage.name.rpartition("/eval-")[2] for stage in evaluations(run)]
     answers = [(name, one) for name in names for one in read_predictions([run.folder / "eval" / name])]
-    tasks = [one.task for _, one in answers]
+    asked = [task for task, _ in {(one.task, name) for name, one in answers}]  # once an evaluation
     for name, one in answers:
         # two evaluations of one task differ in nothing else that tells rows apart
-        mode = one.mode or (name if tasks.count(one.task) > 1 else "")
+        mode = one.mode or (name if asked.count(one.task) > 1 else "")
         start, signature = [one.task, model_name(run), mode, one.prompt, one.variant], signature_of(one)
         for k, identifier in enumerate(one.ids):
             n_choices, gold = "" if one.n_choices is None else int(one.n_choices[k]), int(one.gold[k])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,13 @@ def test_evaluations_of_one_task_keep_apart_in_the_predictions(
 ) -> None:
     for seed, (name, codes) in enumerate(evaluations.items()):
         answers, gold = answers_of(0.5, n=5, seed=seed, n_languages=2)
-        write_run(tmp_path / "eval" / name, answers, gold, languages=(codes[:2], codes[2:]))
+        folder = write_run(tmp_path / "eval" / name, answers, gold, languages=(codes[:2], codes[2:]))
+        (log,) = folder.glob("samples_*.jsonl")
+        rows = [json.loads(line) | {"answer_norm": 0} for line in log.read_text("utf-8").splitlines()]
+        log.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     stages = tuple(Stage(f"dco/0/eval-{name}", (), {}, (), ()) for name in evaluations)
     write_predictions(tmp_path / "p.csv.gz", [Run("dco", 0, tmp_path, stages)])
     found = read_predictions([tmp_path / "p.csv.gz"])
-    assert [one.mode for one in found] == modes
-    assert [len(one.languages) for one in found] == [2] * len(modes)
+    # two ways to rank the options of one evaluation are no two evaluations
+    assert [(one.mode, one.variant) for one in found] == [(mode, variant) for mode in modes for variant in ("", "norm")]
+    assert {len(one.languages) for one in found} == {2}
