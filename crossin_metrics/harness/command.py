@@ -10,7 +10,6 @@ evaluates several models and keeps their answers (in `results/`, unless `--outpu
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import re
 import shlex
@@ -125,8 +124,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _misspelt(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     for word in arguments:
-        if word.startswith("--") and word not in OPTIONS and (close := difflib.get_close_matches(word, OPTIONS, 1)):
-            yield word, f"did you mean {close[0]!r}?"
+        if word.startswith("--") and word not in OPTIONS and (hint := did_you_mean(word, OPTIONS)):
+            yield word, hint.removeprefix("; ")
 
 
 def _each_model(plan: argparse.Namespace, arguments: list[str]) -> int:
