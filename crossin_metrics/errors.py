@@ -46,12 +46,20 @@ def one_line(message: object, longest: int = _LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - half]} ... {text[5 - half :]}"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'X'?` for the closest of the known words, or nothing; the same parts in another order win."""
+def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known word most like `word`, if their similarity (0 to 1) reaches the cutoff.
+
+    The same parts in another order win.
+    """
     words = list(known)
     same = [other for other in words if sorted(other.split("_")) == sorted(word.split("_"))]
-    close = same or difflib.get_close_matches(word, words, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return next(iter(same or difflib.get_close_matches(word, words, n=1, cutoff=cutoff)), None)
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """`; did you mean 'X'?` for the closest of the known words, or `otherwise` if none is like it."""
+    close = closest(word, known)
+    return otherwise if close is None else f"; did you mean {close!r}?"
 
 
 def say(message: object) -> None:

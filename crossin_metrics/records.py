@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import gzip
 import itertools
 import json
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crossin_metrics.errors import DAMAGE, CrossinError, one_line
+from crossin_metrics.errors import DAMAGE, CrossinError, closest, one_line
 from crossin_metrics.text_tables import csv_value
 
 # Formats of `read_records`. Most preferred first: where a folder holds a set twice, this one is read.
@@ -313,9 +312,7 @@ def _missing(path: Path) -> CrossinError:
     while not lost.parent.exists():
         lost = lost.parent
     try:
-        close = difflib.get_close_matches(lost.name, [other.name for other in lost.parent.iterdir()], 1)
+        close = closest(lost.name, (other.name for other in lost.parent.iterdir()))
     except OSError:
-        close = []
-    return CrossinError(
-        f"{path}: no such file" + (f"; did you mean {str(lost.with_name(close[0]))!r}?" if close else "")
-    )
+        close = None
+    return CrossinError(f"{path}: no such file" + (f"; did you mean {str(lost.with_name(close))!r}?" if close else ""))

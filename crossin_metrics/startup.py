@@ -94,15 +94,15 @@ def unknown_task(error: BaseException, *, ours: bool = False) -> str | None:
 
     With `ours`, also None unless the closest task is one of ours: other people's mistakes are theirs to report.
     """
-    import difflib
+    from crossin_metrics.errors import closest
 
     start, _, missing = str(error).partition("Tasks not found: ")
     if start or not missing or not isinstance(error, ValueError):
         return None
-    close = difflib.get_close_matches(missing.split(",")[0].strip(), _known, n=1)
-    if ours and not _ours.intersection(close):
+    close = closest(missing.split(",")[0].strip(), _known)
+    if ours and close not in _ours:
         return None
-    return f"unknown task {missing}" + (f"; did you mean {close[0]!r}?" if close else " (see lm_eval ls tasks)")
+    return f"unknown task {missing}" + (f"; did you mean {close!r}?" if close else " (see lm_eval ls tasks)")
 
 
 def show_errors_in_one_line() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from crossin_metrics.errors import CrossinError, one_line, say
 
@@ -84,8 +85,15 @@ def warn(text: str) -> None:
     say(f"crossin: warning: {text}")
 
 
-def progress() -> Callable[[str], None] | None:
-    """A line on standard error that overwrites itself; None if standard error is not a terminal."""
-    if not sys.stderr.isatty():
-        return None
-    return lambda text: print(f"\r\x1b[K{one_line(text)}", end="\r", file=sys.stderr, flush=True)  # noqa: T201
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A line on standard error that overwrites itself and is cleared at the end; nothing if that is not a terminal."""
+
+    def show_line(text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{one_line(text)}", end="\r", file=sys.stderr, flush=True)  # noqa: T201
+
+    try:
+        yield show_line
+    finally:
+        show_line("")

@@ -78,16 +78,17 @@ def run(args: argparse.Namespace) -> int:
     if args.output_dir is not None and not args.no_plots:
         require_matplotlib()
     data = _load(args.data, args.languages, args.data_dir)
-    report = analyse(
-        data,
-        model=args.model,
-        limit=args.limit,
-        prompt=args.prompt,
-        model_args={"dtype": args.dtype},
-        n_permutations=args.permutations,
-        seed=args.seed,
-        progress=progress(),
-    )
+    with progress() as bar:
+        report = analyse(
+            data,
+            model=args.model,
+            limit=args.limit,
+            prompt=args.prompt,
+            model_args={"dtype": args.dtype},
+            n_permutations=args.permutations,
+            seed=args.seed,
+            progress=bar,
+        )
     as_json = json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
     if args.output_dir is not None:
         _write(args.output_dir, report, as_json, plots=not args.no_plots)

@@ -115,12 +115,9 @@ def run(args: argparse.Namespace) -> int:
             warn(f"fewer than {ROUGH_CAUSES} questions: tests by language rejected up to 10% of equal systems, not 5%")
         show(_by_language(matches, joined, args))
         return 0
-    bar = progress()
-    if bar is not None:
+    with progress() as bar:
         bar(f"{args.resamples:,} resamples of the questions")
-    tested = compare_systems(pairs, keys=keys, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha)
-    if bar is not None:
-        bar("")
+        tested = compare_systems(pairs, keys=keys, n_resamples=args.resamples, seed=args.seed, alpha=args.alpha)
     if args.json:
         comparisons = [_record(*one) for one in zip(matches, joined, tested, strict=True)]
         settings = {"alpha": args.alpha, "n_resamples": args.resamples, "seed": args.seed}
@@ -167,19 +164,17 @@ def _read(
     from crossin_metrics.errors import CrossinError
     from crossin_metrics.runs.run import read_predictions
 
-    bar = progress()
-    runs = read_predictions(
-        [path],
-        languages,
-        fields=fields,
-        skip_mismatched=args.skip_mismatched,
-        unanswered=args.unanswered,
-        seed=args.seed,
-        warn=warn,
-        progress=bar,
-    )
-    if bar is not None:
-        bar("")
+    with progress() as bar:
+        runs = read_predictions(
+            [path],
+            languages,
+            fields=fields,
+            skip_mismatched=args.skip_mismatched,
+            unanswered=args.unanswered,
+            seed=args.seed,
+            warn=warn,
+            progress=bar,
+        )
     if wanted is None:
         return runs
     chosen = [run for run in runs if fnmatch.fnmatchcase(run.name, wanted)]

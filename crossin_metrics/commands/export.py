@@ -114,10 +114,8 @@ def _records(args: argparse.Namespace) -> list[Record]:
     from crossin_metrics.scores.catalogue import MAIN_SCORES
 
     keys = names(args.keys, "--keys")
-    bar = progress()
-    runs = read_predictions(args.results, names(args.languages, "--languages"), warn=warn, progress=bar)
-    if bar is not None:
-        bar("")
+    with progress() as bar:
+        runs = read_predictions(args.results, names(args.languages, "--languages"), warn=warn, progress=bar)
     if args.run is not None:
         known = ", ".join(one.name for one in runs[:6])
         runs = [one for one in runs if fnmatch.fnmatchcase(one.name, args.run)]

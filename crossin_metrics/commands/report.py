@@ -115,7 +115,8 @@ def run(args: argparse.Namespace) -> int:
         max_questions=args.max_questions,
         plots=not args.no_plots,
     )
-    report = build_report(args.results, options, progress=progress())
+    with progress() as bar:
+        report = build_report(args.results, options, progress=bar)
     for path, text in report.problems:
         say(f"crossin: {path}: {text}")
     for note in report.notes:

@@ -104,20 +104,18 @@ def run(args: argparse.Namespace) -> int:
 
     fields = LogFields(args.id_field, args.language_from, args.gold_field)
     fields.pattern()  # reports a bad expression before long files are read
-    bar = progress()
-    runs = read_predictions(
-        args.files,
-        names(args.languages, "--languages"),
-        fields=fields,
-        skip_mismatched=args.skip_mismatched,
-        unanswered=args.unanswered,
-        seed=args.seed,
-        read_again=args.read_again,
-        warn=warn,
-        progress=bar,
-    )
-    if bar is not None:
-        bar("")  # the table starts on a clean line
+    with progress() as bar:
+        runs = read_predictions(
+            args.files,
+            names(args.languages, "--languages"),
+            fields=fields,
+            skip_mismatched=args.skip_mismatched,
+            unanswered=args.unanswered,
+            seed=args.seed,
+            read_again=args.read_again,
+            warn=warn,
+            progress=bar,
+        )
     for scored in runs:
         for note in scored.notes:
             warn(note)

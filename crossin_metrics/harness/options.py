@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, closest
 from crossin_metrics.harness.prompts import DEFAULT_PROMPT, Prompt, prompt_id, resolve_prompt
 from crossin_metrics.languages import language_codes
 from crossin_metrics.sets.catalogue import FORMULATIONS, SETS
@@ -95,9 +94,9 @@ class TaskOptions:
         known = {field.name for field in dataclasses.fields(cls)} - {"task"}
         values = {key: value for key, value in metadata.items() if key in known}
         for key in metadata:
-            close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.8)
+            close = closest(str(key), known, cutoff=0.8)
             if key not in known and close and key not in _HARNESS_KEYS:
-                raise CrossinError(f"{task}: unknown metadata key {key!r}; did you mean {close[0]!r}?")
+                raise CrossinError(f"{task}: unknown metadata key {key!r}; did you mean {close!r}?")
         if values.get("languages") is not None:
             try:
                 values["languages"] = language_codes(values["languages"])

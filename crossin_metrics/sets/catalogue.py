@@ -7,12 +7,11 @@ and a README in `lm_eval_tasks/`, and, if its files are not in the schema of par
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, did_you_mean
 
 DATA_DIR_VARIABLE = "CROSSIN_DATA_DIR"  # the folder of local sets, where none is given
 FORMULATIONS = {"letter": "", "cf": "_cf", "gen": "_gen"}  # formulation -> end of the task's name
@@ -268,9 +267,8 @@ def set_of_task(name: str) -> SetTask:
     """
     tasks = all_tasks()
     if name not in tasks:
-        close = difflib.get_close_matches(name, tasks, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known sets: {', '.join(SETS)}"
-        raise CrossinError(f"unknown task {name!r}; {hint}")
+        hint = did_you_mean(name, tasks, f"; known sets: {', '.join(SETS)}")
+        raise CrossinError(f"unknown task {name!r}{hint}")
     return tasks[name]
 
 

@@ -68,7 +68,7 @@ def recipe(align: AlignOptions, train: TrainOptions, model: ModelOptions) -> Rec
         base_of[:] = [base]
         questions = load_questions(align, tokenizer, train.max_length)
         drawn = draw(align, questions, train.seed)
-        rows = _sequences(align, questions, drawn)
+        rows = pair_sequences(align, questions, drawn)
         flat = [one for row in rows for one in row]
         report = PairReport(
             set=align.set,
@@ -195,7 +195,7 @@ def make_rows(
     align: AlignOptions, questions: Questions, drawn: Pairs, reference: Reference | None
 ) -> dict[str, list[Any]]:
     """The columns of `recipes.alignment.trainer.COLUMNS`."""
-    sequences = _sequences(align, questions, drawn)
+    sequences = pair_sequences(align, questions, drawn)
     odds = np.zeros((len(drawn), 2), dtype=np.float32)
     if reference is not None:
         logps = reference.logps([one for row in sequences for one in row]).reshape(len(drawn), 4)
@@ -264,7 +264,7 @@ def load_start(network: Any, adapter: Path) -> None:
         raise CrossinError(f"start_adapter {adapter} does not fit the model: {[*found.unexpected_keys][:2]}")
 
 
-def _sequences(align: AlignOptions, questions: Questions, drawn: Pairs) -> list[list[Sequence]]:
+def pair_sequences(align: AlignOptions, questions: Questions, drawn: Pairs) -> list[list[Sequence]]:
     """The sequences of each pair: preferred and other option in the first language, then in the second."""
     out = []
     for q, a, b, one, two in zip(drawn.question, drawn.first, drawn.second, drawn.preferred, drawn.other, strict=True):

@@ -7,7 +7,6 @@ are one clear message each, and flags cannot be abbreviated.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import sys
 import textwrap
 import types
@@ -16,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from crossin_metrics.errors import DAMAGE, CrossinError, exit_code
+from crossin_metrics.errors import DAMAGE, CrossinError, did_you_mean, exit_code
 from crossin_metrics.languages import language_code
 from crossin_metrics.records import read_yaml
 from crossin_metrics.secrets import secret_place
@@ -98,7 +97,7 @@ def parse(
     if remaining:
         flag = next((item for item in remaining if item.startswith("-")), remaining[0]).split("=")[0]
         known = [name for action in parser._actions for name in action.option_strings]
-        raise CrossinError(f"unknown option {flag!r}{_closest(flag, known)} (see {prog} --help)")
+        raise CrossinError(f"unknown option {flag!r}{did_you_mean(flag, known)} (see {prog} --help)")
     found = tuple(instance for instance in instances if dataclasses.is_dataclass(instance))
     for instance in found:
         for field in dataclasses.fields(instance):
@@ -201,12 +200,7 @@ def _check_yaml(path: Path, known: set[str]) -> None:
         raise CrossinError(f"{path}: must be a YAML mapping of options")
     for key in content:
         if key != "env" and key not in known:
-            raise CrossinError(f"{path}: unknown option {key!r}{_closest(str(key), known)}")
-
-
-def _closest(word: str, options: Iterable[str]) -> str:
-    match = difflib.get_close_matches(word, sorted(options), n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""
+            raise CrossinError(f"{path}: unknown option {key!r}{did_you_mean(str(key), known)}")
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, did_you_mean
 from crossin_metrics.scores.catalogue import describe
 from recipes.common.options import check_types
 
@@ -189,8 +188,7 @@ class ExperimentOptions:
         CrossinError: unknown arm; suggests the closest name.
         """
         if arm not in self.arms:
-            close = difflib.get_close_matches(arm, list(self.arms), n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(arm, self.arms)
             raise CrossinError(f"{where}: unknown arm {arm!r}{hint}; arms: {', '.join(self.arms)}")
 
     def _choose_model(self) -> None:
@@ -268,8 +266,7 @@ def _known(value: Any, keys: tuple[str, ...], where: str) -> None:
         raise CrossinError(f"{where}: {value!r} must be a mapping")
     for key in value:
         if key not in keys:
-            close = difflib.get_close_matches(str(key), keys, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(str(key), keys)
             raise CrossinError(f"{where}: unknown key {key!r}{hint}; keys: {', '.join(keys)}")
 
 

@@ -7,7 +7,6 @@ takes the arguments of `crossin eval`, resolves `demo:` models, and writes `OUT/
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import subprocess
@@ -17,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, closest
 from crossin_metrics.files import read_json, write_json
 from crossin_metrics.harness import require_harness
 from crossin_metrics.harness.command import has_task
@@ -48,11 +47,9 @@ def check_tasks(names: str) -> list[str]:
     for name in wanted:
         if name in ours:
             continue
-        close = difflib.get_close_matches(name, ours, n=1, cutoff=0.85)
+        close = closest(name, ours, cutoff=0.85)
         if close or not has_task(name):
-            raise CrossinError(
-                f"eval_tasks: unknown task {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")
-            )
+            raise CrossinError(f"eval_tasks: unknown task {name!r}" + (f"; did you mean {close!r}?" if close else ""))
     return wanted
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, did_you_mean
 from recipes.tuning.frames import prompt_ids, set_frame
 from recipes.tuning.options import ModelOptions, RunOptions, TrainOptions
 
@@ -324,12 +324,8 @@ def _matches(name: str, target: str) -> bool:
 
 
 def _no_match(option: str, target: str, modules: dict[str, Any], model_type: str) -> str:
-    import difflib
-
     names = sorted({name.rsplit(".", 1)[-1] for name in modules if name and not name.rsplit(".", 1)[-1].isdigit()})
-    close = difflib.get_close_matches(target, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    listed = ", ".join(names[:24])
+    hint, listed = did_you_mean(target, names), ", ".join(names[:24])
     return f"{option}: {target!r} matches no module of this {model_type} model{hint} (modules: {listed})"
 
 

@@ -30,7 +30,7 @@ def main() -> None:
 
     from recipes.alignment import losses
     from recipes.alignment.options import parse_options
-    from recipes.alignment.recipe import _sequences, draw
+    from recipes.alignment.recipe import draw, pair_sequences
     from recipes.alignment.scoring import make_batch, sequence_logps
     from recipes.alignment.sequences import load_questions
     from recipes.tuning.model import load_config, load_model, load_tokenizer, model_path, plan_adapter
@@ -44,7 +44,7 @@ def main() -> None:
     set_seed(0)
     network = load_model(base, plan_adapter(load_config(base, model), tokenizer, align, model), model, train)
     questions = load_questions(align, tokenizer, train.max_length)
-    rows = _sequences(align, questions, draw(align, questions, 0))
+    rows = pair_sequences(align, questions, draw(align, questions, 0))
     size = train.per_device_train_batch_size
     batches = [[one for row in rows[k : k + size] for one in row] for k in range(0, len(rows), size)]
     seconds = dict.fromkeys(WAYS, float("inf"))

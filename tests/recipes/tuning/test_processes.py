@@ -34,7 +34,8 @@ def launch(options: list[str], repo: Path, processes: int = 2) -> subprocess.Com
     )
 
 
-@pytest.mark.parametrize("padding_free", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("padding_free", [True, False])
 def test_two_processes_equal_one(tmp_path: Path, repo: Path, model: Path, padding_free: bool) -> None:
     if not torch.distributed.is_gloo_available():
         pytest.skip("this torch has no gloo")

@@ -57,7 +57,13 @@ def kill(processes: Any, moment: str, options: list[str]) -> None:
     assert process.exitcode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("extra", [{}, {"train_sampling_strategy": "group_by_length"}], ids=["random", "by length"])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        pytest.param({}, id="random"),
+        pytest.param({"train_sampling_strategy": "group_by_length"}, id="by length", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_between_and_while_writing(
     tmp_path: Path, model: Path, long_mix: Path, undisturbed: Path, processes: Any, extra: dict[str, Any]
 ) -> None:
