@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.cleaning import CJK, LETTERS, lowered
+from crossin_metrics.answers.cues import NO_COPULA, VERB_FINAL
+from crossin_metrics.answers.patterns import Finder, any_word, word_starts
 from crossin_metrics.answers.text import (
     ARTICLE,
     CLOSE,
@@ -28,12 +29,12 @@ from crossin_metrics.answers.text import (
     skip,
 )
 
-_ANSWER = cues.any_word("answer")
-_OPTION = cues.any_word("option")
-_RIGHT = cues.any_word("right")
-_CHOSEN = cues.any_word("right", "chosen")
-LINK = cues.any_word("link")
-NO = cues.any_word("no")
+_ANSWER = any_word("answer")
+_OPTION = any_word("option")
+_RIGHT = any_word("right")
+_CHOSEN = any_word("right", "chosen")
+LINK = any_word("link")
+NO = any_word("no")
 _ARTICLE_AHEAD = rf"(?:{ARTICLE}\s)?"
 _LABEL_AHEAD = rf"(?={_ARTICLE_AHEAD}[\"'(\[{{<【「『]{{0,2}}[^\S\n]?[A-J](?!{NOT_AFTER}))"
 _ADVERB = (
@@ -41,7 +42,7 @@ _ADVERB = (
     r"quindi|portanto|logo|deci)(?!\w))?"
 )
 _AFTER_ADVERB = re.compile(rf"{_ADVERB}[\s\"':,]{{1,6}}(?:{OPTION_WORD}\s)?")
-_NOUNS = cues.Finder(
+_NOUNS = Finder(
     rf"{_ANSWER}|{_CHOSEN}\s{{0,2}}(?:\w{{1,20}}\s)?{_OPTION}|{_OPTION}(?=[^.\n:;。]{{0,30}}?{_CHOSEN})",
     "answer",
     "right",
@@ -51,11 +52,11 @@ _NOUNS = cues.Finder(
 _LINKED = re.compile(rf"(?:{LINK}(?:\s?:)?|[:=]|(?<=\s)-+(?=\s)|[→⇒\u0983\u0903])")
 _GAP_END = re.compile(r"[.。।\n:;؛]")
 _LONGEST_GAP = 80
-_DIRECT = cues.Finder(
+_DIRECT = Finder(
     rf"(?:{_CHOSEN}|{_OPTION})\s?的?\s?(?:{LINK}|[:=])\s?{_ADVERB}\s?{_ARTICLE_AHEAD}(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
     rf"|(?:{_ANSWER}(?:\s{_CHOSEN})?|{_CHOSEN}\s{{0,2}}{_OPTION}|{_OPTION}\s{_CHOSEN})[】\])]?[^\S\n]?(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
-    rf"|{cues.any_word('choose')}\s?:?"
-    rf"|{cues.any_word('but')}\s?(?:\w{{1,3}}\s)?(?:{_OPTION}\s?)?{_LABEL_AHEAD}",
+    rf"|{any_word('choose')}\s?:?"
+    rf"|{any_word('but')}\s?(?:\w{{1,3}}\s)?(?:{_OPTION}\s?)?{_LABEL_AHEAD}",
     "answer",
     "right",
     "chosen",
@@ -63,28 +64,27 @@ _DIRECT = cues.Finder(
     "choose",
     "but",
 )
-_CONCLUSIONS = cues.Finder(
-    rf"(?P<so>{cues.any_word('so')}|[=-]>|[⇒→∴])\s?[,:]?\s?(?:[^\W\d_]{{1,12}}\s){{0,3}}?(?:{_OPTION}\s?)?"
-    rf"|(?<![\w'])(?:{cues.any_word('pronoun')})(?:'s|\s+(?:is|was|must\s+be|would\s+be|has\s+to\s+be|should\s+be)){_ADVERB}\s+(?:{_OPTION}\s?)?",
+_BUT = re.compile(any_word("but"))
+_WAIT, _STOPS = any_word("wait"), r"[\s,:.!、。]{1,5}"
+_FEW_WORDS = r"(?:[^\W\d_]{1,12}\s){0,3}?"
+_CONCLUSIONS = Finder(
+    rf"(?:(?P<so>{any_word('so')}|[=-]>|[⇒→∴])\s?[,:]?\s?(?:{_FEW_WORDS}(?={_OPTION}))?"
+    rf"|(?P<wait>{_WAIT}(?:{_STOPS}{_WAIT})?){_STOPS}"
+    rf"(?:{_FEW_WORDS}(?={_OPTION}|{OPEN}?[A-J](?![\w'])))?(?:{LINK}\s?)?)(?:{_OPTION}\s?)?"
+    rf"|(?<![\w'])(?:{any_word('pronoun')})(?:'s|\s+(?:is|was|must\s+be|would\s+be|has\s+to\s+be|should\s+be)){_ADVERB}\s+(?:{_OPTION}\s?)?",
     "so",
+    "wait",
     "pronoun",
     signs=("=>", "->", "⇒", "→", "∴"),
 )
 _CONCLUDED = re.compile(
-    rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))(?![\w'])[\"']?\s?(?:it\s(?:is|must be))?"
+    rf"(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))(?:です|입니다|(?![\w']))[\"']?\s?(?:it\s(?:is|must be))?"
     r"(?:[.。!]|\Z|\n|,?\s(?:but|though|although)\s[iI](?!\w))"
 )
-_BUT = re.compile(cues.any_word("but"))
 NEGATION = re.compile(NO)
-CONDITION = re.compile(cues.any_word("condition"))
-_CORRECTION = re.compile(
-    r"\b(?:wait|hmm|hold\ on|scratch\ that|correction|on\ second\ thought|i\ made\ a\ mistake|"
-    r"let\ me\ (?:re|correct|double|check|verify|think\ again)|espera|corrección|"
-    r"tunggu|koreksi|pembetulan|ralat|teka|khoan|đính\ chính)|等等|更正|"
-    r"(?:[.!?。\n]\s?)(?:actually|en\ realidad|sebenarnya|sa\ totoo|thực\ ra|其实|实际上)",
-    re.IGNORECASE,
-)
-_NO_OPTION = re.compile(rf"[\s\"']{{0,4}}{cues.any_word('none')}(?!\sother\sthan)")
+CONDITION = re.compile(any_word("condition"))
+_CORRECTION = re.compile(rf"[.!?。।,;:\n-]\s?(?:\w{{1,5}}\s)?{_WAIT}")
+_NO_OPTION = re.compile(rf"[\s\"']{{0,4}}{any_word('none')}(?!\sother\sthan)")
 _FILLER = re.compile(rf"[\s\"':,]{{0,6}}(?:{OPTION_WORD}[\s\"':]{{0,4}}|(?:{ARTICLE}|là)\s+(?=\S))?[\s\"']{{0,4}}")
 WRONG = r"(?:wrong|incorrect|false|second|third|other|alternative|common|tempting|错误的?|不正确的?)\s?"
 _WRONG = re.compile(rf"{WRONG}\Z")
@@ -93,11 +93,11 @@ _LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])(?<![A-Za-z0-9_'(].)(?:
 _VERB_LAST = ("ja", "ko", "hi", "bn", "ta", "mr", "ur", "fa", "tr", "az", "hu", "eu")
 _CHOSEN_AFTER = (
     rf"(?:'?\w{{1,3}}|[を를을])?\s?(?:{_OPTION}[を를을]?\s?)?(?:को\s|কে\s)?"
-    rf"(?:{cues.any_word('choose', languages=_VERB_LAST)}|\b(?:wählen|nehmen|kiezen)\b)"
+    rf"(?:{any_word('choose', languages=_VERB_LAST)}|\b(?:wählen|nehmen|kiezen)\b)"
 )
 _CHOOSES = re.compile(_CHOSEN_AFTER)
 _ENDORSED = re.compile(
-    rf"[\"']?\s?(?:{_OPTION}\s?)?"
+    rf"[\"']?\s?(?:[の의]?\s?{_OPTION}\s?)?"
     rf"(?:(?:{LINK}|\b(?:best|fits|matches|seems|looks|sounds|appears))\s?(?:[^\W\d_A-J]{{1,12}}\s){{0,3}}?"
     rf"(?:{_RIGHT}|{_ANSWER}|fits|match|true\b)(?:\s?(?:{_ANSWER}|{_OPTION}))?"
     rf"|(?:{_OPTION}|{_ANSWER})\s?{_RIGHT}"
@@ -106,16 +106,17 @@ _ENDORSED = re.compile(
     rf"|{_CHOSEN_AFTER}"
     r"|\s(?:richtig|korrekt|rätt)\b"
     rf"|{ARTICLE}\s(?:{_RIGHT}\s(?:{_ANSWER}|{_OPTION})|(?:{_ANSWER}|{_OPTION})\s{_RIGHT})"
-    rf"|(?:번|番)?[가이은는が]?\s?(?:最|{cues.any_word('option')})?\s?"
-    rf"{cues.any_word('right', languages=cues.NO_COPULA)}"
+    rf"|(?:번|番)?[가이은는が]?\s?(?:最|{any_word('option')})?\s?"
+    rf"{any_word('right', languages=NO_COPULA)}"
     rf"(?:\s?(?:{_ANSWER}|{_OPTION}))?"
-    rf"|(?:번|番)?[가이은는がは]\s?{cues.any_word('answer', languages=('ja', 'ko'))})"
+    rf"|(?:번|番)?[가이은는がは]\s?{any_word('answer', languages=('ja', 'ko'))})"
     rf"(?![^.。।,、;!?\n]{{0,12}}?{NO})"
 )
 _SUBJECT = re.compile(
-    rf"(?:\A|\b(?:{ARTICLE}|A|az|ist|är)|{_OPTION}|{_ANSWER}|{cues.any_word('so')}|"
+    rf"(?:\A|\b(?:{ARTICLE}|A|az|ist|är)|{_OPTION}|{_ANSWER}|{any_word('so')}|"
     r"\b(?:then|that|only|and|think|believe|these|makes|making|leaves)\s?,?)\s?[\"']?\Z"
 )
+_AS_OPTION = re.compile(rf"\s?[の의]?\s?{any_word('option', languages=VERB_FINAL)}")  # "D বিকল্পটি সঠিক"
 _REJECTED = re.compile(rf"[^\n]{{0,3}}[A-J]{CLOSE}?\s?{NO}")  # "the option B not ..."
 _SENTENCE_OVER = re.compile(r"\s?(?:[.。।!?\n]|\Z)")
 _CALLED = re.compile(f"{_ANSWER}|{_OPTION}")
@@ -124,7 +125,7 @@ _ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b(?!I\s\w)[B-J]\b")
 _SENTENCE_START = re.compile(r"[.。।!?\n:]")
 _SUPPOSED = re.compile(r"\b(?:would|could|wäre|serait|sería|seria|sarebbe)\b")
 _CLAUSE = re.compile(r"[.。।,;!?\n]")
-_HALVES = re.compile(rf"[.。।,;!?\n]|(?<![A-J)])、|{cues.any_word('but')}[、,]?\s?")
+_HALVES = re.compile(rf"[.。।,;!?\n]|(?<![A-J)])、|{any_word('but')}[、,]?\s?")
 MOST_LABELS = 200  # labels of a text that are looked at
 
 
@@ -146,7 +147,7 @@ def _announcements(low: str, starts: list[tuple[int, str]]) -> Iterator[tuple[in
 def announced(text: str, options: Options, words: str) -> tuple[int | None, int | None]:
     """The last announced answer, and the first if the text opens with its announcement."""
     low = lowered(text)
-    starts = cues.word_starts(low)
+    starts = word_starts(low)
     stated: list[tuple[int, int]] = []
     done = -1
     for start, end, gap in _announcements(low, starts):
@@ -171,8 +172,10 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
         at, end = option_at(text, match.end(), options)
         before = _CLAUSE.split(low[max(0, match.start() - 40) : match.start()])[-1]
         # "so x = 3."
-        by_text = at is not None and at >= 0 and match["so"] and "\n" not in match[0] and LINE_END.match(text, end)
-        if (concluded or by_text) and not CONDITION.search(before) and not NEGATION.search(match[0]):
+        word = max(match.end("so"), match.end("wait"))  # negative: a pronoun
+        by_text = at is not None and at >= 0 and word >= 0 and "\n" not in match[0] and LINE_END.match(text, end)
+        denied = NEGATION.search(low, max(word, match.start()), match.end())
+        if (concluded or by_text) and not denied and not CONDITION.search(before):
             index = LETTERS.index(concluded[1] or concluded[2]) if concluded else at or 0
             stated.append((match.start(), index if index < len(options.letters) else NO_ANSWER))
     for match in list(_LABEL.finditer(text))[-MOST_LABELS:]:
@@ -183,7 +186,8 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
         endorsed = _ENDORSED.match(low, _past(text, end) if inserted else match.end())
         if endorsed and _supposed(low, endorsed):
             continue
-        if not endorsed or (match[1] is None and not _SUBJECT.search(before) and not _CHOOSES.match(low, match.end())):
+        subject = match[1] or _SUBJECT.search(before) or _AS_OPTION.match(low, match.end())
+        if not endorsed or not (subject or _CHOOSES.match(low, match.end())):
             continue  # "Vitamin C is the best source"
         if match[2] == "A" and not before.strip() and _AFTER_ARTICLE.match(endorsed[0]):
             continue  # Portuguese "A resposta correta ...": an article
@@ -248,7 +252,7 @@ def _past(text: str, position: int) -> int:
 
 def corrected(text: str) -> bool:
     """Does the writer correct what it said first, so that the last announcement counts?"""
-    return _CORRECTION.search(text) is not None
+    return _CORRECTION.search(lowered(text)) is not None
 
 
 _ASKED = re.compile(r"[)\]\"']{0,4}\s?\?")  # "Is the answer (A)?"
@@ -282,7 +286,7 @@ def _target(text: str, position: int, options: Options, words: str) -> int | Non
 
 _BOUNDARY = re.compile(
     rf"\s?(?:\Z|[\n,;:!?\"')(。।、|<]|\.(?!\d)|-)|です|だ\b|である|입니다|이다|"
-    rf"\s?{cues.any_word('link', languages=cues.VERB_FINAL)}|,?\s?{cues.any_word('because')}"
+    rf"\s?{any_word('link', languages=VERB_FINAL)}|,?\s?{any_word('because')}"
 )
 
 

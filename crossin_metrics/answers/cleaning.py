@@ -24,6 +24,7 @@ _SIGNS = str.maketrans(
         "٪": "%",
         "٫": ".",
         "٬": ",",
+        "،": ",",
     }
     | dict.fromkeys("“”„‟«»‹›", '"')
     | {code: str(digit) for code in range(128, 0x1FBFA) if (digit := unicodedata.decimal(chr(code), None)) is not None}

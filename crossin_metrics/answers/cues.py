@@ -7,10 +7,6 @@ NFKC, and so are these words (NFKC splits Thai SARA AM, for instance).
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -35,6 +31,7 @@ class Cue(NamedTuple):
         refusal: phrases that decline to answer.
         none: phrases in the place of the answer when there is none ("the answer is *not listed*").
         pronoun: subjects of a bare conclusion ("*it* is B").
+        wait: words that take back what was said ("A. *Wait*, B").
         words: capital letters that are words of the language, so that one before another word is no label.
         labels: the language's own letters for options, in order.
     """
@@ -56,6 +53,7 @@ class Cue(NamedTuple):
     refusal: str = ""
     none: str = ""
     pronoun: str = ""
+    wait: str = ""
     words: str = ""
     labels: str = ""
 
@@ -65,7 +63,8 @@ CUES: dict[str, Cue] = {
     "en": Cue(answer="answers?|final decision|final verdict|ans|letter(?=:)|my choice(?=:)|choice(?=:)|"
         "guess",
         option="option|choice|response|one|statement|conclusion|letter|selection|verdict|pick",
-        right="correct|right|best|most (?:appropriate|accurate|suitable)|appropriate|accurate|suitable",
+        right="correct|right|best|better(?! than)|most (?:appropriate|accurate|suitable)|appropriate|accurate|"
+        "suitable",
         link="is|was|would be|should be|must be|will be|has to be|seems to be|appears to be|remains",
         question="question|q|here is a question|answer the following question",
         passage="passage|text|context|consider the following passage|read this text",
@@ -88,7 +87,9 @@ CUES: dict[str, Cue] = {
         "choose|select)|error in the|don't know|do not know",
         none=r"none|neither|not (?:\w{1,12} ){0,2}(?:listed|among|given|provided|available|present|here|clear|"
         "possible)|unclear|unknown|not any",
-        pronoun="it|this|that", words="AI"),
+        pronoun="it|this|that", wait="wait|hold on|no(?=[,:])|nope|sorry|oops|actually|scratch that|correction|"
+        r"on second thought|made a mistake|let me (?:re\w*|correct|double|check|verify|think again)|hmm",
+        words="AI"),
     "zh": Cue(answer="答案|回答|正解|答(?=:)", option="选项|选择|選項|選擇|项|項",
         right="正确|正確|恰当|恰當|合适|合適|对的|符合(?:题意|題意|要求|条件|條件)",
         link="应该?是|應該?是|应为|應為|就是|是|为|為", question="问题|問題|题目|題目|问|問",
@@ -100,11 +101,14 @@ CUES: dict[str, Cue] = {
         no="不|没|沒|非(?!洲|常)|无|無|错|錯|未", condition="如果|若|假如|假设|假設|是否",
         refusal="无法|無法|抱歉|对不起|對不起|不确定|不確定|不知道|没有正确|沒有正確|以上都不|都不正确|"
         "都不正確",
-        none="以上都不|都不|没有|沒有", labels="甲乙丙丁戊"),
+        none="以上都不|都不|没有|沒有", labels="甲乙丙丁戊",
+        wait="等等|不对(?=,)|不對(?=,)|更正|其实|其實|实际上|實際上|不不|哦不"),
     "vi": Cue(answer="đáp án|câu trả lời|trả lời", option="lựa chọn|phương án|kết luận|nhận định|câu",
-        right="đúng|chính xác|phù hợp|hợp lý|tốt nhất", link="sẽ là|chính là|là", question="câu hỏi|hỏi",
-        passage="đoạn văn|văn bản|bài đọc|ngữ cảnh", choose="chọn", so="vậy|nên|do đó|vì vậy|vì thế|tóm lại",
-        but="mà là", because="vì|bởi|do|dựa", both="và|hoặc|hay", no="không|chẳng|chưa|sai", condition="nếu|giả sử",
+        right="đúng|chính xác|phù hợp|hợp lý|tốt nhất", link="sẽ là|chính là|mới là|mới|là", question="câu hỏi|hỏi",
+        passage="đoạn văn|văn bản|bài đọc|ngữ cảnh", choose="chọn|nghĩ là", so="vậy|nên|do đó|vì vậy|vì thế|tóm lại",
+        wait="không(?=,)|khoan|đính chính|à không|nhầm|thực ra",
+        but="mà là", because="vì|bởi|do|dựa|nhé|nha", both="và|hoặc|hay", no="không|chẳng|chưa|sai",
+        condition="nếu|giả sử",
         refusal="xin lỗi|không thể (?:trả lời|xác định)|không có (?:đáp án|lựa chọn|phương án)|không đủ|"
         "không biết",
         none="không có", words="A"),
@@ -115,55 +119,64 @@ CUES: dict[str, Cue] = {
         so="por (?:lo )?tanto|así que|entonces|luego", but="sino", because="porque|ya que|pues|debido|puesto|dado",
         both="y|o|e|u", no="no|nunca|ningun[oa]?|ningún|incorrect[oa]|fals[oa]|excepto|sin", condition="si|no creo",
         refusal="lo siento|no (?:puedo|es posible|tengo|hay|sé)|ningun[ao] de l[ao]s", none="ningun[ao]",
-        words="AEOY"),
+        words="AEOY",
+        wait="espera|espere|perdón|corrección|mejor dicho|en realidad|me equivoqué"),
     "id": Cue(answer="jawaban(?:nya)?|jawa[bp]annya", option="pilihan|opsi|pernyataan|huruf|titik",
         right="benar|tepat|sesuai|akurat", link="adalah|ialah|yaitu|merupakan", question="pertanyaan|soal",
         passage="bacaan|teks|konteks", choose="memilih|pilih|saya pilih",
         so="jadi|maka|oleh karena itu|kesimpulan(?:nya)?", but="melainkan|tetapi", because="karena|sebab|disebabkan",
         both="dan|atau|dan/atau", no="tidak|bukan|tak|tanpa|salah|kecuali|belum|tiada",
-        condition="jika|kalau|apabila", refusal="maaf|tidak (?:dapat|bisa|boleh|ada|cukup|tahu)", none="tidak ada"),
+        condition="jika|kalau|apabila", refusal="maaf|tidak (?:dapat|bisa|boleh|ada|cukup|tahu)", none="tidak ada",
+        wait="tunggu|koreksi|ralat|sebenarnya|eh(?=,)|tidak(?=,)|bukan(?=,)"),
     "ms": Cue(answer="jawapan(?:nya)?", option="pilihan|opsyen|kenyataan|huruf", right="betul|tepat|sesuai",
         link="adalah|ialah|iaitu|merupakan", question="soalan", passage="petikan|teks", choose="memilih|pilih",
         so="jadi|oleh itu", but="melainkan|sebaliknya", because="kerana|sebab", both="dan|atau",
         no="tidak|bukan|salah|tiada", condition="sekiranya|jika|kalau", refusal="maaf|tiada (?:jawapan|pilihan)",
-        none="tiada"),
+        none="tiada",
+        wait="pembetulan"),
     "fil": Cue(answer="sagot|kasagutan|tugon", option="pagpipilian|opsyong?|pagpili|titik|letra(?:ng)?",
         right="tama|tamang|wasto|wastong", link="ay|ang", question="tanong|katanungan", passage="talata|teksto",
         choose="pinipili ko|pipiliin ko", so="kaya|samakatuwid", but="kundi", because="dahil|sapagkat|kasi",
         both="at|o", no="hindi|wala(?:ng)?|mali(?:ng)?|maliban|huwag", condition="kung",
-        refusal="paumanhin|hindi (?:ko|ako|maaaring|matukoy)|wala(?:ng)? (?:sa|tamang)", none="wala", words="A"),
+        refusal="paumanhin|hindi (?:ko|ako|maaaring|matukoy)|wala(?:ng)? (?:sa|tamang)", none="wala", words="A",
+        wait="teka|sandali|sa totoo|hindi(?=,)|hindi pala"),
     "fr": Cue(answer="réponse|solution", option="option|choix|lettre|proposition",
         right="correcte?|bonne?|exacte?|juste|adéquate?|meilleure?", link="est donc|est|serait|sera|c'est|doit être",
         question="question", passage="texte|passage|contexte",
         choose="choisis|choisirais|sélectionne|opte pour|il s'agit de|correspond à",
         so="donc|ainsi|par conséquent", but="mais", because="parce|car|puisque", both="et|ou",
         no="ne|n'est|pas|aucune?|incorrecte?|fausse?|faux|sauf", condition="si",
-        refusal="désolée?|je ne (?:peux|sais)|impossible de|aucune des", none="aucune?", words="A"),
+        refusal="désolée?|je ne (?:peux|sais)|impossible de|aucune des", none="aucune?", words="A",
+        wait="non(?=[,:])|attends|attendez|pardon|en fait|je me trompe"),
     "de": Cue(answer="antwort|lösung", option="option|auswahl|wahl|buchstabe|möglichkeit|antwortmöglichkeit",
         right="richtig(?:e[rns]?)?|korrekt(?:e[rns]?)?|beste|zutreffend(?:e[rns]?)?",
         link="ist|lautet|wäre|muss|ist also|ist daher", question="frage", passage="text|abschnitt|kontext",
         choose="wähle|nehme|entscheide mich für|tippe auf", so="also|daher|somit|deshalb|folglich", but="sondern",
         because="weil|da|denn", both="und|oder|sowie", no="nicht|keine?|keiner|falsch|außer",
-        condition="wenn|falls|ob", refusal="leider|kann (?:ich )?nicht|weiß (?:ich )?nicht|keine der", none="keine?"),
+        condition="wenn|falls|ob", refusal="leider|kann (?:ich )?nicht|weiß (?:ich )?nicht|keine der", none="keine?",
+        wait="nein(?=[,:])|moment|warte|entschuldigung|korrektur"),
     "pt": Cue(answer="resposta|solução|gabarito", option="opção|alternativa|escolha|letra",
         right="corret[ao]|cert[ao]|adequad[ao]|melhor|verdadeir[ao]", link="é|está|seria|será|deve ser",
         question="pergunta|questão", passage="texto|passagem|contexto", chosen="provável|final",
         choose="escolho|escolheria|seleciono|fico com|opto por", so="portanto|logo|assim|então", but="mas sim|mas",
         because="porque|pois|já que", both="e|ou", no="não|nenhum[ao]?|nunca|incorret[ao]|fals[ao]|errad[ao]|exceto",
         condition="se", refusal="desculpe|não (?:posso|sei|é possível|há)|nenhuma das", none="nenhum[ao]?",
-        words="AEO"),
+        words="AEO",
+        wait="não(?=[,:])|desculpe|aliás|na verdade|correção"),
     "it": Cue(answer="risposta|soluzione", option="opzione|scelta|alternativa|lettera",
         right="corrett[ao]|giust[ao]|esatt[ao]|migliore", link="è|sarebbe|sarà|deve essere", question="domanda",
         passage="testo|brano|contesto", choose="scelgo|sceglierei|seleziono|opto per", so="quindi|dunque|perciò",
         but="ma|bensì", because="perché|poiché|dato", both="e|o|ed|oppure",
         no="non|nessun[ao]?|errat[ao]|sbagliat[ao]|fals[ao]|tranne", condition="se",
-        refusal="mi dispiace|non (?:posso|so|è possibile)|nessuna delle", none="nessun[ao]?", words="AEIO"),
+        refusal="mi dispiace|non (?:posso|so|è possibile)|nessuna delle", none="nessun[ao]?", words="AEIO",
+        wait="aspetta|aspetti|scusa|anzi|in realtà|mi correggo"),
     "ro": Cue(answer="răspuns(?:ul)?|soluția", option="opțiunea|varianta|alegerea|litera|opţiunea",
         right="corect[ăa]?|potrivit[ăa]?|bun[ăa]?|adevărat[ăa]?", link="este|e|ar fi|va fi|trebuie să fie",
         question="întrebare|întrebarea", passage="text|textul|pasaj", choose="aleg|aș alege|selectez",
         so="deci|așadar|prin urmare", but="ci", because="deoarece|pentru că|fiindcă", both="și|sau|ori",
         no="nu|niciun[ăa]?|incorect[ăa]?|greșit[ăa]?|fals[ăa]?", condition="dacă",
-        refusal="îmi pare rău|nu (?:pot|știu)", none="niciun[ăa]?", words="AEO"),
+        refusal="îmi pare rău|nu (?:pot|știu)", none="niciun[ăa]?", words="AEO",
+        wait="nu(?=,)|stai|așteaptă|scuze|de fapt|mai exact"),
     "ca": Cue(answer="resposta|solució", option="opció|alternativa|lletra",
         right="correct[ae]|adequad[ae]|encertad[ae]|millor", link="és|seria|serà|ha de ser", question="pregunta",
         passage="text|passatge", choose="trio|escullo|triaria", so="per tant|així", but="sinó",
@@ -175,11 +188,13 @@ CUES: dict[str, Cue] = {
         link="is dus|is|zou zijn|moet zijn|luidt", question="vraag", passage="tekst|passage",
         choose="kies(?: voor)?|selecteer|ga voor",
         so="dus|daarom", but="maar", because="omdat|want|aangezien", both="en|of", no="niet|geen|fout|onjuiste?",
-        condition="als|indien", refusal="sorry|helaas|kan (?:ik )?niet|weet (?:ik )?niet", none="geen"),
+        condition="als|indien", refusal="sorry|helaas|kan (?:ik )?niet|weet (?:ik )?niet", none="geen",
+        wait="nee(?=[,:])|wacht|correctie|eigenlijk"),
     "sv": Cue(answer="svaret|svar", option="alternativ(?:et)?|val", right="rätta?|korrekta?|bästa", link="är|blir",
         question="fråga", passage="text", choose="väljer", so="alltså|därför", but="utan", because="eftersom|för att",
         both="och|eller", no="inte|ej|fel|inget|ingen", condition="om",
-        refusal="tyvärr|kan (?:jag )?inte|vet (?:jag )?inte"),
+        refusal="tyvärr|kan (?:jag )?inte|vet (?:jag )?inte",
+        wait="nej(?=,)|vänta|egentligen"),
     "da": Cue(answer="svaret|svar", option="mulighed(?:en)?|valg", right="rigtige?|korrekte?|bedste",
         link="er|bliver", question="spørgsmål", passage="tekst", choose="vælger", so="altså|derfor", but="men",
         because="fordi", both="og|eller", no="ikke|ingen|forkerte?", condition="hvis",
@@ -197,16 +212,19 @@ CUES: dict[str, Cue] = {
     "hu": Cue(answer="válasz(?:om)?|megoldás", option="lehetőség|opció|betű", right="helyes|jó|megfelelő|legjobb",
         link="lenne|lesz", question="kérdés", passage="szöveg", choose="választom|választanám", so="tehát|ezért|így",
         but="hanem", because="mert|mivel", both="és|vagy", no="nem|helytelen|hibás|egyik sem", condition="ha",
-        refusal="sajnos|nem (?:tudom|lehet)", words="AÓŐ"),
+        refusal="sajnos|nem (?:tudom|lehet)", words="AÓŐ",
+        wait="nem(?=,)|várj|várjon|valójában"),
     "pl": Cue(answer="odpowiedź|odpowiedzią|odp", option="opcja|wariant|litera|wybór",
         right="prawidłow[ay]|poprawn[ay]|właściw[ay]|najlepsz[ay]", link="to|jest|brzmi|będzie", question="pytanie",
         passage="tekst|fragment", choose="wybieram", so="więc|zatem|dlatego", but="lecz|ale",
         because="ponieważ|bo|gdyż", both="i|lub|oraz|albo", no="nie|żadn[ay]|błędn[ay]|fałszyw[ay]",
-        condition="jeśli|czy", refusal="przepraszam|nie (?:mogę|wiem)", words="AIOUWZ"),
+        condition="jeśli|czy", refusal="przepraszam|nie (?:mogę|wiem)", words="AIOUWZ",
+        wait="nie(?=,)|czekaj|chwila|poprawka|właściwie"),
     "cs": Cue(answer="odpověď", option="možnost|varianta|písmeno", right="správn[áýě]|nejlepší",
         link="je|by byla|zní", question="otázka", passage="text", choose="vybírám|volím", so="takže|proto|tedy",
         but="ale|nýbrž", because="protože|neboť", both="a|nebo|i", no="ne|není|nesprávn[áý]|žádn[áý]",
-        condition="pokud|zda|jestli", refusal="bohužel|nemohu|nevím", words="AIKOSUVZ"),
+        condition="pokud|zda|jestli", refusal="bohužel|nemohu|nevím", words="AIKOSUVZ",
+        wait="ne(?=,)|počkat|počkej|vlastně"),
     "sk": Cue(answer="odpoveď", option="možnosť|variant", right="správn[ae]|najlepšia", link="je|by bola|znie",
         question="otázka", passage="text", choose="vyberám", so="takže|preto", but="ale", because="pretože|lebo",
         both="a|alebo", no="nie|nesprávn[ae]|žiadn[ae]", condition="ak|či", refusal="bohužiaľ|nemôžem|neviem",
@@ -239,12 +257,14 @@ CUES: dict[str, Cue] = {
         choose="выбираю|выберу", so="следовательно|поэтому|таким образом|итак|значит", but="а",
         because="потому|так как|поскольку", both="и|или", no="не|нет|неверн(?:о|ый|ая)|неправильн(?:о|ый|ая)|ни",
         condition="если|ли", refusal="к сожалению|не (?:могу|знаю)|извините", none="ни один|нет", words="АВИКОСУЯAOC",
-        labels="абвгд"),
+        labels="абвгд",
+        wait="нет(?=[,:])|погодите|погоди|подождите|подожди|стоп|точнее|вернее|на самом деле|ошибся"),
     "uk": Cue(answer="відповідь|відповіддю", option="варіант|вибір|літера",
         right="правильн(?:о|ий|а|ою)|вірн(?:о|ий|а)|коректн(?:о|ий|а)", link="це|буде|є",
         question="питання|запитання", passage="текст|уривок", choose="обираю|вибираю", so="отже|тому|таким чином",
         but="а", because="бо|тому що|оскільки", both="і|або|та|й", no="не|ні|неправильн(?:о|ий|а)|невірн(?:о|ий|а)",
-        condition="якщо|чи", refusal="на жаль|не (?:можу|знаю)|вибачте", words="АВЗІОУЯAIO", labels="абвгд"),
+        condition="якщо|чи", refusal="на жаль|не (?:можу|знаю)|вибачте", words="АВЗІОУЯAIO", labels="абвгд",
+        wait="ні(?=,)|стривайте|стривай|зачекайте|зачекай|насправді|точніше"),
     "bg": Cue(answer="отговор(?:ът)?", option="вариант|опция|буква", right="правилн(?:о|ият|ия|а)|верн(?:о|ият|ия|а)",
         link="е|би бил", question="въпрос", passage="текст", choose="избирам", so="следователно|затова", but="а",
         because="защото|тъй като", both="и|или", no="не|няма|грешн(?:о|а)", condition="ако|дали",
@@ -260,13 +280,15 @@ CUES: dict[str, Cue] = {
         link="είναι|θα ήταν|πρέπει να είναι", question="ερώτηση", passage="κείμενο|απόσπασμα",
         choose="επιλέγω|διαλέγω", so="άρα|επομένως|συνεπώς|οπότε", but="αλλά", because="επειδή|διότι|γιατί|καθώς",
         both="και|ή", no="δεν|όχι|λάθος|λανθασμένη|καμία|κανένα", condition="αν|εάν",
-        refusal="λυπάμαι|δεν (?:μπορώ|ξέρω|γνωρίζω)", none="καμία|κανένα", words="ΗΟ", labels="αβγδε"),
+        refusal="λυπάμαι|δεν (?:μπορώ|ξέρω|γνωρίζω)", none="καμία|κανένα", words="ΗΟ", labels="αβγδε",
+        wait="όχι(?=[,:])|περίμενε|περιμένετε|διόρθωση|στην πραγματικότητα"),
     "tr": Cue(answer="cevap|cevabı|cevabım|yanıt|yanıtı|yanıtım",
         option="seçenek|seçeneği|seçeneğidir|şık|şıkkı|şıkkıdır|harf", right="doğru|doğrudur|uygun|en iyi",
         link="olmalı|olmalıdır|olacaktır", question="soru", passage="metin|parça", choose="seçiyorum|seçerim",
         so="bu nedenle|dolayısıyla|sonuç olarak|yani", but="aksine", because="çünkü|zira", both="ve|veya|ya da",
         no="değil|değildir|yanlış|yanlıştır|hiçbiri|hariç", condition="eğer",
-        refusal="üzgünüm|maalesef|bilmiyorum|yanıtlayamam", none="hiçbiri", words="O"),
+        refusal="üzgünüm|maalesef|bilmiyorum|yanıtlayamam", none="hiçbiri", words="O",
+        wait="hayır(?=,)|bekle|bekleyin|pardon|düzeltme|aslında|daha doğrusu"),
     "az": Cue(answer="cavab|cavabı", option="variant|variantı", right="düzgün|doğru", link="budur|olacaq",
         question="sual", passage="mətn", choose="seçirəm", so="buna görə", because="çünki", both="və|və ya",
         no="deyil|yanlış|səhv", condition="əgər", words="O"),
@@ -275,49 +297,58 @@ CUES: dict[str, Cue] = {
         link="は|が", question="質問|問題|問", passage="文章|本文|文脈", choose="選びます|選ぶ|選択します|選択する",
         so="したがって|よって|つまり|従って|だから", but="ではなく", because="なぜなら|ため|ので",
         both="と|または|及び|や", no="ない|ません|誤り|間違い|不正解|以外|ではなく", condition="もし|場合|かどうか",
-        refusal="わかりません|分かりません|申し訳|できません", labels="アイウエオ"),
+        refusal="わかりません|分かりません|申し訳|できません", labels="アイウエオ",
+        wait="いや|待って|訂正|失礼|実は|間違えました"),
     "ko": Cue(answer="정답|답변|답", option="선택지|보기|옵션|선택",
         right="정답|맞습니다|맞다|옳습니다|옳다|올바른|올바릅니다|적절", link="은|는|이|가", question="질문|문제",
         passage="지문|본문|글", choose="선택합니다|고르겠습니다|선택하겠습니다", so="따라서|그러므로|즉|결국",
         but="아니라|아니고|틀리고", because="왜냐하면|때문", both="와|과|또는|및|혹은",
         no="않|아니|없|틀린|틀렸|틀리|오답|제외",
-        condition="만약|만일", refusal="모르겠|죄송|알 수 없", labels="가나다라마"),
+        condition="만약|만일", refusal="모르겠|죄송|알 수 없", labels="가나다라마",
+        wait="아니(?=,)|아니요|잠깐|잠시만|정정|사실은"),
     "th": Cue(answer="คำตอบ|คำตอบที่ถูกต้อง|ตอบ", option="ตัวเลือก|ข้อ|ตัวอักษร", right="ถูกต้อง|ถูก|เหมาะสม",
-        link="คือ|เป็น|ได้แก่", question="คำถาม|โจทย์", passage="ข้อความ|บทความ", choose="เลือก",
+        link="คือ|เป็น|ได้แก่", question="คำถาม|โจทย์", passage="ข้อความ|บทความ", choose="เลือก|คิดว่า",
         so="ดังนั้น|จึง|สรุป", but="แต่เป็น", because="เพราะ|เนื่องจาก", both="และ|หรือ|กับ", no="ไม่|ผิด|ยกเว้น",
-        condition="ถ้า|หาก", refusal="ขออภัย|ขอโทษ|ไม่ทราบ|ไม่สามารถ", labels="กขคงจ"),
-    "ar": Cue(answer="الإجابة|الاجابة|الجواب|إجابة|جواب", option="الخيار|خيار|الاختيار|الحرف",
+        condition="ถ้า|หาก", refusal="ขออภัย|ขอโทษ|ไม่ทราบ|ไม่สามารถ", labels="กขคงจ",
+        wait="เดี๋ยว|ขอแก้|จริงๆ แล้ว"),
+    "ar": Cue(answer="الإجابة|الاجابة|الجواب|إجابة|جواب|فالإجابة|فالجواب|والإجابة", option="الخيار|خيار|الاختيار|الحرف",
         right="الصحيحة|الصحيح|صحيحة|صحيح|الأنسب|الأصح|الأفضل", link="هي|هو|تكون|يكون", question="السؤال|سؤال",
         passage="النص|الفقرة|المقطع", choose="أختار|اختار|سأختار", so="لذلك|إذن|إذًا|وبالتالي|بالتالي|لذا|ومن ثم",
         but="بل|ولكن|لكن", because="لأن|لأنه|لأنها|حيث|بسبب", both="و|أو", no="ليس|ليست|لا|غير|خاطئ|خاطئة|خطأ|لم|لن",
         condition="إذا|لو|إن", refusal="آسف|عذرا|عذرًا|لا (?:أعرف|أستطيع|يمكنني)", none="لا شيء|لا يوجد",
-        labels="أبجده"),
+        labels="أبجده",
+        wait="لا(?=,)|انتظر|عفوا|عفوًا|تصحيح|في الواقع|بالأحرى"),
     "fa": Cue(answer="پاسخ|جواب", option="گزینه|گزینهٔ|گزینه‌ی|حرف", right="صحیح|درست|مناسب",
         link="است|می باشد|می‌باشد|عبارت است از", question="سؤال|سوال|پرسش", passage="متن",
         choose="انتخاب می کنم|انتخاب می‌کنم", so="بنابراین|پس|در نتیجه", but="بلکه", because="زیرا|چون|چرا که",
         both="و|یا", no="نیست|نه|غلط|نادرست|اشتباه|هیچ", condition="اگر", refusal="متأسفم|متاسفم|نمی دانم|نمی‌دانم",
-        labels="ابجده"),
+        labels="ابجده",
+        wait="نه(?=,)|صبر کن|صبر کنید|تصحیح|در واقع|ببخشید"),
     "ur": Cue(answer="جواب", option="آپشن|اختیار", right="صحیح|درست", link="یہ ہے|ہے", question="سوال",
         passage="متن|عبارت", choose="منتخب کرتا ہوں", so="لہذا|اس لیے", because="کیونکہ", both="اور|یا",
         no="نہیں|غلط", condition="اگر", refusal="معذرت|نہیں (?:جانتا|معلوم)"),
-    "he": Cue(answer="התשובה|תשובה|תשובתי", option="האפשרות|אפשרות|אופציה|האות|סעיף",
+    "he": Cue(answer="התשובה|שהתשובה|תשובה|תשובתי", option="האפשרות|אפשרות|אופציה|האות|סעיף",
         right="הנכונה|נכונה|נכון|הנכון|המתאימה|הטובה ביותר", link="היא|הוא|הינה|תהיה", question="שאלה|השאלה",
         passage="טקסט|קטע|הקטע", choose="אני בוחר|אני בוחרת|אבחר", so="לכן|אם כן|לפיכך", but="אלא",
         because="כי|מפני|משום", both="ו|או", no="לא|אינה|אינו|שגויה|שגוי|אין", condition="אם",
-        refusal="מצטער|מצטערת|לא (?:יודע|יכול)", labels="אבגדה"),
+        refusal="מצטער|מצטערת|לא (?:יודע|יכול)", labels="אבגדה",
+        wait="לא(?=,)|רגע|חכה|סליחה|תיקון|בעצם|למעשה"),
     "hi": Cue(answer="उत्तर|जवाब", option="विकल्प", right="सही|उचित|उपयुक्त|सर्वोत्तम", link="है|होगा|यह है",
         question="प्रश्न|सवाल", passage="अनुच्छेद|गद्यांश|पाठ", choose="चुनता हूँ|चुनती हूँ|चुनूंगा",
         so="इसलिए|अतः|अत:", but="बल्कि", because="क्योंकि", both="और|या|तथा", no="नहीं|गलत|ग़लत|न",
-        condition="यदि|अगर", refusal="क्षमा|माफ़|पता नहीं|नहीं (?:जानता|बता)", labels="कखगघङ"),
+        condition="यदि|अगर", refusal="क्षमा|माफ़|पता नहीं|नहीं (?:जानता|बता)", labels="कखगघङ",
+        wait="नहीं(?=,)|रुकिए|रुको|सुधार|वास्तव में|दरअसल"),
     "bn": Cue(answer="উত্তর|জবাব|উত্তরটি", option="বিকল্প|অপশন|বিকল্পটি", right="সঠিক|যথাযথ|উপযুক্ত",
         link="হল|হলো|হচ্ছে|হবে", question="প্রশ্ন", passage="অনুচ্ছেদ|পাঠ্য", choose="বেছে নিচ্ছি|নির্বাচন করছি",
         so="তাই|অতএব|সুতরাং", but="বরং", because="কারণ", both="এবং|বা|ও|অথবা", no="না|নয়|ভুল|নেই", condition="যদি",
-        refusal="দুঃখিত|জানি না", labels="কখগঘঙ"),
+        refusal="দুঃখিত|জানি না", labels="কখগঘঙ",
+        wait="না(?=,)|দাঁড়ান|সংশোধন|আসলে"),
     "ta": Cue(answer="பதில்|விடை", option="விருப்பம்|தேர்வு", right="சரியான|சரி|சரியானது|பொருத்தமான",
         link="என்பது|ஆகும்", question="கேள்வி|வினா", passage="பத்தி|உரை",
         choose="தேர்வு செய்கிறேன்|தேர்ந்தெடுக்கிறேன்", so="எனவே|ஆகவே", but="மாறாக", because="ஏனெனில்|ஏனென்றால்",
         both="மற்றும்|அல்லது", no="இல்லை|தவறு|தவறான|அல்ல", condition="என்றால்",
-        refusal="மன்னிக்கவும்|தெரியாது|தெரியவில்லை", labels="அஆஇஈஉ"),
+        refusal="மன்னிக்கவும்|தெரியாது|தெரியவில்லை", labels="அஆஇஈஉ",
+        wait="இல்லை(?=,)|பொறு|பொறுங்கள்|திருத்தம்|உண்மையில்"),
     "te": Cue(answer="సమాధానం|జవాబు", option="ఎంపిక", right="సరైన|సరైనది", link="అవుతుంది", question="ప్రశ్న",
         passage="పాఠ్యం", so="కాబట్టి", because="ఎందుకంటే", both="మరియు|లేదా", no="కాదు|తప్పు"),
     "mr": Cue(answer="उत्तर", option="पर्याय", right="बरोबर|योग्य|अचूक", link="आहे|असेल", question="प्रश्न",
@@ -326,7 +357,8 @@ CUES: dict[str, Cue] = {
         link="(?<!odgovor )ni|litakuwa", question="swali", passage="kifungu|maandishi", choose="nachagua|ninachagua",
         so="hivyo|kwa hiyo|basi", but="bali", because="kwa sababu|kwani", both="na|au",
         no="si|siyo|sio|hapana|sivyo|makosa|hakuna", condition="kama|ikiwa", refusal="samahani|sijui|siwezi",
-        none="hakuna"),
+        none="hakuna",
+        wait="hapana(?=,)|subiri|ngoja|kwa kweli"),
     "ka": Cue(answer="პასუხი|პასუხია", option="ვარიანტი", right="სწორი|სწორია", link="არის|იქნება", question="კითხვა",
         passage="ტექსტი", both="და|ან", no="არა|არასწორი|არ", labels="აბგდე"),
     "hy": Cue(answer="պատասխանը|պատասխան", option="տարբերակը|տարբերակ", right="ճիշտ", link="է|կլինի",
@@ -339,95 +371,3 @@ VERB_FINAL = tuple("zh ja ko hi bn ta te mr tr az ur fa ar th ka hy eu hu".split
 
 NO_COPULA = (*(code for code in VERB_FINAL if code not in ("hu", "eu")), "id", "ms", "vi", "he", "ru", "uk", "be")
 """Languages in which "B is correct" may have no verb."""
-
-
-def normalised(words: str) -> str:
-    """Words of the table as a regular expression in the form of cleaned text."""
-    return unicodedata.normalize("NFKC", words.lower()).replace(" ", r"\s")
-
-
-_NO_SPACES = re.compile(r"[\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")  # Thai, Han, kana, Hangul
-
-
-def any_word(*fields: str, languages: tuple[str, ...] | None = None) -> str:
-    """Any word of some fields of the table, the longest first, as one pattern with word boundaries where they apply."""
-    words: dict[str, None] = {}
-    for code, cue in CUES.items():
-        if languages is None or code in languages:
-            for field in fields:
-                words.update(dict.fromkeys(_split(normalised(getattr(cue, field)))))
-    spaced = sorted((w for w in words if not _NO_SPACES.search(w)), key=len, reverse=True)
-    joined = sorted((w for w in words if _NO_SPACES.search(w)), key=len, reverse=True)
-    parts = [rf"(?<!\w)(?:{_by_letter(spaced)})(?!\w)"] if spaced else []
-    return f"(?:{'|'.join([*parts, *joined])})"
-
-
-def _by_letter(words: list[str]) -> str:
-    """The words as one pattern that looks at those with a text's first letter only; their order is kept."""
-    groups: dict[str, list[str]] = {}
-    for word in words:
-        groups.setdefault(word[0] if len(_plain(word)) > 1 else word, []).append(word)
-    return "|".join(
-        f"{letter}(?:{'|'.join(word[1:] for word in group)})" if len(group) > 1 else group[0]
-        for letter, group in groups.items()
-    )
-
-
-class Finder:
-    """Matches of a pattern that begins with words of some fields, found through those words' first letters.
-
-    The same as `pattern.finditer`, without trying hundreds of words at every position.
-    """
-
-    def __init__(self, pattern: str, *fields: str, signs: tuple[str, ...] = ()) -> None:
-        self._pattern = re.compile(pattern)
-        words = {word for cue in CUES.values() for field in fields for word in _split(normalised(getattr(cue, field)))}
-        heads: dict[str, set[str]] = {}
-        for plain in (*(plain for word in words for plain in _beginnings(word)), *signs):
-            heads.setdefault(_STARTS.match(plain)[1], set()).add(plain)  # type: ignore[index]
-        self._heads = {head: tuple(found) for head, found in heads.items()}
-        _HEADS.update(heads)
-
-    def __call__(self, text: str, starts: Sequence[tuple[int, str]]) -> Iterator[re.Match[str]]:
-        """The matches in a text with these :func:`word_starts`, left to right, none overlapping another."""
-        position = 0
-        for start, head in starts:
-            if head in self._heads and start >= position and text.startswith(self._heads[head], start):
-                match = self._pattern.match(text, start)
-                if match is not None:
-                    position = max(match.end(), start + 1)
-                    yield match
-
-
-_LETTER = rf"[^\W_{_NO_SPACES.pattern[1:]}"
-_STARTS = re.compile(rf"({_LETTER}{{1,3}}|{_NO_SPACES.pattern}|[=\-⇒→∴])(?:(?<={_LETTER}){_LETTER}+)?")
-_HEADS = set[str]()  # of all finders
-
-
-@lru_cache(maxsize=8)
-def word_starts(text: str) -> list[tuple[int, str]]:
-    """Where words begin that a finder may want, and their first letters (one, in a script without spaces)."""
-    return [(match.start(), match[1]) for match in _STARTS.finditer(text) if match[1] in _HEADS]
-
-
-def _beginnings(word: str) -> list[str]:
-    """The plain beginnings of a word of the table: several, if it begins with a group."""
-    group = re.match(r"\(\?:([^()]*)\)", word)
-    return [begin for part in group[1].split("|") for begin in _beginnings(part)] if group else [_plain(word)]
-
-
-def _plain(word: str) -> str:
-    """The characters with which a word of the table begins, up to those that are optional or of a pattern."""
-    plain = re.match(r"[^\\(\[?*{]*", word)[0]  # type: ignore[index]
-    return plain[:-1] if word[len(plain) : len(plain) + 1] in tuple("?*{") else plain
-
-
-def _split(words: str) -> list[str]:
-    """Split at each `|` outside brackets."""
-    parts, depth, start = [], 0, 0
-    for position, char in enumerate(words):
-        depth += (char in "([") - (char in ")]")
-        if char == "|" and depth == 0:
-            parts.append(words[start:position])
-            start = position + 1
-    return [part for part in [*parts, words[start:]] if part]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.announced import CONDITION, LINK, MOST_LABELS, NEGATION, NO, WRONG
 from crossin_metrics.answers.cleaning import CJK, LETTERS, fold, lowered, strip_markdown
+from crossin_metrics.answers.patterns import Finder, any_word, word_starts
 from crossin_metrics.answers.text import (
     ARTICLE,
     CLOSE,
@@ -79,29 +79,30 @@ def _alone(line: str, options: Options) -> int | None:
 _INTRODUCED = re.compile(rf"(?:{LINK}|:|{OPTION_WORD})\s?[\"']?\s?\Z")
 _QUOTED = re.compile(r"[\"「『]\s?\Z")
 _NAMED = re.compile(rf"{OPTION_NOUN}\s*([A-J])(?![\w'])")
-_REFUSALS = cues.Finder(cues.any_word("refusal"), "refusal")
+_REFUSALS = Finder(any_word("refusal"), "refusal")
 _MENTION = re.compile(
     rf"(?<![\w(])(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?{CLOSE}|([A-J])(?=:\s))|{OPEN}\s?([A-J])\s?\Z"
 )
 _SHORT = re.compile(
-    rf"\A(?:(?![B-HJ](?![\w']))[^\W\d_'][\w']{{0,16}}[\s,:.!]{{1,5}}){{1,7}}?(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))[.!。]?\Z"
+    rf"\A(?:(?![B-HJ](?![\w'])|A[,.])[^\W\d_'][\w']{{0,16}}[\s,:.!]{{1,5}}){{1,7}}?(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))[.!。]?\Z"
 )
 _SHORT_HAN = re.compile(r"\A[\u4e00-\u9fff,:]{0,12}(?:是|为|為)\s?([A-J])(?:项|項)?[.。!]?\Z")
 _NOT_BUT = re.compile(  # "It is not A, it is B", "A değil, B"
-    rf"(?:[^\W\d_]['\w]*\s){{0,4}}([A-J])(?:\s[^\W\d_]+)?,\s(?P<bridge>(?:[^\W\d_]['\w]{{0,8}}\s){{0,3}}){OPEN}?([A-J]){CLOSE}?[.!。]?"
+    rf"(?:[^\W\d_]['\w]*\s){{0,4}}([A-J])(?:\s[^\W\d_]+)?,\s(?P<bridge>(?:[^\W\d_]['\w]{{0,8}}\s){{0,3}}){OPEN}?([A-J]){CLOSE}?(?:'[dt][ıiuü]r)?[.!。]?"
 )
 _SPOKEN_OF = re.compile(
     r"\b(?:consider|look|looking|check|checking|compare|examine|analy[sz]e|start|discuss|evaluate)\b[^:.!,]*\Z"
 )
-_OTHER_ANSWER = re.compile(WRONG + cues.any_word("answer"))
-_NOT_SHORT = (NEGATION, CONDITION, _SPOKEN_OF, _OTHER_ANSWER, re.compile(rf"\b[A-J]\s?{cues.any_word('both')}\s?\W?\Z"))
+_OTHER_ANSWER = re.compile(WRONG + any_word("answer"))
+_NOT_SHORT = (NEGATION, CONDITION, _SPOKEN_OF, _OTHER_ANSWER, re.compile(rf"\b[A-J]\s?{any_word('both')}\s?\W?\Z"))
 _QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s{0,8}\d{1,3}[.)])")
 _COPULA = re.compile(rf"\A[^.。।!?\n]{{0,200}}?(?:{LINK}|[=:])\s?[\"']?\Z")
-_CONCLUDES = re.compile(rf"\W{{0,3}}(?:{cues.any_word('so')})")
-_CONTRAST = re.compile(rf"\s?,\s?(?:{cues.any_word('both')}\s)?{NO}\s(?:\w{{1,3}}\s)?")
+_CONCLUDES = re.compile(rf"\W{{0,3}}(?:{any_word('so')})")
+_CONTRAST = re.compile(rf"\s?,\s?(?:{any_word('both')}\s)?{NO}\s(?:\w{{1,3}}\s)?")
 _OTHER_NUMBER = re.compile(r"[\d.。।!?\n]")  # or another sentence
 _ALONE = re.compile(r"[\s.。।!\"']{0,8}\Z")
 _UNIT_LAST = re.compile(r"(?:\s[^\W\d_]{3,6})?[\s.。।!\"']{0,8}\Z")  # "It is 5 m long."
+_IS = re.compile(rf"\s{LINK}[\s.。।!]{{0,8}}\Z")
 _ARTICLE = re.compile(rf"\W{{0,4}}(?:{ARTICLE}|an|los|las|các|những)?\W{{0,4}}", re.IGNORECASE)
 _A_FEW = 4  # sentences; in a longer text (a passage, working) a single mention says little
 _COMPLETE = re.compile(r"(?<![^.。।!?\n])[^.。।!?\n]+(?:[.。।!?]|(?=\n))")
@@ -152,7 +153,7 @@ def only_label(text: str, options: Options, words: str) -> int | None:
 
 
 def _refuses(low: str) -> bool:
-    return next(_REFUSALS(low, cues.word_starts(low)), None) is not None
+    return next(_REFUSALS(low, word_starts(low)), None) is not None
 
 
 def _own_before(text: str, position: int, index: int, options: Options) -> bool:
@@ -163,9 +164,9 @@ def _own_before(text: str, position: int, index: int, options: Options) -> bool:
 _TICK = re.compile(r"[✅✔☑✓👈]|\[[xX]\]|←|<-|\((?:correct|right)\)", re.IGNORECASE)
 _BOLD = re.compile(r"\s*(?:[-*•]\s+)?(?:\*\*|__)(?P<inside>.*)(?:\*\*|__)\W*")
 _YES = r"(?:true|yes|oui|sí|sim|sì|да|так|evet|ναι|כן|نعم|بله|हाँ|হ্যাঁ|ஆம்|ya|có|oo|ndiyo|はい|예|是|ใช่)(?!\w)"
-_VERDICT = re.compile(rf"\W{{0,4}}(?:{cues.any_word('right')}|{_YES})")
+_VERDICT = re.compile(rf"\W{{0,4}}(?:{any_word('right')}|{_YES})")
 _JUDGED = re.compile(  # "A: false, B: true", "A? No. B? Yes."
-    rf"(?<![\w'])[\"'(]?([A-J])[\"')]?\s?[:?=–-]+\s?(?:(?P<yes>{cues.any_word('right')}|{_YES})|{NO})(?=\s*(?:[.,;|}}\n]|\Z))"
+    rf"(?<![\w'])[\"'(]?([A-J])[\"')]?\s?[:?=–-]+\s?(?:(?P<yes>{any_word('right')}|{_YES})|{NO})(?=\s*(?:[.,;|}}\n]|\Z))"
 )
 _LISTED = re.compile(rf"\W{{0,8}}(?:\[.\]\s?)?{OPEN}?\s?([A-J])\s?(?:{CLOSE}|[.:、]|\s[-|])+\s*")
 _B_JUDGED = re.compile(r"B[\"')]?\s?[:?=–-]")
@@ -209,11 +210,11 @@ def marked(text: str, options: Options) -> int | None:
     return None
 
 
-_BUT_BEFORE = re.compile(rf"{cues.any_word('but')}\s?\Z")
+_BUT_BEFORE = re.compile(rf"{any_word('but')}\s?\Z")
 _DENIED_AFTER = re.compile(rf"[^.。।!?\n]{{0,12}}?{NO}")
 _SENTENCE_END = re.compile(r"[.。।!?\n]")
 _IN_QUESTION = re.compile(r"[^.。।!?\n]{0,80}\?")
-_HALVES = re.compile(rf"[.。।!?,;\n]|{cues.any_word('but')}")
+_HALVES = re.compile(rf"[.。।!?,;\n]|{any_word('but')}")
 
 
 def _denied(text: str, start: int, end: int) -> bool:
@@ -238,6 +239,7 @@ def only_option(text: str, options: Options, words: str) -> int | None:
     last_sentence = [named for named in found if complete and named.start >= complete[-1].start()]
     concluded = last_sentence and _CONCLUDES.match(lowered(text), complete[-1].start())
     found = last_sentence if concluded else found
+    n_named = len(found)
     starts = [*(named.start for named in found), len(text)][1:]
     found = [  # "not the Nile but the Amazon", "the Amazon, not the Nile"
         named
@@ -249,6 +251,8 @@ def only_option(text: str, options: Options, words: str) -> int | None:
     index, option = found[0].option, options.texts[found[0].option]
     letters = sum(c.isalpha() for c in option)
     last = found[-1]
+    if len(found) < n_named and _IS.match(lowered(text), last.end):
+        return index  # "London is not the capital; Paris is."
     tail = _UNIT_LAST if option[:1].isdigit() else _ALONE
     if len(found) == 1 and tail.match(text, last.end):
         number_alone = not letters and not _OTHER_NUMBER.search(text[: last.start])

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.announced import announced, corrected
 from crossin_metrics.answers.cleaning import (
     CJK,
@@ -31,7 +30,9 @@ from crossin_metrics.answers.cleaning import (
     strip_latex,
     strip_markdown,
 )
+from crossin_metrics.answers.cues import CUES, VERB_FINAL
 from crossin_metrics.answers.mentioned import first_line, judged, last_line, marked, only_label, only_option
+from crossin_metrics.answers.patterns import any_word
 from crossin_metrics.answers.text import (
     CLOSE,
     CONFLICT,
@@ -113,7 +114,7 @@ def explain_answer(
     split = split_thought(text, marks)
     if split.cut:
         return Reading(None, "cut", len(split.thought))
-    turn = first_turn(split.answer)
+    turn = first_turn(split.answer).strip()
     if not any("<" in option for option in options.texts):
         turn = strip_html(turn)
     answer, rule = judged(turn, options), "marked"
@@ -188,8 +189,8 @@ def _prose(text: str, options: Options, words: str) -> tuple[int | None, str]:
 
 # --- the part that answers this question -----------------------------------------------------------------------------
 
-_QUESTION = cues.any_word("question")
-_PASSAGE = cues.any_word("passage")
+_QUESTION = any_word("question")
+_PASSAGE = any_word("passage")
 _NEXT = re.compile(  # with the character before, a line break at the text's start, by which `re` finds it quickly
     rf"[\s.。!?](?:(?<=\n)[ \t]*(?:\d{{1,3}}[.)][ ][^\n]{{5,400}}\?[ ]*$|"
     rf"(?:\d{{1,3}}[.)][ ]*)?{_QUESTION}\s?(?:no\.?\s?)?\d{{0,4}}\s?[.:]|"
@@ -279,7 +280,7 @@ _KEY = (
     r"(?:final|correct|selected|chosen|predicted|my)?[ _-]?"
     r"(?:answer|choice|option|letter|selection|response|result|prediction)"
 )
-_NATIVE_KEY = cues.any_word("answer")
+_NATIVE_KEY = any_word("answer")
 _FIELD = re.compile(
     rf"[\"'](?:{_KEY}(?:[ _-](?:letter|choice|option|key))?|{_NATIVE_KEY})[\"']\s?[:=]\s*"
     r"(?:\[([^\]\n]{0,2000})\]|\"((?:[^\"\\\n]|\\.){0,2000})\"|'([^'\n]{0,2000})'|([^\s\"',\]}]{1,40})(?=\s*[,\]}\n]))",
@@ -289,7 +290,7 @@ _TAG = re.compile(
     rf"<(({_KEY})|ans)>\s*(?:(?!<\1>).){{0,2000}}?(?:</\1>)|<(?:{_KEY}|ans)>\s*([(\[]?[A-J][)\].]?)\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
-_JOINED = re.compile(rf"[\s$]{{0,4}}(?:[,/&]|{cues.any_word('both')})[\s$]{{0,4}}")
+_JOINED = re.compile(rf"[\s$]{{0,4}}(?:[,/&]|{any_word('both')})[\s$]{{0,4}}")
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s?\{")
 
 
@@ -333,13 +334,13 @@ _QA = re.compile(r"(?m)^A:\s{0,4}(?=[(\[]?[A-J][)\].]{0,2}\s*$)")  # "Q: ...", "
 _SYMBOLS = re.compile(r"\A(?:[\s✅☑✔✓👉➡🔹🔸⭐🎯•▶►■□●○※*#=>→⇒:]|-(?=\s))+(?=\S)")
 _WHOLE_LABEL = re.compile(
     rf"[\"']?\s?(?:{OPEN}{{1,2}}\s?[\"']?([A-Ja-j])[\"']?\s?{CLOSE}{{0,2}}|([A-Ja-j])\s?{CLOSE}?|([A-J])(?:[\s.,]{{1,4}}\3(?!\w)){{1,40}})"
-    rf"(?:번|입니다|\s?{cues.any_word('option', languages=cues.VERB_FINAL)}|"
+    rf"(?:번|입니다|\s?{any_word('option', languages=VERB_FINAL)}|"
     r"(?:です|だ)?(?:と(?:思|考)[^。\n]{1,6})?|(?:이?라고|로)\s?(?:생각|보)[^.\n]{1,6})?[^\w?&+/(]{0,40}\Z"
 )
 
 
 def _whole(text: str, options: Options) -> int | None:
-    index = options.exact.get(fold(_COPULA_LAST.sub("", text)))
+    index = options.exact.get(fold(_COPULA_LAST.sub("", _SUM.sub("", text))))
     match = _WHOLE_LABEL.match(text)
     if match is not None:
         label = LETTERS.index((match[1] or match[2] or match[3]).upper())
@@ -352,11 +353,15 @@ def _whole(text: str, options: Options) -> int | None:
     return index if index is not None else options.numbers.get(number(text))
 
 
+_SUM = re.compile(r"\A(?=.*\d)[\d\s+*/×÷·()^.,-]{1,60}=(?!.*=)")  # "1 + 1 = 2"
 _COPULA_LAST = re.compile(r"(?:です|でした|だ|である|입니다|이다|예요|이에요|ครับ|ค่ะ)[.。!]?\Z")
 _ENTRY = re.compile(rf"{OPTION_NOUN}\s*([A-J])\s?:")
-_JUDGED_WRONG = re.compile(
-    rf"{cues.any_word('no')}\s?(?:{cues.any_word('answer', 'option', 'right')})?\s?(?:[.。।!\n]|\Z)"
-)
+_JUDGED_WRONG = re.compile(rf"{any_word('no')}\s?(?:{any_word('answer', 'option', 'right')})?\s?(?:[.。।!\n]|\Z)")
+_NEGATION = re.compile(any_word("no"))
+_NOT_SO = re.compile(rf"\s{any_word('link')}\s{any_word('no')}")
+_ANOTHER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|(?<!\w)[A-J]\s?(?:{CLOSE}|[.:])")
+_OR = r"(?:or|o|ou|oder|of|sau|eller|или|або|ή|veya|atau|hoặc|hay|أو|או|یا|या|বা|அல்லது|au|または|또는|或者?|หรือ)"
+_OR_LAST = re.compile(rf"[^.。।!?\n]{{1,300}},\s?{_OR}\s?(?:{OPTION_WORD}\s)?{OPEN}?([A-J]){CLOSE}?[.。!]?\s*")
 _PREAMBLE = re.compile(rf"[\s\"'(]{{0,4}}(?:{OPTION_WORD}\s?(?=[(\[]?(?:[A-J](?![\w'])|[a-j]\W?\Z))|[\s\"']{{0,4}})")
 _NUMBERED = re.compile(
     rf"(?:{OPTION_WORD}\s?|number\s|第\s?)?\(?([\d一二三四五六七八九]{{1,2}})"
@@ -385,6 +390,12 @@ def _leading(text: str, options: Options, words: str) -> int | None:
     begins = own != "" and small_letters(text).startswith(own, after)  # as the option does, or as its paraphrase
     if not begins and (JUDGED.match(text, label.end) or _JUDGED_WRONG.match(low, after)):
         return None  # "(A) is wrong", "A - wrong": spoken about; "(A) is correct" is for the cues
+    at, end = option_at(text, after, options)
+    if at == label.choice and _NOT_SO.match(low, end) and _ANOTHER.search(text, end):
+        return None  # "(A) the Nile is not there, (B) ...": spoken about, too
+    other = _OR_LAST.fullmatch(low, label.end)
+    if other is not None and LETTERS.index(other[1]) != label.choice and not _NEGATION.search(low, label.end):
+        return SEVERAL  # "A, because the Nile is long, or B."
     return settle(text, label, options)
 
 
@@ -396,5 +407,5 @@ def listed_numbers(rest: str) -> bool:
 @lru_cache(maxsize=256)
 def _word_letters(language: str | None) -> str:
     """Capital letters that can be words in a row of this language (English always counts; all languages if unknown)."""
-    rows = cues.CUES.values() if language is None else [cues.CUES["en"], *filter(None, [cues.CUES.get(language)])]
+    rows = CUES.values() if language is None else [CUES["en"], *filter(None, [CUES.get(language)])]
     return "".join(sorted({letter for row in rows for letter in row.words if letter.isascii()}))

@@ -6,7 +6,6 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-import crossin_metrics.answers.cues as cues
 from crossin_metrics.answers.cleaning import (
     CJK,
     END,
@@ -19,6 +18,8 @@ from crossin_metrics.answers.cleaning import (
     small_letters,
     squeeze,
 )
+from crossin_metrics.answers.cues import CUES, VERB_FINAL
+from crossin_metrics.answers.patterns import NO_SPACES, any_word
 from crossin_metrics.errors import CrossinError
 
 SEVERAL, NO_ANSWER, CONFLICT = -1, -2, -3  # what an announced answer can be when it is not one option
@@ -162,12 +163,15 @@ def _end_of(small: str, position: int, wording: Wording) -> int | None:
         if not small.startswith(word, end):
             return None
         end += len(word)
+    if wording.after == "word" and position + 3 < end and (copula := _COPULA.match(small, end)):
+        end = copula.end()
     after = small[end : end + 1]
     if wording.after and (_in_word(after) or (wording.after == "number" and after in _NUMERALS)):
         return None
     return None if wording.after == "number" and _DECIMALS.match(small, end) else end
 
 
+_COPULA = re.compile(r"[dt][ıiuü]r(?!\w)")  # Turkish "gümüştür": it is silver
 _OPERATOR = re.compile(r"([=<>≤≥≈+×*/^])")  # "x=3" is "x = 3"
 _GAP = re.compile(r"\s+")
 _NUMERALS = frozenset("十百千万萬億亿兆만억")  # "12万" is 120,000
@@ -186,7 +190,7 @@ def _in_word(char: str) -> bool:
 _LOOK_ALIKE = {"С": "C", "Ε": "E", "Α": "A"}
 _OWN_LABELS: dict[str, str] = {
     form: LETTERS[position]
-    for cue in cues.CUES.values()
+    for cue in CUES.values()
     for position, letter in enumerate(cue.labels)
     for form in {letter, letter.upper()}
     if letter not in "вВ"
@@ -214,7 +218,7 @@ _PLACES = {
     )
     for word in words.split()
 }
-_OPTION_BEFORE = re.compile(rf"{cues.any_word('option')}\s?(?:number\s)?\Z")
+_OPTION_BEFORE = re.compile(rf"{any_word('option')}\s?(?:number\s)?\Z")
 _NO_COUNTED = re.compile(r"(?:\bone|statement|conclusion|letter|câu|nhận\sđịnh|kết\sluận|pernyataan|kenyataan)\s?\Z")
 
 
@@ -247,7 +251,7 @@ def latin_labels(text: str, options: Options) -> str:
 
 # --- labels ----------------------------------------------------------------------------------------------------------
 
-OPTION_NOUN = rf"{cues.any_word('option', 'answer')}(?:\s+(?:number|letter))?"
+OPTION_NOUN = rf"{any_word('option', 'answer')}(?:\s+(?:number|letter))?"
 ARTICLE = "(?:the|la|el|le|il|o|a|die|der|das|den|de|het|ang|η|το)"
 OPTION_WORD = rf"(?:{ARTICLE}\s+|l')?{OPTION_NOUN}"
 OPEN, CLOSE = r"[(\[{<【「『〔《〈]", r"[)\]}>】」』〕》〉]"
@@ -255,22 +259,22 @@ _ENCLOSED = re.compile(rf"{OPEN}{{1,2}}\s?([A-Ja-j])\s?{CLOSE}{{1,2}}")
 _HALF = re.compile(rf"([A-Ja-j])\s?{CLOSE}")
 _CUT = re.compile(r"[(\[【]\s?([A-J])[\s.。!\"']*\Z")
 NOT_AFTER = r"\w|'(?![dt][ıiuü]r)(?=\w)"  # "A's" and "I'd" are words, Turkish "A'dır" is "is A"
-_BARE = re.compile(rf"([A-Ja-j])(?!{NOT_AFTER})|([A-J])(?={cues._NO_SPACES.pattern})")
+_BARE = re.compile(rf"([A-Ja-j])(?!{NOT_AFTER})|([A-J])(?={NO_SPACES.pattern})")
 _AFTER_BARE = re.compile(
     r"\s*\Z|\s*\n|\s?[;!\"|]|'|\s?:(?!\s*\d)|\s?\.(?!\w)|\.(?=[^\W\d_]{2}|[\u4e00-\u9fff])|[。、।]|\s[-→⇒]+\s"
 )
-REASON = rf",?\s?(?!(?:as|for|which|that|with|from|given|da|therefore)\b|项|項|选|選|吧){cues.any_word('because')}"
+REASON = rf",?\s?(?!(?:as|for|which|that|with|from|given|da|therefore)\b|项|項|选|選|吧){any_word('because')}"
 _REASON = re.compile(REASON)
 _CONNECTIVE = re.compile(
-    rf",?\s*{cues.any_word('because')}|\s(?:rather than|instead of|and|not)\b|"
+    rf",?\s*{any_word('because')}|\s(?:rather than|instead of|and|not)\b|"
     r"\s*(?:'[dt][ıiuü]r|번|입니다|이다|です|だ|ครับ|ค่ะ)|"
-    rf"\s*(?:{cues.any_word('option', 'answer', 'right', 'link', languages=cues.VERB_FINAL)})"
+    rf"\s*(?:{any_word('option', 'answer', 'right', 'link', languages=VERB_FINAL)})"
 )
 _OTHER_SCRIPT = re.compile(r"\s+(?:\d|[\u4e00-\u9fff])")
 _COMMA = re.compile(r",(?=\s|[^\x00-\x7f])")
 _ANEW = re.compile(r"\s+[^a-z\s]|[^\x00-\x7f]")  # after "the answer is B": no word in small letters, as in "C major"
 _ALONE = re.compile(r"[\s.。!\"']*\Z")
-_BOTH = rf"(?:,|/|&|\+|、|;|{cues.any_word('both')})"
+_BOTH = rf"(?:,|/|&|\+|、|;|{any_word('both')})"
 TOGETHER = re.compile(rf"\s*{_BOTH}\s*(?:{_BOTH}\s*)?(?:{OPTION_WORD}\s*)?{OPEN}?\s?(?!I\s\w)([A-J])(?![\w'])")
 _BRACKET = re.compile(r"\s\(")  # "Answer: A (certain)"
 _ABBREVIATION = re.compile(r"\.\s?[A-Za-z]\.")
@@ -318,7 +322,7 @@ def label_at(text: str, position: int, options: Options, words: str, after_cue: 
 _SEPARATOR = re.compile(r"[\s.:,、。;(\"'→⇒>=-]*")
 LINE_END = re.compile(r"\s*(?:\Z|\n|[.。;!)(।](?!\d))")
 _LINE_LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?(?:{CLOSE}|[.:、](?!\w\.)|\Z)")
-_ANSWER_WORD = re.compile(rf"{cues.any_word('answer')}\s*[:.]?\s*\Z")
+_ANSWER_WORD = re.compile(rf"{any_word('answer')}\s*[:.]?\s*\Z")
 _NEXT_ENTRY = re.compile(rf"[\s,;.。!?\"'|]*(?:({OPEN})\s?)?([A-J])\s?(?:{CLOSE}|[.:、])")
 
 

@@ -24,7 +24,7 @@ from tests.mutate import _Hook, _in_fork, _module, _Mutator
 
 ANSWERS = Path(__file__).parents[2] / "crossin_metrics" / "answers"
 CASES = Path(__file__).with_name("cases")
-MODULES = ("thoughts", "cleaning", "text", "announced", "mentioned", "reading")
+MODULES = ("thoughts", "cleaning", "cues", "patterns", "text", "announced", "mentioned", "reading")
 _ALTERNATIVE = re.compile(r"(?<!\\)\|[^|()\[\]]+(?=[|)]|\Z)")
 
 
@@ -38,10 +38,11 @@ class _Dropper(ast.NodeTransformer):
         return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        for found in _ALTERNATIVE.finditer(node.value) if isinstance(node.value, str) else ():
+        text = node.value if isinstance(node.value, str) else ""
+        for found in _ALTERNATIVE.finditer(text):
             self.places.append((node.lineno, f"without {found[0]}"))
             if self.wanted == len(self.places) - 1:
-                return ast.Constant(node.value[: found.start()] + node.value[found.end() :])
+                return ast.Constant(text[: found.start()] + text[found.end() :])
         return node
 
 
@@ -73,8 +74,10 @@ def survives(path: Path, kind: type[_Dropper] | type[_Mutator], number: int) -> 
     changed = ast.fix_missing_locations(kind(number).visit(ast.parse(path.read_text("utf-8"))))
 
     def work() -> int:
-        for name in [name for name in sys.modules if name.startswith("crossin_metrics.answers")]:
-            del sys.modules[name]  # imported anew, which is quick: `re` still has the patterns that did not change
+        # All are imported anew, the package included, whose attributes would else be the unchanged modules. It is
+        # quick: `re` still has the patterns that did not change.
+        for name in [name for name in sys.modules if name.startswith("crossin_metrics")]:
+            del sys.modules[name]
         sys.meta_path.insert(0, _Hook(_module(path), path, changed))
         return int(any(read != expected for read, expected in read_all()))
 

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from crossin_metrics.answers.cues import CUES, Cue, _split, any_word, normalised
+from crossin_metrics.answers.cues import CUES, Cue
+from crossin_metrics.answers.patterns import _split, any_word, normalised
 
 
 @pytest.mark.parametrize("field", [name for name in Cue._fields if name not in ("words", "labels")])
