@@ -30,7 +30,7 @@ _SIGNS = str.maketrans(
     | {code: str(digit) for code in range(128, 0x1FBFA) if (digit := unicodedata.decimal(chr(code), None)) is not None}
     | {first + i: LETTERS[i] for first in (0x1F150, 0x1F170, 0x1F1E6) for i in range(len(LETTERS))}  # Ⓑ-like emoji
 )
-_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\ufeff\u00ad\x00-\x08\x0b-\x1f]")
+INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\ufeff\u00ad\x00-\x08\x0b-\x1f]")
 _END_OF_TURN = re.compile(
     r"<\|(?:im_end|eot_id|endoftext|end_of_text|end|eom_id|EOT|return|END_RESPONSE|END_OF_TURN_TOKEN)\|>|</s>|<eos>|"
     r"<end_of_turn>"
@@ -68,7 +68,7 @@ def first_turn(text: str) -> str:
         text = text[:_HEAD] + "\n\n" + text[-_TAIL:]
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
-    text = _INVISIBLE.sub("", text)
+    text = INVISIBLE.sub("", text)
     if "<" in text or "[" in text:
         turns = [turn for turn in _END_OF_TURN.split(_ASKED.sub("<eos>", text)) if not _OTHERS_TURN.match(turn)]
         pieces = [_SPECIAL.sub(" ", _ROLE.sub(" ", turn)) for turn in turns]

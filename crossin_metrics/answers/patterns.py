@@ -7,12 +7,13 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from crossin_metrics.answers.cleaning import INVISIBLE
 from crossin_metrics.answers.cues import CUES
 
 
 def normalised(words: str) -> str:
     """Words of the table as a regular expression in the form of cleaned text."""
-    return unicodedata.normalize("NFKC", words.lower()).replace(" ", r"\s")
+    return INVISIBLE.sub("", unicodedata.normalize("NFKC", words.lower())).replace(" ", r"\s")
 
 
 # Vowel signs and viramas are no `\w`, though words go on with them: the last letter of "प्रश्न" is not the word "न".

@@ -197,7 +197,7 @@ _OWN_LABELS: dict[str, str] = {
 } | _LOOK_ALIKE
 _OWN_LABEL = re.compile(
     r"(?<=[はがを为為是选選:])[アイウエオ甲乙丙丁戊](?=です|だ\b|が正|を|[。.\s]|项|項|\Z)|(?<!\w)[가나다라마](?=입니다|번\b|이다)|"
-    rf"(?<!\w)(?<![\u0900-\u0dff])[{''.join(_OWN_LABELS)}](?![\w\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0981-\u09cd"
+    rf"(?<!\w)(?<![\u0300-\u036f\u064b-\u065f\u0900-\u0dff\u0e31-\u0e3a\u0e47-\u0e4e])[{''.join(_OWN_LABELS)}](?![\w\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0981-\u09cd"
     r"\u0b82-\u0bcd\u0e31-\u0e3a\u0e47-\u0e4e])"
 )
 _UPPER_ONLY = re.compile(r"[а-яα-ω]")
