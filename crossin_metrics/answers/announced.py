@@ -8,7 +8,7 @@ from itertools import islice
 
 from crossin_metrics.answers.cleaning import CJK, LETTERS, lowered
 from crossin_metrics.answers.cues import NO_COPULA, VERB_FINAL
-from crossin_metrics.answers.patterns import Finder, any_word, word_starts
+from crossin_metrics.answers.patterns import NO_SPACES, Finder, any_word, word_starts
 from crossin_metrics.answers.text import (
     ARTICLE,
     CLOSE,
@@ -36,7 +36,7 @@ _CHOSEN = any_word("right", "chosen")
 LINK = any_word("link")
 NO = any_word("no")
 _ARTICLE_AHEAD = rf"(?:{ARTICLE}\s)?"
-_LABEL_AHEAD = rf"(?={_ARTICLE_AHEAD}[\"'(\[{{<【「『]{{0,2}}[^\S\n]?[A-J](?!{NOT_AFTER}))"
+_LABEL_AHEAD = rf"(?={_ARTICLE_AHEAD}[\"'(\[{{<【「『]{{0,2}}[^\S\n]?[A-J](?:(?!{NOT_AFTER})|(?={NO_SPACES.pattern})))"
 _ADVERB = (
     r"(?:\s+(?:most likely|likely|probably|therefore|thus|clearly|definitely|simply|indeed|actually|donc|also|daher|"
     r"quindi|portanto|logo|deci)(?!\w))?"
@@ -53,7 +53,7 @@ _LINKED = re.compile(rf"(?:{LINK}(?:\s?:)?|[:=]|(?<=\s)-+(?=\s)|[→⇒\u0983\u0
 _GAP_END = re.compile(r"[.。।\n:;؛]")
 _LONGEST_GAP = 80
 _DIRECT = Finder(
-    rf"(?:{_CHOSEN}|{_OPTION})\s?的?\s?(?:{LINK}|[:=])\s?{_ADVERB}\s?{_ARTICLE_AHEAD}(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
+    rf"(?:{_CHOSEN}|{_OPTION})\s?[的の]?\s?(?:{LINK}|[:=])\s?{_ADVERB}\s?{_ARTICLE_AHEAD}(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
     rf"|(?:{_ANSWER}(?:\s{_CHOSEN})?|{_CHOSEN}\s{{0,2}}{_OPTION}|{_OPTION}\s{_CHOSEN})[】\])]?[^\S\n]?(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
     rf"|{any_word('choose')}\s?:?"
     rf"|{any_word('but')}\s?(?:\w{{1,3}}\s)?(?:{_OPTION}\s?)?{_LABEL_AHEAD}",

@@ -289,7 +289,7 @@ CUES: dict[str, Cue] = {
         no="değil|değildir|yanlış|yanlıştır|hiçbiri|hariç", condition="eğer",
         refusal="üzgünüm|maalesef|bilmiyorum|yanıtlayamam", none="hiçbiri", words="O",
         wait="hayır(?=,)|bekle|bekleyin|pardon|düzeltme|aslında|daha doğrusu"),
-    "az": Cue(answer="cavab|cavabı", option="variant|variantı", right="düzgün|doğru", link="budur|olacaq",
+    "az": Cue(answer="cavab|cavabı", option="variant|variantı|variantıdır", right="düzgün|doğru", link="budur|olacaq",
         question="sual", passage="mətn", choose="seçirəm", so="buna görə", because="çünki", both="və|və ya",
         no="deyil|yanlış|səhv", condition="əgər", words="O"),
     "ja": Cue(answer="答え|解答|回答|正解|正答", option="選択肢|選択|記号",

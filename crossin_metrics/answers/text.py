@@ -186,14 +186,13 @@ def _in_word(char: str) -> bool:
 
 # --- labels in other scripts -----------------------------------------------------------------------------------------
 
-# "В" (Cyrillic, like Latin B) is the third letter of its own alphabet: what it names is unknown, and it is not read.
+# "В" (Cyrillic, like Latin B) is the third letter of its own alphabet: read only before the third option's text.
 _LOOK_ALIKE = {"С": "C", "Ε": "E", "Α": "A"}
 _OWN_LABELS: dict[str, str] = {
     form: LETTERS[position]
     for cue in CUES.values()
     for position, letter in enumerate(cue.labels)
     for form in {letter, letter.upper()}
-    if letter not in "вВ"
 } | _LOOK_ALIKE
 _OWN_LABEL = re.compile(
     r"(?<=[はがを为為是选選:])[アイウエオ甲乙丙丁戊](?=です|だ\b|が正|を|[。.\s]|项|項|\Z)|(?<!\w)[가나다라마](?=입니다|번\b|이다)|"
@@ -207,7 +206,7 @@ _PLACE = re.compile(  # "the second option", "第二个选项"; "2번", "option 
     r"(?:the\s)?(?<!\w)(first|second|third|fourth|1st|2nd|3rd|4th)\s(?:option|(?:one|answer|choice)(?=\W?\Z))(?!\w)|"
     r"第\s?([一二三四1-4])\s?[个個]?(?:选项|選項|選択肢|[项項](?!目))|"
     r"(?<![\d.,+-])([1-4])\s?[번番](?=입니다|이다|이\s|です|だ|が|[\s.。]|\Z)|"
-    r"(?<![\w.,+-])(one|two|three|four|[1-4])(?![\w%]|[.,:]\d)",
+    r"(?<![\w.,+-])#?(one|two|three|four|[1-4])(?![\w%]|[.,:]\d)",
     re.IGNORECASE,
 )
 _COUNT = re.compile(r"1|2|3|4|第|first|second|third|fourth|one|two|three|four")  # what each alternative needs
@@ -243,6 +242,8 @@ def latin_labels(text: str, options: Options) -> str:
 
     def latin(match: re.Match[str]) -> str:
         enclosed = match.string[match.end() : match.end() + 1] in (")", "]", "】", "」")
+        if match[0] in "вВ" and option_at(text, skip(text, match.end() + enclosed), options)[0] != 2:
+            return match[0]
         small = _UPPER_ONLY.match(match[0]) is not None  # "а" and "с" are words unless set off as a label
         return match[0] if small and not enclosed else _OWN_LABELS[match[0]]
 
