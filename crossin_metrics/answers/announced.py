@@ -65,12 +65,13 @@ _DIRECT = Finder(
     "but",
 )
 _BUT = re.compile(any_word("but"))
-_WAIT, _STOPS = any_word("wait"), r"[\s,:.!、。]{1,5}"
+_WAIT, _STOPS = any_word("wait"), r"[\s,:.!、。]{1,5}(?<![^,:.!、。]\s)"
+SPOKEN_OF = r"(?:consider|look|looking|check|checking|compare|examine|analy[sz]e|start|discuss|evaluate|let|what|how)\b"
 _FEW_WORDS = r"(?:[^\W\d_]{1,12}\s){0,3}?"
 _CONCLUSIONS = Finder(
     rf"(?:(?P<so>{any_word('so')}|[=-]>|[⇒→∴])\s?[,:]?\s?(?:{_FEW_WORDS}(?={_OPTION}))?"
-    rf"|(?P<wait>{_WAIT}(?:{_STOPS}{_WAIT})?){_STOPS}"
-    rf"(?:{_FEW_WORDS}(?={_OPTION}|{OPEN}?[A-J](?![\w'])))?(?:{LINK}\s?)?)(?:{_OPTION}\s?)?"
+    rf"|(?P<wait>{_WAIT}(?:[\s,:.!、。]{{1,5}}{_WAIT})?){_STOPS}"
+    rf"(?:(?:(?!{SPOKEN_OF})[^\W\d_]{{1,12}}\s){{0,3}}?(?={_OPTION}|{OPEN}?(?!I\s\w)[A-J](?![\w'])))?(?:{LINK}\s?)?)(?:{_OPTION}\s?)?"
     rf"|(?<![\w'])(?:{any_word('pronoun')})(?:'s|\s+(?:is|was|must\s+be|would\s+be|has\s+to\s+be|should\s+be)){_ADVERB}\s+(?:{_OPTION}\s?)?",
     "so",
     "wait",
@@ -144,8 +145,8 @@ def _announcements(low: str, starts: list[tuple[int, str]]) -> Iterator[tuple[in
         yield match.start(), match.end(), None
 
 
-def announced(text: str, options: Options, words: str) -> tuple[int | None, int | None]:
-    """The last announced answer, and the first if the text opens with its announcement."""
+def announced(text: str, options: Options, words: str) -> tuple[int | None, int | None, int]:
+    """The last announced answer, the first if the text opens with its announcement, and where the last one begins."""
     low = lowered(text)
     starts = word_starts(low)
     stated: list[tuple[int, int]] = []
@@ -177,7 +178,8 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
         denied = NEGATION.search(low, max(word, match.start()), match.end())
         if (concluded or by_text) and not denied and not CONDITION.search(before):
             index = LETTERS.index(concluded[1] or concluded[2]) if concluded else at or 0
-            stated.append((match.start(), index if index < len(options.letters) else NO_ANSWER))
+            start = match.end("wait") if match["wait"] else match.start()
+            stated.append((start, index if index < len(options.letters) else NO_ANSWER))
     for match in list(_LABEL.finditer(text))[-MOST_LABELS:]:
         before = _HALVES.split(low[max(0, match.start() - 40) : match.start()])[-1]
         own, end = option_at(text, skip(text, match.end()), options)
@@ -208,13 +210,13 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
         ):
             stated.append((option.start, option.option))
     if not stated:
-        return None, None
+        return None, None, 0
     stated.sort()
     supposed = {answer for start, answer in stated if _opens_with_condition(low, start)}
     if len(supposed) > 1 and _opens_with_condition(low, stated[-1][0]):
-        return SEVERAL, None
+        return SEVERAL, None, 0
     opening = stated[0][1] if stated[0][0] <= 4 and stated[0][1] >= 0 else None
-    return stated[-1][1], opening
+    return stated[-1][1], opening, stated[-1][0]
 
 
 def _opens_with_condition(low: str, position: int) -> bool:
@@ -250,9 +252,10 @@ def _past(text: str, position: int) -> int:
     return position + (text[position : position + 1] in tuple(",)]\"'"))
 
 
-def corrected(text: str) -> bool:
-    """Does the writer correct what it said first, so that the last announcement counts?"""
-    return _CORRECTION.search(lowered(text)) is not None
+def corrected(text: str, end: int) -> bool:
+    """Does the writer take back what it said first before the last announcement, at `end`, which then counts?"""
+    found = _CORRECTION.search(lowered(text))
+    return found is not None and found.end() <= end
 
 
 _ASKED = re.compile(r"[)\]\"']{0,4}\s?\?")  # "Is the answer (A)?"

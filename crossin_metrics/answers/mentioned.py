@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from crossin_metrics.answers.announced import CONDITION, LINK, MOST_LABELS, NEGATION, NO, WRONG
+from crossin_metrics.answers.announced import CONDITION, LINK, MOST_LABELS, NEGATION, NO, SPOKEN_OF, WRONG
 from crossin_metrics.answers.cleaning import CJK, LETTERS, fold, lowered, strip_markdown
 from crossin_metrics.answers.patterns import Finder, any_word, word_starts
 from crossin_metrics.answers.text import (
@@ -90,9 +90,7 @@ _SHORT_HAN = re.compile(r"\A[\u4e00-\u9fff,:]{0,12}(?:是|为|為)\s?([A-J])(?:�
 _NOT_BUT = re.compile(  # "It is not A, it is B", "A değil, B"
     rf"(?:[^\W\d_]['\w]*\s){{0,4}}([A-J])(?:\s[^\W\d_]+)?,\s(?P<bridge>(?:[^\W\d_]['\w]{{0,8}}\s){{0,3}}){OPEN}?([A-J]){CLOSE}?(?:'[dt][ıiuü]r)?[.!。]?"
 )
-_SPOKEN_OF = re.compile(
-    r"\b(?:consider|look|looking|check|checking|compare|examine|analy[sz]e|start|discuss|evaluate)\b[^:.!,]*\Z"
-)
+_SPOKEN_OF = re.compile(rf"\b{SPOKEN_OF}[^:.!,]*\Z")
 _OTHER_ANSWER = re.compile(WRONG + any_word("answer"))
 _NOT_SHORT = (NEGATION, CONDITION, _SPOKEN_OF, _OTHER_ANSWER, re.compile(rf"\b[A-J]\s?{any_word('both')}\s?\W?\Z"))
 _QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s{0,8}\d{1,3}[.)])")

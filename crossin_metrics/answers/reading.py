@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from crossin_metrics.answers.announced import announced, corrected
+from crossin_metrics.answers.announced import NEGATION, announced, corrected
 from crossin_metrics.answers.cleaning import (
     CJK,
     LETTERS,
@@ -164,10 +164,10 @@ def _prose(text: str, options: Options, words: str) -> tuple[int | None, str]:
     if whole is not None:
         return whole, "whole"
     leading = _leading(text, options, words)
-    stated, opening = announced(text, options, words)
+    stated, opening, place = announced(text, options, words)
     first = leading if leading is not None else opening
     if first is not None and (first >= 0 or first == CONFLICT) and stated is not None and stated != first:
-        return (stated, "announced") if corrected(text) else (None, "contradiction")
+        return (stated, "announced") if corrected(text, place) else (None, "contradiction")
     if leading is not None and leading >= 0:
         return leading, "leading"
     if stated is not None:
@@ -357,7 +357,6 @@ _SUM = re.compile(r"\A(?=.*\d)[\d\s+*/×÷·()^.,-]{1,60}=(?!.*=)")  # "1 + 1 = 
 _COPULA_LAST = re.compile(r"(?:です|でした|だ|である|입니다|이다|예요|이에요|ครับ|ค่ะ)[.。!]?\Z")
 _ENTRY = re.compile(rf"{OPTION_NOUN}\s*([A-J])\s?:")
 _JUDGED_WRONG = re.compile(rf"{any_word('no')}\s?(?:{any_word('answer', 'option', 'right')})?\s?(?:[.。।!\n]|\Z)")
-_NEGATION = re.compile(any_word("no"))
 _NOT_SO = re.compile(rf"\s{any_word('link')}\s{any_word('no')}")
 _ANOTHER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|(?<!\w)[A-J]\s?(?:{CLOSE}|[.:])")
 _OR = r"(?:or|o|ou|oder|of|sau|eller|или|або|ή|veya|atau|hoặc|hay|أو|או|یا|या|বা|அல்லது|au|または|또는|或者?|หรือ)"
@@ -394,7 +393,7 @@ def _leading(text: str, options: Options, words: str) -> int | None:
     if at == label.choice and _NOT_SO.match(low, end) and _ANOTHER.search(text, end):
         return None  # "(A) the Nile is not there, (B) ...": spoken about, too
     other = _OR_LAST.fullmatch(low, label.end)
-    if other is not None and LETTERS.index(other[1]) != label.choice and not _NEGATION.search(low, label.end):
+    if other is not None and LETTERS.index(other[1]) != label.choice and not NEGATION.search(low, label.end):
         return SEVERAL  # "A, because the Nile is long, or B."
     return settle(text, label, options)
 
