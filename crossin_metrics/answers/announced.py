@@ -85,8 +85,14 @@ _CONCLUDED = re.compile(
 NEGATION = re.compile(NO)
 CONDITION = re.compile(any_word("condition"))
 _CORRECTION = re.compile(rf"[.!?。।,;:\n-]\s?(?:\w{{1,5}}\s)?{_WAIT}")
+_RETRACTED = re.compile(  # "Wait, that can't be right."
+    rf"{_WAIT}{_STOPS}{any_word('pronoun')}(?:'s)?\s[^.!?,\n]{{0,15}}?"
+    r"(?:wrong|incorrect|mistaken|(?:not|n't|cannot)\s(?:be\s)?(?:right|correct))(?!\w)"
+)
 _NO_OPTION = re.compile(rf"[\s\"']{{0,4}}{any_word('none')}(?!\sother\sthan)")
-_FILLER = re.compile(rf"[\s\"':,]{{0,6}}(?:{OPTION_WORD}[\s\"':]{{0,4}}|(?:{ARTICLE}|là)\s+(?=\S))?[\s\"']{{0,4}}")
+_FILLER = re.compile(
+    rf"(?:[\s\"':,]|\.{{3}}){{0,6}}(?:{OPTION_WORD}[\s\"':]{{0,4}}|(?:{ARTICLE}|là)\s+(?=\S))?[\s\"']{{0,4}}"
+)
 WRONG = r"(?:wrong|incorrect|false|second|third|other|alternative|common|tempting|错误的?|不正确的?)\s?"
 _WRONG = re.compile(rf"{WRONG}\Z")
 _LABEL = re.compile(rf"{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])(?<![A-Za-z0-9_'(].)(?:\)|(?![A-Za-z0-9_']))")
@@ -126,7 +132,7 @@ _ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b(?!I\s\w)[B-J]\b")
 _SENTENCE_START = re.compile(r"[.。।!?\n:]")
 _SUPPOSED = re.compile(r"\b(?:would|could|wäre|serait|sería|seria|sarebbe)\b")
 _CLAUSE = re.compile(r"[.。।,;!?\n]")
-_HALVES = re.compile(rf"[.。।,;!?\n]|(?<![A-J)])、|{any_word('but')}[、,]?\s?")
+_HALVES = re.compile(rf"[.。।,;:!?\n]|(?<![A-J)])、|{any_word('but')}[、,]?\s?")
 MOST_LABELS = 200  # labels of a text that are looked at
 
 
@@ -214,6 +220,8 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
     stated.sort()
     supposed = {answer for start, answer in stated if _opens_with_condition(low, start)}
     if len(supposed) > 1 and _opens_with_condition(low, stated[-1][0]):
+        return SEVERAL, None, 0
+    if _RETRACTED.search(low, stated[-1][0]):
         return SEVERAL, None, 0
     opening = stated[0][1] if stated[0][0] <= 4 and stated[0][1] >= 0 else None
     return stated[-1][1], opening, stated[-1][0]

@@ -72,7 +72,7 @@ CUES: dict[str, Cue] = {
         choose="choose|chose|pick|select|selected|go with|opt for|going with|supports(?= (?:option|choice|"
         "answer))|matches(?= (?:option|choice|answer))|corresponds to(?= (?:option|choice|answer))|leaves|leaving|"
         "favou?rs|points to|settle on|"
-        "(?:going to|gonna|would|will|have to) (?:say|pick|choose|guess)",
+        "(?:going to|gonna|would|will|have to|d) (?:say|pick|choose|guess)",
         so="so|thus|hence|therefore|consequently|in conclusion|conclusion|overall",
         but="but|but rather|rather|instead",
         because="because|since|as|for|which|that|based|due|with|therefore|from|given",

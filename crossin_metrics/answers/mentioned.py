@@ -99,7 +99,9 @@ _CONCLUDES = re.compile(rf"\W{{0,3}}(?:{any_word('so')})")
 _CONTRAST = re.compile(rf"\s?,\s?(?:{any_word('both')}\s)?{NO}\s(?:\w{{1,3}}\s)?")
 _OTHER_NUMBER = re.compile(r"[\d.。।!?\n]")  # or another sentence
 _ALONE = re.compile(r"[\s.。।!\"']{0,8}\Z")
-_UNIT_LAST = re.compile(r"(?:\s[^\W\d_]{3,6})?[\s.。।!\"']{0,8}\Z")  # "It is 5 m long."
+_UNIT_LAST = re.compile(  # "It is 5 m long.", "1914年です。"
+    rf"(?:\s[^\W\d_]{{3,6}}|(?![번番]){CJK.pattern}{{1,2}}(?:です|입니다)?)?[\s.。।!\"']{{0,8}}\Z"
+)
 _IS = re.compile(rf"\s{LINK}[\s.。।!]{{0,8}}\Z")
 _ARTICLE = re.compile(rf"\W{{0,4}}(?:{ARTICLE}|an|los|las|các|những)?\W{{0,4}}", re.IGNORECASE)
 _A_FEW = 4  # sentences; in a longer text (a passage, working) a single mention says little

@@ -356,6 +356,7 @@ def _whole(text: str, options: Options) -> int | None:
 _SUM = re.compile(r"\A(?=.*\d)[\d\s+*/×÷·()^.,-]{1,60}=(?!.*=)")  # "1 + 1 = 2"
 _COPULA_LAST = re.compile(r"(?:です|でした|だ|である|입니다|이다|예요|이에요|ครับ|ค่ะ)[.。!]?\Z")
 _ENTRY = re.compile(rf"{OPTION_NOUN}\s*([A-J])\s?:")
+_ENTRY_ALONE = re.compile(r"[.。!?]\s?([A-J])\s?:")
 _JUDGED_WRONG = re.compile(rf"{any_word('no')}\s?(?:{any_word('answer', 'option', 'right')})?\s?(?:[.。।!\n]|\Z)")
 _NOT_SO = re.compile(rf"\s{any_word('link')}\s{any_word('no')}")
 _ANOTHER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|(?<!\w)[A-J]\s?(?:{CLOSE}|[.:])")
@@ -384,6 +385,8 @@ def _leading(text: str, options: Options, words: str) -> int | None:
         return None
     if any(LETTERS.index(m[1]) != label.choice for m in _ENTRY.finditer(low, label.end, label.end + 4_000)):
         return None  # "Option A: ... Option B: ...": the options one after the other
+    if label.choice == 0 and (entry := _ENTRY_ALONE.search(low, label.end, label.end + 2_000)) and entry[1] == "B":
+        return None  # "A: ... B: ..."
     after = skip(text, label.end)
     own = small_letters(options.texts[label.choice])[:4] if label.choice < len(options.letters) else ""
     begins = own != "" and small_letters(text).startswith(own, after)  # as the option does, or as its paraphrase

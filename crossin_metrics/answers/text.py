@@ -262,7 +262,7 @@ _CUT = re.compile(r"[(\[【]\s?([A-J])[\s.。!\"']*\Z")
 NOT_AFTER = r"\w|'(?![dt][ıiuü]r)(?=\w)"  # "A's" and "I'd" are words, Turkish "A'dır" is "is A"
 _BARE = re.compile(rf"([A-Ja-j])(?!{NOT_AFTER})|([A-J])(?={NO_SPACES.pattern})")
 _AFTER_BARE = re.compile(
-    r"\s*\Z|\s*\n|\s?[;!\"|]|'|\s?:(?!\s*\d)|\s?\.(?!\w)|\.(?=[^\W\d_]{2}|[\u4e00-\u9fff])|[。、।]|\s[-→⇒]+\s"
+    r"\s*\Z|\s*\n|\s?[;!\"|]|'|\s?:(?!\s*\d)|\s?\.(?!\w)|\.(?=[^\W\d_]{2}|[\u4e00-\u9fff])|[。、।]|\s[-→⇒]+\s|\s?[\u2600-\u27bf\U0001f300-\U0001faff]"
 )
 REASON = rf",?\s?(?!(?:as|for|which|that|with|from|given|da|therefore)\b|项|項|选|選|吧){any_word('because')}"
 _REASON = re.compile(REASON)
