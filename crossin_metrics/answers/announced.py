@@ -86,7 +86,7 @@ NEGATION = re.compile(NO)
 CONDITION = re.compile(any_word("condition"))
 _CORRECTION = re.compile(rf"[.!?。।,;:\n-]\s?(?:\w{{1,5}}\s)?{_WAIT}")
 _RETRACTED = re.compile(  # "Wait, that can't be right."
-    rf"{_WAIT}{_STOPS}{any_word('pronoun')}(?:'s)?\s[^.!?,\n]{{0,15}}?"
+    rf"{_STOPS}{any_word('pronoun')}(?:'s)?\s[^.!?,\n]{{0,15}}?"
     r"(?:wrong|incorrect|mistaken|(?:not|n't|cannot)\s(?:be\s)?(?:right|correct))(?!\w)"
 )
 _NO_OPTION = re.compile(rf"[\s\"']{{0,4}}{any_word('none')}(?!\sother\sthan)")
@@ -125,7 +125,7 @@ _SUBJECT = re.compile(
 )
 _AS_OPTION = re.compile(rf"\s?[の의]?\s?{any_word('option', languages=VERB_FINAL)}")  # "D বিকল্পটি সঠিক"
 _REJECTED = re.compile(rf"[^\n]{{0,3}}[A-J]{CLOSE}?\s?{NO}")  # "the option B not ..."
-_SENTENCE_OVER = re.compile(r"\s?(?:[.。।!?\n]|\Z)")
+_SENTENCE_OVER = re.compile(r"\s?(?!\.{3})(?:[.。।!?\n]|\Z)")
 _CALLED = re.compile(f"{_ANSWER}|{_OPTION}")
 _AFTER_ARTICLE = re.compile(r"\s(?:resposta|alternativa|opção|opción|válasz)")
 _ANY_LETTER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|\b(?!I\s\w)[B-J]\b")
@@ -174,7 +174,10 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
         if answer is not None and not (gap is None and (_REJECTED.match(low, end) or _SENTENCE_OVER.match(low, end))):
             stated.append((start, answer))
             done = start
+    retracted = -1
     for match in _CONCLUSIONS(low, starts):
+        if match["wait"] and _RETRACTED.match(low, match.end("wait")):
+            retracted = match.end("wait")
         concluded = _CONCLUDED.match(text, match.end())
         at, end = option_at(text, match.end(), options)
         before = _CLAUSE.split(low[max(0, match.start() - 40) : match.start()])[-1]
@@ -192,10 +195,10 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
         # "Option C, the Danube, is correct": the option's own words, whatever they are, are stepped over.
         inserted = own == LETTERS.index(match[1] or match[2]) or text[match.start() - 2 : match.start()] == ", "
         endorsed = _ENDORSED.match(low, _past(text, end) if inserted else match.end())
-        if endorsed and _supposed(low, endorsed):
+        if not endorsed or _supposed(low, endorsed):
             continue
-        subject = match[1] or _SUBJECT.search(before) or _AS_OPTION.match(low, match.end())
-        if not endorsed or not (subject or _CHOOSES.match(low, match.end())):
+        set_off = match[1] or _SUBJECT.search(before)
+        if not (set_off or _AS_OPTION.match(low, match.end()) or _CHOOSES.match(low, match.end())):
             continue  # "Vitamin C is the best source"
         if match[2] == "A" and not before.strip() and _AFTER_ARTICLE.match(endorsed[0]):
             continue  # Portuguese "A resposta correta ...": an article
@@ -221,7 +224,7 @@ def announced(text: str, options: Options, words: str) -> tuple[int | None, int 
     supposed = {answer for start, answer in stated if _opens_with_condition(low, start)}
     if len(supposed) > 1 and _opens_with_condition(low, stated[-1][0]):
         return SEVERAL, None, 0
-    if _RETRACTED.search(low, stated[-1][0]):
+    if retracted > stated[-1][0]:
         return SEVERAL, None, 0
     opening = stated[0][1] if stated[0][0] <= 4 and stated[0][1] >= 0 else None
     return stated[-1][1], opening, stated[-1][0]

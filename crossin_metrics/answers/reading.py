@@ -340,7 +340,7 @@ _WHOLE_LABEL = re.compile(
 
 
 def _whole(text: str, options: Options) -> int | None:
-    index = options.exact.get(fold(_COPULA_LAST.sub("", _SUM.sub("", text))))
+    index = options.exact.get(fold(_COPULA_LAST.sub("", _SUM.sub("", text) if "=" in text else text)))
     match = _WHOLE_LABEL.match(text)
     if match is not None:
         label = LETTERS.index((match[1] or match[2] or match[3]).upper())
@@ -392,7 +392,7 @@ def _leading(text: str, options: Options, words: str) -> int | None:
     begins = own != "" and small_letters(text).startswith(own, after)  # as the option does, or as its paraphrase
     if not begins and (JUDGED.match(text, label.end) or _JUDGED_WRONG.match(low, after)):
         return None  # "(A) is wrong", "A - wrong": spoken about; "(A) is correct" is for the cues
-    at, end = option_at(text, after, options)
+    at, end = option_at(text, after, options) if begins else (None, after)
     if at == label.choice and _NOT_SO.match(low, end) and _ANOTHER.search(text, end):
         return None  # "(A) the Nile is not there, (B) ...": spoken about, too
     other = _OR_LAST.fullmatch(low, label.end)
