@@ -49,8 +49,7 @@ class Setup(NamedTuple):
         """For a narrow column: shots, formulation, chat template, number of languages."""
         answers = "" if self.answers == UNSTATED else self.answers
         chat = "chat" if self.chat.startswith("yes") else ""
-        shots = "shots?" if self.shots == UNSTATED else self._shots
-        return ", ".join(filter(None, (shots, answers, chat, f"{len(self.langs.split(','))} languages")))
+        return ", ".join(filter(None, (self._shots, answers, chat, f"{len(self.langs.split(','))} languages")))
 
     @property
     def heading(self) -> str:

@@ -23,6 +23,15 @@ from crossin_metrics.text_tables import show
 from recipes.common.paths import expand_user
 from recipes.common.provenance import REPO
 
+_SCRIPTS = {  # an option of one script, set in most files for it -> that script
+    "arms": "run_experiment.py",  # first: a grid holds others' options too
+    "variant": "build_mix.py",
+    "mix": "sft_crossin.py",
+    "loss": "align_crossin.py",
+    "regenerate": "build_cross_xquad.py",
+    "engine": "translate_seed.py",
+}
+
 
 def option(help: str, default: Any = dataclasses.MISSING) -> Any:
     """A dataclass field with its help text; a list as default is copied for each instance."""
@@ -198,9 +207,12 @@ def _check_yaml(path: Path, known: set[str]) -> None:
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise CrossinError(f"{path}: must be a YAML mapping of options")
-    for key in content:
-        if key != "env" and key not in known:
-            raise CrossinError(f"{path}: unknown option {key!r}{did_you_mean(str(key), known)}")
+    unknown = [str(key) for key in content if key != "env" and key not in known]
+    for key, script in _SCRIPTS.items():
+        if key in unknown:
+            raise CrossinError(f"{path}: unknown option {key!r}; is this a configuration of {script}?")
+    for key in unknown:
+        raise CrossinError(f"{path}: unknown option {key!r}{did_you_mean(key, known)}")
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

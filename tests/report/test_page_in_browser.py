@@ -341,6 +341,15 @@ def test_a_hundred_models_on_five_tasks_stay_usable(browser: Any, tmp_path: Path
     assert len(rows(browser)) == 102
     # Each row and baseline of the other four benchmarks is hidden once; the rest stays as it is.
     assert browser.execute_script(CHANGES) == {"childList": 0, "attributes": 4 * 102}
+    # On a phone, scrolled down and to the side, the column names stay on top and the models' names are not drawn over.
+    opened(browser, page, PHONE)
+    drawn = browser.execute_script(
+        "const box = document.querySelector('.scroll:has(> .board)'); box.scrollIntoView(); box.scrollTo(150, 2000);"
+        "const {left, top} = box.getBoundingClientRect();"
+        "return Array.from({length: 120}, (_, i) => document.elementFromPoint(left + 60, top + 5 + 5 * i))"
+        ".map((one) => one.closest('.model')?.parentElement.parentElement.tagName ?? one.outerHTML)"
+    )
+    assert (drawn[0], set(drawn)) == ("THEAD", {"THEAD", "TBODY"})
 
 
 def test_arms_fit_the_screen_in_dark_and_light(browser: Any, tmp_path: Path) -> None:

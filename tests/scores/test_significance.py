@@ -239,7 +239,7 @@ def test_intervals_of_a_difference_are_those_of_scipy() -> None:
         values = [score_questions(rows_of(one, rows.astype(int)))["ac3"] for one in pair]
         return values[0] - values[1]
 
-    options: dict[str, Any] = {"method": "percentile", "rng": np.random.default_rng(4)}
+    options: dict[str, Any] = {"method": "percentile", "random_state": np.random.default_rng(4)}  # scipy 1.15: rng
     acc = stats.bootstrap(right, difference, paired=True, n_resamples=20_000, **options)
     assert (tested["acc"].low, tested["acc"].high) == pytest.approx(tuple(acc.confidence_interval), abs=0.005)
     assert tested["acc"].standard_error == pytest.approx(acc.standard_error, rel=0.05)

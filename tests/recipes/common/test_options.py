@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ import pytest
 
 from crossin_metrics.errors import CrossinError
 from recipes.common.options import check_types, parse
+from tests.conftest import REPO
 
 
 @dataclass
@@ -84,3 +86,17 @@ def test_mistakes(tmp_path: Path, yaml: str, flags: list[str], message: str) -> 
     with pytest.raises(CrossinError, match=message) as caught:
         read(tmp_path, yaml, *flags)
     assert "\n" not in str(caught.value)
+
+
+CONFIGS = [
+    path
+    for path in sorted((REPO / "recipes" / "configs").rglob("*.yaml"))
+    if path.parent.name not in ("accelerate", "slurm")
+]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_another_scripts_file_is_recognised(path: Path) -> None:
+    script = re.findall(r"Launch: .*recipes/(\w+\.py) --config recipes/configs/", path.read_text(encoding="utf-8"))[0]
+    with pytest.raises(CrossinError, match=rf"unknown option .*; is this a configuration of {script}\?"):
+        parse(Options, ["--config", str(path)], prog="tool", description="A tool.")
