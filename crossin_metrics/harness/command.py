@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from multiprocessing import get_context, util  # noqa: F401 util: see `main`
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from crossin_metrics import startup
 from crossin_metrics.backends.checks import require_harness, vllm_without_statistics
@@ -27,7 +27,7 @@ from crossin_metrics.errors import CrossinError, did_you_mean, exit_code, say, w
 from crossin_metrics.records import SUFFIXES
 from crossin_metrics.secrets import secret_place
 from crossin_metrics.sets.catalogue import FORMULATIONS, all_tasks
-from crossin_metrics.sets.loading import load_file
+from crossin_metrics.sets.loading import data_files, load_file
 from crossin_metrics.text_tables import show
 
 # The harness's usual options, for completion; its parser knows the others.
@@ -183,6 +183,7 @@ def _harness(arguments: Sequence[str]) -> int:
     with waiting("crossin: loading lm-evaluation-harness"):
         startup.register_tasks()  # the .pth file has done so, unless the package is used without being installed
         from lm_eval.__main__ import cli_evaluate
+        from lm_eval.config.evaluate_config import EvaluatorConfig
         from lm_eval.tasks._index import TaskIndex
         from tqdm import tqdm
 
@@ -191,12 +192,20 @@ def _harness(arguments: Sequence[str]) -> int:
         register()
     vllm_without_statistics()
     say("crossin: reading the task files")
-    before, files = sys.argv, TaskIndex._iter_yaml_files
+    before, files, process = sys.argv, TaskIndex._iter_yaml_files, EvaluatorConfig.process_tasks
 
     def shown(root: Path) -> Iterator[Path]:
         yield from tqdm(list(files(root)), desc="task files", leave=False, disable=None, mininterval=1)
 
+    def checked(config: EvaluatorConfig, metadata: dict[str, Any] | None = None) -> Any:
+        """Also look for the sets' files, which the harness would miss only after it has loaded the model."""
+        manager = process(config, metadata)
+        for name in filter(all_tasks().__contains__, map(str, config.tasks)):
+            data_files(all_tasks()[name].set.name, (config.metadata or {}).get("data_dir"))
+        return manager
+
     TaskIndex._iter_yaml_files = staticmethod(shown)  # type: ignore[method-assign]
+    EvaluatorConfig.process_tasks = checked  # type: ignore[method-assign]
     sys.argv = ["crossin eval", *arguments]  # the harness parses sys.argv itself
     try:
         cli_evaluate()
@@ -226,6 +235,7 @@ def _harness(arguments: Sequence[str]) -> int:
     finally:
         sys.argv = before
         TaskIndex._iter_yaml_files = staticmethod(files)  # type: ignore[method-assign]
+        EvaluatorConfig.process_tasks = process  # type: ignore[method-assign]
     return 0
 
 

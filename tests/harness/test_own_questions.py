@@ -123,6 +123,10 @@ def test_a_task_needs_no_more_than_class_name_and_set(questions: Path, formulati
         (["--sett", "my_questions.jsonl"], "did you mean '--set'?"),
         (["--models", "--tasks", "crossin_mini"], "--models: expected at least one argument"),
         (["--tasks", "crossin_mini", "--model_args", "pretrained=no_such/model"], "cannot load the model: "),
+        (
+            ["--tasks", "bmlama17", "--metadata", "data_dir=/no", "--model_args", "pretrained=no_such/model"],
+            "/no: no such folder",  # said before the model is loaded
+        ),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], said: str) -> None:
