@@ -17,7 +17,7 @@ from typing import Literal
 if __package__ in (None, ""):  # run as a script: `recipes` is found in the checkout, not in this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from crossin_metrics.errors import CrossinError, say
+from crossin_metrics.errors import CrossinError, say, waiting
 from recipes.common.options import check_types, parse, run
 
 
@@ -53,8 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Merge a LoRA adapter into its base model, and check it.",
         usual=("adapter", "output_dir", "base", "dtype", "vllm", "try_vllm"),
     )
-    from recipes.tuning.merge import compare_vllm, merge
-    from recipes.tuning.model import model_path
+    with waiting("merge_adapter: loading torch and PEFT"):
+        from recipes.tuning.merge import compare_vllm, merge
+        from recipes.tuning.model import model_path
 
     target = Path(options.output_dir)
     facts = merge(

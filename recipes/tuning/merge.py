@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, waiting
 from crossin_metrics.files import atomic_folder, read_json, write_json
 from recipes.common.provenance import REPO
 from recipes.tuning.cards import model_card
@@ -104,13 +104,15 @@ def merge(
             "transformers can load"
         )
     try:
-        tuned = PeftModel.from_pretrained(model, str(folder))
+        with waiting("merging: loading the adapter"):
+            tuned = PeftModel.from_pretrained(model, str(folder))
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise CrossinError(f"adapter {folder} does not fit {name}: {str(error).splitlines()[0]}") from error
     tuned.eval()
-    before = sample_logits(tuned, tokenizer)
-    merged = tuned.merge_and_unload(safe_merge=True)
-    exact = agreement(before, sample_logits(merged, tokenizer))
+    with waiting("merging: logits before, weights, logits after"):
+        before = sample_logits(tuned, tokenizer)
+        merged = tuned.merge_and_unload(safe_merge=True)
+        exact = agreement(before, sample_logits(merged, tokenizer))
     limit = 1e-3 if compute_dtype == "float32" else 0.1
     if not exact.logit_difference < limit:
         raise CrossinError(
@@ -131,7 +133,8 @@ def merge(
             raise CrossinError(
                 f"the merged model reloads incompletely: {sorted(info['missing_keys'])[:3]}; nothing written"
             )
-        stored = agreement(before, sample_logits(reloaded.eval(), tokenizer))
+        with waiting("merging: logits of what was written"):
+            stored = agreement(before, sample_logits(reloaded.eval(), tokenizer))
         if stored.kl > 0.05:
             raise CrossinError(
                 f"rounding to {own} changes the merged model (KL {stored.kl:.3f} nats): add --dtype float32"
