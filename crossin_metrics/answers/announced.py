@@ -55,7 +55,7 @@ _LONGEST_GAP = 80
 _DIRECT = Finder(
     rf"(?:{_CHOSEN}|{_OPTION})\s?[的の]?\s?(?:{LINK}|[:=])\s?{_ADVERB}\s?{_ARTICLE_AHEAD}(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
     rf"|(?:{_ANSWER}(?:\s{_CHOSEN})?|{_CHOSEN}\s{{0,2}}{_OPTION}|{_OPTION}\s{_CHOSEN})[】\])]?[^\S\n]?(?:{_OPTION}\s?)?{_LABEL_AHEAD}"
-    rf"|{any_word('choose')}\s?:?"
+    rf"|{any_word('choose')}\s?(?::|{LINK})?"
     rf"|{any_word('but')}\s?(?:\w{{1,3}}\s)?(?:{_OPTION}\s?)?{_LABEL_AHEAD}",
     "answer",
     "right",

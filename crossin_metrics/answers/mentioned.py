@@ -84,9 +84,10 @@ _MENTION = re.compile(
     rf"(?<![\w(])(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J])\s?{CLOSE}|([A-J])(?=:\s))|{OPEN}\s?([A-J])\s?\Z"
 )
 _SHORT = re.compile(
-    rf"\A(?:(?![B-HJ](?![\w'])|A[,.])[^\W\d_'][\w']{{0,16}}[\s,:.!]{{1,5}}){{1,7}}?(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))[.!。]?\Z"
+    rf"\A(?:(?![B-HJ](?![\w'])|A[,.])[^\W\d_'][\w']{{0,16}}[\s,:.!]{{1,5}}){{1,7}}?(?:{OPEN}\s?([A-J])\s?{CLOSE}|([A-J]))"
+    r"(?:(?<=het\s[A-J])\sis|(?<=es\s[A-J])\sist|(?:이?라고|로)\s?(?:생각|보)[^.\n]{1,6})?[.!。]?\Z"
 )
-_SHORT_HAN = re.compile(r"\A[\u4e00-\u9fff,:]{0,12}(?:是|为|為)\s?([A-J])(?:项|項)?[.。!]?\Z")
+_SHORT_HAN = re.compile(r"\A[\u4e00-\u9fff,:]{0,12}(?:是|为|為)\s?(?:选项|選項)?\s?([A-J])(?:项|項)?[.。!]?\Z")
 _NOT_BUT = re.compile(  # "It is not A, it is B", "A değil, B"
     rf"(?:[^\W\d_]['\w]*\s){{0,4}}([A-J])(?:\s[^\W\d_]+)?,\s(?P<bridge>(?:[^\W\d_]['\w]{{0,8}}\s){{0,3}}){OPEN}?([A-J]){CLOSE}?(?:'[dt][ıiuü]r)?[.!。]?"
 )

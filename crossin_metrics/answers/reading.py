@@ -160,6 +160,7 @@ def _read(text: str, options: Options, words: str) -> tuple[int | None, str]:
 def _prose(text: str, options: Options, words: str) -> tuple[int | None, str]:
     if not text:
         return None, ""
+    text = _without_doubt(text, options)
     whole = _whole(text, options)
     if whole is not None:
         return whole, "whole"
@@ -185,6 +186,25 @@ def _prose(text: str, options: Options, words: str) -> tuple[int | None, str]:
         if answer is not None:
             return answer, name
     return None, ""
+
+
+_UNSURE = re.compile(  # "Creo que es la B, pero no estoy seguro."
+    r"(?:[,.。;!।]|(?=แต่)|が、)\s?[^,.。;!।\n]{0,60}?"
+    r"(?:\b(?:sure|certain|confident|segur[oa]|certeza|sûre?|certaine?|sicher|sicur[oa]|zeker|säker|sikker|sigur[ăa]?|pew(?:ien|na)|"
+    r"уверена?|впевнен(?:ий|а)|σίγουρ(?:ος|η)|emin|chắc|yakin|sigurado|uhakika)\b|확실|確信|不(?:太|很)?(?:确定|確定)|แน่ใจ|متأكد|مطمئن|בטוח|यकीन|নিশ্চিত|உறுதி)"
+    r"[^,.。;!।\n]{0,20}[.。!।]?\s*\Z"
+)
+_ANY_LETTER = re.compile(r"(?<!\w)(?!I\b)[A-J](?!\w)")
+
+
+def _without_doubt(text: str, options: Options) -> str:
+    """The text without a last clause that only says how sure the writer is."""
+    found = _UNSURE.search(lowered(text)) if len(text) < 400 else None
+    if found is None or _ANY_LETTER.search(text, found.start()):
+        return text
+    if any(named.end > found.start() for named in options_in(text, options)):
+        return text  # an option speaks of doubt
+    return text[: found.start()] + "." if found.start() else text
 
 
 # --- the part that answers this question -----------------------------------------------------------------------------
