@@ -13,12 +13,18 @@ import torch
 from vllm import SamplingParams
 from vllm.v1.sample.logits_processor import AdapterLogitsProcessor
 
+from crossin_metrics.backends.heads import cast_heads_in_pieces
+
 NAME = "crossin_metrics.backends.forced:ForcedTokens"  # as vLLM's `logits_processors` takes it
 KEY = "crossin_forced"  # in `SamplingParams.extra_args`: the tokens to generate, list[int]
 
 
 class ForcedTokens(AdapterLogitsProcessor):
     """Allows one token at each step of requests that have tokens under :data:`KEY`; other requests are not touched."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        cast_heads_in_pieces()  # vLLM builds this in each process that computes
 
     def is_argmax_invariant(self) -> bool:
         """False: vLLM must not skip this for greedy requests."""

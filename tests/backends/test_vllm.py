@@ -10,6 +10,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -339,6 +340,33 @@ def test_the_command_line(checkpoint, tmp_path):
     gaps = np.array([float(option[0]) - float(row[0][0]) for row in rows for option in row[1:]])
     # Logits of bfloat16 are multiples of 1/64 above 1: differences of options would be, too.
     assert not np.allclose(64 * gaps, np.round(64 * gaps), atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_the_head_in_pieces_gives_vllms_logits(monkeypatch, dtype, with_bias):
+    """bfloat16 heads are cast in pieces, the last one smaller; float16 ones in vLLM's own way."""
+    import torch
+    from vllm.model_executor.layers.logits_processor import LogitsProcessor
+    from vllm.model_executor.layers.vocab_parallel_embedding import UnquantizedEmbeddingMethod
+
+    from crossin_metrics.backends import heads
+
+    sizes = []
+    mm = torch.mm
+    monkeypatch.setattr(torch, "mm", lambda a, b, out: sizes.append(b.shape[1]) or mm(a, b, out=out))
+    monkeypatch.setattr(LogitsProcessor, "_apply_head", heads.apply_head)
+    monkeypatch.setattr(heads, "PIECE", 64 * 40 // torch.get_num_threads())
+    torch.manual_seed(0)
+    weight, hidden, bias = (torch.randn(*shape).to(getattr(torch, dtype)) for shape in ((100, 64), (7, 64), (100,)))
+    head = SimpleNamespace(weight=weight, quant_method=UnquantizedEmbeddingMethod())
+    processor = SimpleNamespace(head_dtype=torch.float32)
+    bias = bias if with_bias else None
+    found = LogitsProcessor._apply_head(processor, head, hidden, bias)
+    expected = torch.nn.functional.linear(hidden.float(), weight.float(), bias if bias is None else bias.float())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    assert sizes == ([40, 40, 20] if dtype == "bfloat16" else [])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a process when its parent ends")
