@@ -1,7 +1,10 @@
-"""vLLM's engine ends with the process that started it, also when that one is killed.
+"""vLLM's engine ends with the process that started it, also when that one is killed, and sleeps while it waits.
 
 vLLM (0.32) ends its engine from the process that started it; after SIGKILL (or the out-of-memory killer) nobody does,
 and the engine and its workers keep their memory for ever. Linux can signal a process when its parent ends.
+
+The engine polls for a second before it sleeps until its workers answer. On CPUs a step takes less, so it would keep a
+core busy that the workers compute on.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import os
 import signal
 import sys
 import threading
+from functools import partialmethod
 from typing import Any
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -42,4 +46,15 @@ def _run(*args: Any, **kwargs: Any) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None and os.getppid() != parent.pid:  # it ended before the call above
         sys.exit(f"the process {parent.pid} that started this engine has ended")
+    _sleep_at_once_on_a_cpu()
     (_vllms_own or EngineCoreProc.run_engine_core)(*args, **kwargs)
+
+
+def _sleep_at_once_on_a_cpu() -> None:
+    with contextlib.suppress(ImportError, AttributeError):  # as above
+        from vllm.distributed.device_communicators.shm_broadcast import SpinCondition
+        from vllm.platforms import current_platform
+
+        if current_platform.is_cpu():
+            patient: Any = partialmethod(SpinCondition.__init__, busy_loop_s=0.0)
+            SpinCondition.__init__ = patient  # type: ignore[method-assign]

@@ -342,6 +342,22 @@ def test_the_command_line(checkpoint, tmp_path):
     assert not np.allclose(64 * gaps, np.round(64 * gaps), atol=1e-2)
 
 
+def test_the_engine_sleeps_while_its_worker_computes(lm):
+    """In CPU seconds: vLLM's own engine polls all the time that the worker needs."""
+    from crossin_metrics.backends.vllm import _on_cpu
+
+    if not _on_cpu():
+        pytest.skip("elsewhere a step is too short for sleeping")
+    (core,) = [child for child in psutil.Process().children() if child.children()]
+    (worker,) = core.children()
+    before = [sum(process.cpu_times()[:2]) for process in (core, worker)]
+    lm.loglikelihood(instances([(f"{n} {PASSAGE}", " at nine") for n in range(40)]), disable_tqdm=True)
+    of_core, of_worker = (
+        sum(process.cpu_times()[:2]) - start for process, start in zip((core, worker), before, strict=True)
+    )
+    assert of_core < of_worker / 2
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("with_bias", [False, True])
 def test_the_head_in_pieces_gives_vllms_logits(monkeypatch, dtype, with_bias):
