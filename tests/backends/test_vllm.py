@@ -342,20 +342,23 @@ def test_the_command_line(checkpoint, tmp_path):
     assert not np.allclose(64 * gaps, np.round(64 * gaps), atol=1e-2)
 
 
-def test_the_engine_sleeps_while_its_worker_computes(lm):
-    """In CPU seconds: vLLM's own engine polls all the time that the worker needs."""
+def test_on_a_cpu_the_engine_sleeps_as_soon_as_it_waits(monkeypatch):
+    """vLLM's own readers poll for a second first."""
+    import zmq
+    from vllm.distributed.device_communicators.shm_broadcast import SpinCondition
+
+    from crossin_metrics.backends import engines
     from crossin_metrics.backends.vllm import _on_cpu
 
     if not _on_cpu():
         pytest.skip("elsewhere a step is too short for sleeping")
-    (core,) = [child for child in psutil.Process().children() if child.children()]
-    (worker,) = core.children()
-    before = [sum(process.cpu_times()[:2]) for process in (core, worker)]
-    lm.loglikelihood(instances([(f"{n} {PASSAGE}", " at nine") for n in range(40)]), disable_tqdm=True)
-    of_core, of_worker = (
-        sum(process.cpu_times()[:2]) - start for process, start in zip((core, worker), before, strict=True)
-    )
-    assert of_core < of_worker / 2
+    monkeypatch.setattr(SpinCondition, "__init__", SpinCondition.__init__)  # restored afterwards
+    polls = []
+    for change in (lambda: None, engines._sleep_at_once_on_a_cpu):
+        change()
+        condition = SpinCondition(is_reader=True, context=zmq.Context.instance(), notify_address="inproc://nobody")
+        polls.append(condition.busy_loop_s)
+    assert polls == [1, 0]
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

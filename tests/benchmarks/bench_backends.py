@@ -102,6 +102,8 @@ class Run:
         self.name, self.answers, self.rounds, self.peak, self.gpu = name, folder / f"{name}.json", [], 0, 0
         self.log = (folder / f"{name}.log").open("w", encoding="utf-8")
         environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": KV_GIB, "VLLM_LOGGING_LEVEL": "ERROR"}
+        if arguments[arguments.index("--clock") + 1] == "cpu":
+            environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # else vLLM starts a thread a core, which spin
         self.process = subprocess.Popen(
             [sys.executable, __file__, *arguments, "--child", name, "--answers", str(self.answers)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment,
