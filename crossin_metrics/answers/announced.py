@@ -113,7 +113,7 @@ _ENDORSED = re.compile(
     rf"|{_CHOSEN_AFTER}"
     r"|\s(?:richtig|korrekt|rätt)\b"
     rf"|{ARTICLE}\s(?:{_RIGHT}\s(?:{_ANSWER}|{_OPTION})|(?:{_ANSWER}|{_OPTION})\s{_RIGHT})"
-    rf"|(?:번|番)?[가이은는が]?\s?(?:最|{any_word('option')})?\s?"
+    rf"|(?:번|番)?[가이은는が]?\s?(?:[最更]|{any_word('option')})?\s?"
     rf"{any_word('right', languages=NO_COPULA)}"
     rf"(?:\s?(?:{_ANSWER}|{_OPTION}))?"
     rf"|(?:번|番)?[가이은는がは]\s?{any_word('answer', languages=('ja', 'ko'))})"

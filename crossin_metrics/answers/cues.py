@@ -91,7 +91,7 @@ CUES: dict[str, Cue] = {
         r"on second thought|made a mistake|let me (?:re\w*|correct|double|check|verify|think again)|hmm",
         words="AI"),
     "zh": Cue(answer="答案|回答|正解|答(?=:)", option="选项|选择|選項|選擇|项|項",
-        right="正确|正確|恰当|恰當|合适|合適|对的|符合(?:题意|題意|要求|条件|條件)",
+        right="正确|正確|准确|準確|恰当|恰當|合适|合適|对的|符合(?:题意|題意|要求|条件|條件)",
         link="应该?是|應該?是|应为|應為|就是|是|为|為", question="问题|問題|题目|題目|问|問",
         passage="文章|短文|阅读|閱讀|背景",
         choose="的(?:是|为)|应选择?|應選擇?|故选择?|故選擇?|应该选择?|可选择?|选择(?!项)|選擇(?!項)|选(?!项|"

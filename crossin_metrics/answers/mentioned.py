@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 
 from crossin_metrics.answers.announced import CONDITION, LINK, MOST_LABELS, NEGATION, NO, SPOKEN_OF, WRONG
 from crossin_metrics.answers.cleaning import CJK, LETTERS, fold, lowered, strip_markdown
@@ -97,7 +98,7 @@ _NOT_SHORT = (NEGATION, CONDITION, _SPOKEN_OF, _OTHER_ANSWER, re.compile(rf"\b[A
 _QUESTION_OR_LIST = re.compile(r"[?;]|\(\d\)|(?m:^\s{0,8}\d{1,3}[.)])")
 _COPULA = re.compile(rf"\A[^.。।!?\n]{{0,200}}?(?:{LINK}|[=:])\s?[\"']?\Z")
 _CONCLUDES = re.compile(rf"\W{{0,3}}(?:{any_word('so')})")
-_CONTRAST = re.compile(rf"\s?,\s?(?:{any_word('both')}\s)?{NO}\s(?:\w{{1,3}}\s)?")
+_CONTRAST = re.compile(rf"\s?,\s?(?:(?:{any_word('both')}|\w)\s)?{NO}\s(?:\w{{1,4}}\s)?")  # also Russian "а не"
 _OTHER_NUMBER = re.compile(r"[\d.。।!?\n]")  # or another sentence
 _ALONE = re.compile(r"[\s.。।!\"']{0,8}\Z")
 _UNIT_LAST = re.compile(  # "It is 5 m long.", "1914年です。"
@@ -240,22 +241,22 @@ def only_option(text: str, options: Options, words: str) -> int | None:
     last_sentence = [named for named in found if complete and named.start >= complete[-1].start()]
     concluded = last_sentence and _CONCLUDES.match(lowered(text), complete[-1].start())
     found = last_sentence if concluded else found
-    n_named = len(found)
-    starts = [*(named.start for named in found), len(text)][1:]
-    found = [  # "not the Nile but the Amazon", "the Amazon, not the Nile"
-        named
-        for named, following in zip(found, starts, strict=False)
-        if _CONTRAST.fullmatch(lowered(text), named.end, following) or not _denied(text, named.start, named.end)
-    ]
+    named, found, contrasts = found, [], {}  # "not the Nile but the Amazon", "the Amazon, not the Nile"
+    for one, following in zip_longest(named, named[1:]):
+        if following and _CONTRAST.fullmatch(lowered(text), one.end, following.start):
+            contrasts[one.end] = following.end
+            found.append(one)
+        elif not _denied(text, one.start, one.end):
+            found.append(one)
     if len({named.option for named in found}) != 1 or found[0].option < 0:
         return None
     index, option = found[0].option, options.texts[found[0].option]
     letters = sum(c.isalpha() for c in option)
     last = found[-1]
-    if len(found) < n_named and _IS.match(lowered(text), last.end):
+    if len(found) < len(named) and _IS.match(lowered(text), last.end):
         return index  # "London is not the capital; Paris is."
     tail = _UNIT_LAST if option[:1].isdigit() else _ALONE
-    if len(found) == 1 and tail.match(text, last.end):
+    if len(found) == 1 and tail.match(text, contrasts.get(last.end, last.end)):
         number_alone = not letters and not _OTHER_NUMBER.search(text[: last.start])
         if number_alone or _COPULA.search(lowered(text)[: last.start]):
             return index  # "The number is 150.", "It ended in 1945."
@@ -265,9 +266,9 @@ def only_option(text: str, options: Options, words: str) -> int | None:
         return None
     ends = (complete[-1],) if concluded else (complete[0], complete[-1]) if 1 <= len(complete) <= _A_FEW else ()
     for sentence in ends:
-        for named in found:
-            inside = sentence.start() <= named.start and named.end <= sentence.end()
-            opens = _ARTICLE.fullmatch(text, sentence.start(), named.start)
+        for one in found:
+            inside = sentence.start() <= one.start and one.end <= sentence.end()
+            opens = _ARTICLE.fullmatch(text, sentence.start(), one.start)
             if inside and not opens:
                 return index
     return None
