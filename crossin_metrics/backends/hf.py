@@ -210,9 +210,9 @@ class CrossinHF(Streamed, HFLM):
                 input_ids=torch.from_numpy(pack.tokens)[None].to(device),
                 position_ids=torch.from_numpy(pack.positions)[None].to(device),
                 attention_mask=mask,
-                past_key_values=cache,
                 use_cache=cache is not None,
                 logits_to_keep=torch.from_numpy(pack.rows).to(device),
+                **{self._cache_name: cache},
             )
         return out.logits[0], (cache if keep else None)
 
@@ -256,7 +256,8 @@ class CrossinHF(Streamed, HFLM):
                 return "the adapter adds virtual tokens"
             model = model.get_base_model()
         accepted = inspect.signature(model.forward).parameters
-        missing = {"position_ids", "attention_mask", "logits_to_keep", "past_key_values"} - set(accepted)
+        self._cache_name = "cache" if "cache" in accepted else "past_key_values"  # renamed by transformers 5.24
+        missing = {"position_ids", "attention_mask", "logits_to_keep", self._cache_name} - set(accepted)
         if missing:
             return f"{type(model).__name__} does not accept {', '.join(sorted(missing))}"
         config = self._decoder_config()
