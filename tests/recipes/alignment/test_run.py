@@ -34,9 +34,8 @@ def test_thirty_steps_lower_the_loss(through: Path) -> None:
 
 
 @pytest.mark.parametrize("loss", ["calm", "dpo", "sft_gold"])
-def test_fifteen_steps_of_the_other_losses(tmp_path: Path, model: Path, houses: Path, loss: str) -> None:
-    options = {**LONG, "n_pairs": 60, "loss": loss, "lora_r": 8}
-    assert main(align_arguments(tmp_path / "run", model, houses, **options)) == 0
+def test_thirty_steps_of_the_other_losses(tmp_path: Path, model: Path, houses: Path, loss: str) -> None:
+    assert main(align_arguments(tmp_path / "run", model, houses, **LONG, loss=loss, lora_r=8)) == 0
     curve = [entry["loss"] for entry in read_log(tmp_path / "run")]
     assert sum(curve[-5:]) < 0.8 * sum(curve[:5])
     if loss in ("calm", "dpo"):
