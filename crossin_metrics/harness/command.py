@@ -221,7 +221,7 @@ def _harness(arguments: Sequence[str]) -> int:
         raise CrossinError(
             "this model gives no likelihoods: use the _gen task (cross_mmlu_gen for cross_mmlu), or --model crossin-api"
         ) from None
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, OSError, RuntimeError) as error:
         if unknown := startup.unknown_task(error):
             raise CrossinError(unknown) from None
         frames = traceback.extract_tb(error.__traceback__)

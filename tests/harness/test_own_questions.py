@@ -19,6 +19,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.harness.command import main as evaluate
 from crossin_metrics.runs import load
 from tests.helpers.cli import crossin
+from tests.helpers.tiny_models import tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +135,13 @@ def test_a_mistake_is_one_line(arguments: list[str], said: str) -> None:
     assert done.returncode == 2
     assert said in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_any_error_of_loading_a_model_is_one_line(tmp_path: Path) -> None:
+    # torch raises AttributeError here; vLLM without memory for its cache, RuntimeError
+    model = tiny_model(tmp_path / "model")
+    with pytest.raises(CrossinError, match=r"cannot load the model: .*float7"):
+        evaluate(["--tasks", "crossin_mini", "--model", "hf", "--model_args", f"pretrained={model},dtype=float7"])
 
 
 def test_the_harness_itself_says_which_task_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
