@@ -240,23 +240,23 @@ def only_option(text: str, options: Options, words: str) -> int | None:
     complete = [m for m in _COMPLETE.finditer(text) if m[0].strip() and not m[0].rstrip().endswith(":")]
     last_sentence = [named for named in found if complete and named.start >= complete[-1].start()]
     concluded = last_sentence and _CONCLUDES.match(lowered(text), complete[-1].start())
-    found = last_sentence if concluded else found
-    named, found, contrasts = found, [], {}  # "not the Nile but the Amazon", "the Amazon, not the Nile"
-    for one, following in zip_longest(named, named[1:]):
+    mentions = last_sentence if concluded else found
+    found, contrast_ends = [], {}  # "not the Nile but the Amazon", "the Amazon, not the Nile"
+    for one, following in zip_longest(mentions, mentions[1:]):
         if following and _CONTRAST.fullmatch(lowered(text), one.end, following.start):
-            contrasts[one.end] = following.end
+            contrast_ends[one.end] = following.end
             found.append(one)
         elif not _denied(text, one.start, one.end):
             found.append(one)
-    if len({named.option for named in found}) != 1 or found[0].option < 0:
+    if len({one.option for one in found}) != 1 or found[0].option < 0:
         return None
     index, option = found[0].option, options.texts[found[0].option]
     letters = sum(c.isalpha() for c in option)
     last = found[-1]
-    if len(found) < len(named) and _IS.match(lowered(text), last.end):
+    if len(found) < len(mentions) and _IS.match(lowered(text), last.end):
         return index  # "London is not the capital; Paris is."
     tail = _UNIT_LAST if option[:1].isdigit() else _ALONE
-    if len(found) == 1 and tail.match(text, contrasts.get(last.end, last.end)):
+    if len(found) == 1 and tail.match(text, contrast_ends.get(last.end, last.end)):
         number_alone = not letters and not _OTHER_NUMBER.search(text[: last.start])
         if number_alone or _COPULA.search(lowered(text)[: last.start]):
             return index  # "The number is 150.", "It ended in 1945."

@@ -199,9 +199,9 @@ def _harness(arguments: Sequence[str]) -> int:
 
     def checked(config: EvaluatorConfig, metadata: dict[str, Any] | None = None) -> Any:
         """Also look for the sets' files, which the harness would miss only after it has loaded the model."""
-        manager = process(config, metadata)
-        for name in filter(all_tasks().__contains__, map(str, config.tasks)):
-            data_files(all_tasks()[name].set.name, (config.metadata or {}).get("data_dir"))
+        manager, ours = process(config, metadata), all_tasks()
+        for name in filter(ours.__contains__, map(str, config.tasks)):
+            data_files(ours[name].set.name, (config.metadata or {}).get("data_dir"))
         return manager
 
     TaskIndex._iter_yaml_files = staticmethod(shown)  # type: ignore[method-assign]
