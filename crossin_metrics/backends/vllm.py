@@ -119,6 +119,9 @@ class CrossinVLLM(Streamed, VLLM):
             kwargs.setdefault("block_size", CPU_BLOCK)
             # vLLM reserves a core for its scheduler, which is almost idle here
             os.environ.setdefault("VLLM_CPU_NUM_OF_RESERVED_CPU", "0")
+            # Each number of tokens in a step is a shape of its own, and oneDNN keeps 1024 shapes of every layer: memory
+            # would grow for tens of thousands of rows.
+            os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
             if "logits_processors" not in kwargs and "speculative_config" not in kwargs:
                 kwargs["logits_processors"] = [FORCED]
                 self._forces = True

@@ -99,6 +99,13 @@ def assert_same(ours: list, theirs: list, within: float = 1e-3) -> None:
         assert bool(a[1]) is bool(b[1]), number
 
 
+def test_the_worker_keeps_few_shapes(engine):
+    """`bench_memory.py` shows what that saves."""
+    workers = [p for p in psutil.Process().children(recursive=True) if "Worker" in p.name()]
+    assert workers
+    assert {p.environ()["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] for p in workers} == {"64"}
+
+
 PASSAGE = "The museum by the harbour opens at nine and closes at five, but on Mondays it stays shut all day. " * 2
 SHAPES = {
     "letters": [
