@@ -257,11 +257,19 @@ def align(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     return "\n".join(lines)
 
 
-def number(value: float | None) -> str:
-    """Four decimals; "-" for what is undefined."""
-    return "-" if value is None or not math.isfinite(value) else f"{value:.4f}"
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with so many decimals; "-" for what is undefined.
+
+    >>> number(0.25), number(-0.00001), number(None)
+    ('0.2500', '0.0000', '-')
+    """
+    return "-" if value is None or not math.isfinite(value) else _fixed(value, digits)
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share in percent; a dash for what is undefined."""
-    return DASH if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}"
+    return DASH if value is None or not math.isfinite(value) else _fixed(100 * value, digits)
+
+
+def _fixed(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # a negative zero plus zero is zero

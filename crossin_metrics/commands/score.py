@@ -127,8 +127,10 @@ def run(args: argparse.Namespace) -> int:
             warn(f"run {scored.name}: {said}")
     if args.suspects:
         return _print(suspect_text(runs, as_json=args.json), args.out)
+    groups: list[tuple[str, str]] = []  # run, group
     if args.by is not None:
-        runs = [replace(part, name=f"{one.name}|{group}") for one in runs for group, part in one.by_group().items()]
+        parts = {(one.name, group): part for one in runs for group, part in one.by_group().items()}
+        groups, runs = list(parts), [replace(part, name="|".join(pair)) for pair, part in parts.items()]
     results = [score_run(scored, args.bootstrap, args.seed, pairs=args.full) for scored in runs]
     again = AskedAgain([] if args.by is not None else runs, args.bootstrap, args.seed)
     if args.by is None and (args.json or args.full or len(runs) == 1):
@@ -138,7 +140,10 @@ def run(args: argparse.Namespace) -> int:
         named = dict(zip((scored.name for scored in runs), flat, strict=True))
         text = json.dumps(flat[0] if len(runs) == 1 else named, indent=1, ensure_ascii=False, allow_nan=False)
     elif args.by is not None:
-        text = _groups(runs, results)
+        tables: dict[str, dict[str, Scored]] = {}
+        for (name, group), result in zip(groups, results, strict=True):
+            tables.setdefault(name, {})[group] = result
+        text = "\n\n".join(f"{name}\n{_groups(found)}" for name, found in tables.items())
     elif len(runs) == 1 or args.full:
         text = "\n\n".join(
             _one_run(scored, *result, full=args.full) for scored, result in zip(runs, results, strict=True)
@@ -182,8 +187,8 @@ def _interval(value: float, error: float, ends: tuple[float, float] | None) -> s
         return ""
     mark = " *" if error == 0.0 else ""
     if value in (0.0, 1.0) and error == 0.0:
-        return (f"at least {ends[0]:.3f}" if value else f"at most {ends[1]:.3f}") + mark
-    return f"[{ends[0]:.3f}, {ends[1]:.3f}]{mark}"
+        return (f"at least {number(ends[0], 3)}" if value else f"at most {number(ends[1], 3)}") + mark
+    return f"[{number(ends[0], 3)}, {number(ends[1], 3)}]{mark}"
 
 
 def _one_run(
@@ -277,7 +282,7 @@ def _pair_score(scores: Mapping[str, float], a: str, b: str) -> float:
 def _pair_matrix(codes: Sequence[str], scores: Mapping[str, float]) -> list[list[str]]:
     rows = [["", *codes[:-1]]]
     for i, code in enumerate(codes[1:], 1):
-        rows.append([code, *(f"{_pair_score(scores, code, other):.3f}" for other in codes[:i])])
+        rows.append([code, *(number(_pair_score(scores, code, other), 3) for other in codes[:i])])
     return rows
 
 
@@ -289,20 +294,19 @@ def _extreme_pairs(codes: Sequence[str], scores: Mapping[str, float], n: int = 5
     return align(rows) + f"\n(all {len(pairs)} pairs: --full or --json)"
 
 
-def _groups(runs: Sequence[Run], results: Sequence[Scored]) -> str:
+def _groups(results: Mapping[str, Scored]) -> str:
     """One row per group of questions with 95% intervals, the least consistent first."""
     columns = ("consistency", "acc", "ac3")
     rows = [["group", *(name for column in columns for name in (column, "95%")), "n"]]
-    order = sorted(range(len(runs)), key=lambda i: (results[i].scores.get("consistency", 0.0), runs[i].name))
-    for scores, errors, intervals in (results[i] for i in order):
+    for group, (scores, errors, intervals) in sorted(
+        results.items(), key=lambda item: (item[1].scores.get("consistency", 0.0), item[0])
+    ):
         cells = []
         for name in columns:
             value = scores.get(name)
             shown = "" if value is None else _interval(value, errors.get(name, math.nan), intervals.get(name))
             cells += [number(value), shown]
-        rows.append([*cells, str(int(scores["n_questions"]))])
-    for row, i in zip(rows[1:], order, strict=True):
-        row.insert(0, runs[i].name)
+        rows.append([group, *cells, str(int(scores["n_questions"]))])
     return align(rows)
 
 

@@ -101,7 +101,7 @@ def _values(found: Replicates, suffix: str) -> list[str]:
         cells.append(number(found.estimate.get(key)) if not key.startswith("asked_again_") else "")
         if key.startswith("language_ratio"):
             rough = " ~" if found.n_questions < ROUGH_CAUSES else ""
-            cells.append(f"[{ends[key][0]:.3f}, {ends[key][1]:.3f}]{rough}" if key in ends else "-")
+            cells.append(f"[{number(ends[key][0], 3)}, {number(ends[key][1], 3)}]{rough}" if key in ends else "-")
     return cells
 
 

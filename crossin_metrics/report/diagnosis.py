@@ -11,7 +11,7 @@ import numpy as np
 
 from crossin_metrics.report.entries import Entry
 from crossin_metrics.scores.uncertainty import bootstrap, percentile_intervals
-from crossin_metrics.text_tables import percent
+from crossin_metrics.text_tables import number, percent
 
 _KAPPA_RESAMPLES = 1000
 MOSTLY_WRONG = 0.5  # share of agreement that is on a right option, below which agreement is called wrong
@@ -89,7 +89,7 @@ def _consistent_but_wrong(entry: Entry) -> str | None:
     if right >= MOSTLY_WRONG:
         return None
     return (
-        f"languages agree ({percent(scores['consistency'])}%, kappa {scores['fleiss_kappa']:.2f}), but "
+        f"languages agree ({percent(scores['consistency'])}%, kappa {number(scores['fleiss_kappa'], 2)}), but "
         f"{percent(1 - right)}% of that agreement is on a wrong option"
     )
 
@@ -112,11 +112,10 @@ def _chance(entry: Entry) -> str | None:
         return None
     replicates = bootstrap(entry.runs[middle].questions(), n_resamples=_KAPPA_RESAMPLES, keys=["fleiss_kappa"])
     low, high = percentile_intervals(replicates)["fleiss_kappa"]
-    return (
-        None
-        if low > 0.0
-        else f"Fleiss' kappa over languages is {kappa:.2f}, 95% interval {low:.2f} to {high:.2f} (rough)"
-    )
+    if low > 0.0:
+        return None
+    shown = [number(value, 2) for value in (kappa, low, high)]
+    return "Fleiss' kappa over languages is {}, 95% interval {} to {} (rough)".format(*shown)
 
 
 @_rule(

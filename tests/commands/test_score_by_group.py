@@ -31,16 +31,22 @@ def table(path: Path, *, group: bool = True) -> Path:
 def test_groups_where_languages_part_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = table(tmp_path / "t.jsonl")
     assert main(["score", str(path), "--by", "group"]) == 0
-    head, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    name, head, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert name == ["t"]
     assert head == ["group", "consistency", "95%", "acc", "95%", "ac3", "95%", "n"]
-    rows = [row for row in rows if "|" in row[0]]
-    assert [(row[0].rpartition("|")[2], float(row[1]), row[-1]) for row in rows] == [
-        ("art", 0.0, "20"),
-        ("law", 1.0, "20"),
-    ]
+    assert [(row[0], float(row[1]), row[-1]) for row in rows] == [("art", 0.0, "20"), ("law", 1.0, "20")]
     assert main(["score", str(path), "--by", "group", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {name.rpartition("|")[2]: scores["acc"] for name, scores in found.items()} == {"law": 1.0, "art": 0.5}
+
+
+def test_each_run_has_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(table(tmp_path / name)) for name in ("a.jsonl", "b.jsonl")]
+    assert main(["score", *paths, "--by", "group"]) == 0
+    tables = [[line.split()[0] for line in text.splitlines()] for text in capsys.readouterr().out.split("\n\n")]
+    assert tables == [["a", "group", "art", "law"], ["b", "group", "art", "law"]]
+    assert main(["score", *paths, "--by", "group", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)) == ["a|art", "a|law", "b|art", "b|law"]
 
 
 def test_without_groups_there_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
