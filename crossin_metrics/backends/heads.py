@@ -8,19 +8,24 @@ multiply bfloat16 and add in float32 give the same sums but for their order.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import torch
-from vllm.model_executor.layers.logits_processor import LogitsProcessor
 
 PIECE = 1_300_000  # weights cast at a time for each thread; 5 MB in float32
 
-_vllms_own: Any = LogitsProcessor._apply_head
+_vllms_own: Any = None
 
 
 def cast_heads_in_pieces() -> None:
     """Let vLLM's models in this process multiply by their output heads with :func:`apply_head`."""
-    LogitsProcessor._apply_head = apply_head  # type: ignore[method-assign]
+    global _vllms_own
+    with contextlib.suppress(ImportError, AttributeError):  # another release keeps its own
+        from vllm.model_executor.layers.logits_processor import LogitsProcessor
+
+        if LogitsProcessor._apply_head is not apply_head:
+            _vllms_own, LogitsProcessor._apply_head = LogitsProcessor._apply_head, apply_head  # type: ignore[method-assign]
 
 
 def apply_head(self: Any, lm_head: Any, hidden_states: torch.Tensor, embedding_bias: torch.Tensor | None) -> Any:
