@@ -165,7 +165,7 @@ def _own_before(text: str, position: int, index: int, options: Options) -> bool:
 
 _TICK = re.compile(r"[✅✔☑✓👈]|\[[xX]\]|←|<-|\((?:correct|right)\)", re.IGNORECASE)
 _BOLD = re.compile(r"\s*(?:[-*•]\s+)?(?:\*\*|__)(?P<inside>.*)(?:\*\*|__)\W*")
-_YES = r"(?:true|yes|oui|sí|sim|sì|да|так|evet|ναι|כן|نعم|بله|हाँ|হ্যাঁ|ஆம்|ya|có|oo|ndiyo|はい|예|是|ใช่)(?!\w)"
+_YES = rf"{any_word('yes')}(?!\w)"
 _VERDICT = re.compile(rf"\W{{0,4}}(?:{any_word('right')}|{_YES})")
 _JUDGED = re.compile(  # "A: false, B: true", "A? No. B? Yes."
     rf"(?<![\w'])[\"'(]?([A-J])[\"')]?\s?[:?=–-]+\s?(?:(?P<yes>{any_word('right')}|{_YES})|{NO})(?=\s*(?:[.,;|}}\n]|\Z))"

@@ -189,10 +189,7 @@ def _prose(text: str, options: Options, words: str) -> tuple[int | None, str]:
 
 
 _UNSURE = re.compile(  # "Creo que es la B, pero no estoy seguro."
-    r"(?:[,.。;!।]|(?=แต่)|が、)\s?[^,.。;!।\n]{0,60}?"
-    r"(?:\b(?:sure|certain|confident|segur[oa]|certeza|sûre?|certaine?|sicher|sicur[oa]|zeker|säker|sikker|sigur[ăa]?|pew(?:ien|na)|"
-    r"уверена?|впевнен(?:ий|а)|σίγουρ(?:ος|η)|emin|chắc|yakin|sigurado|uhakika)\b|확실|確信|不(?:太|很)?(?:确定|確定)|แน่ใจ|متأكد|مطمئن|בטוח|यकीन|নিশ্চিত|உறுதி)"
-    r"[^,.。;!।\n]{0,20}[.。!।]?\s*\Z"
+    rf"(?:[,.。;!।]|(?=แต่)|が、)\s?[^,.。;!।\n]{{0,60}}?{any_word('sure')}[^,.。;!।\n]{{0,20}}[.!。।]?\s*\Z"
 )
 _ANY_LETTER = re.compile(r"(?<!\w)(?!I\b)[A-J](?!\w)")
 
@@ -380,8 +377,9 @@ _ENTRY_ALONE = re.compile(r"[.。!?]\s?([A-J])\s?:")
 _JUDGED_WRONG = re.compile(rf"{any_word('no')}\s?(?:{any_word('answer', 'option', 'right')})?\s?(?:[.。।!\n]|\Z)")
 _NOT_SO = re.compile(rf"\s{any_word('link')}\s{any_word('no')}")
 _ANOTHER = re.compile(rf"{OPEN}\s?[A-J]\s?{CLOSE}|(?<!\w)[A-J]\s?(?:{CLOSE}|[.:])")
-_OR = r"(?:or|o|ou|oder|of|sau|eller|или|або|ή|veya|atau|hoặc|hay|أو|או|یا|या|বা|அல்லது|au|または|또는|或者?|หรือ)"
-_OR_LAST = re.compile(rf"[^.。।!?\n]{{1,300}},\s?{_OR}\s?(?:{OPTION_WORD}\s)?{OPEN}?([A-J]){CLOSE}?[.。!]?\s*")
+_OR_LAST = re.compile(
+    rf"[^.。।!?\n]{{1,300}},\s?{any_word('either')}\s?(?:{OPTION_WORD}\s)?{OPEN}?([A-J]){CLOSE}?[.。!]?\s*"
+)
 _PREAMBLE = re.compile(rf"[\s\"'(]{{0,4}}(?:{OPTION_WORD}\s?(?=[(\[]?(?:[A-J](?![\w'])|[a-j]\W?\Z))|[\s\"']{{0,4}})")
 _NUMBERED = re.compile(
     rf"(?:{OPTION_WORD}\s?|number\s|第\s?)?\(?([\d一二三四五六七八九]{{1,2}})"
