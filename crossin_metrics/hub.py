@@ -147,7 +147,7 @@ def hub_text(repository: str, path: str) -> str:
     except EntryNotFoundError:
         return ""
     except Exception as error:  # any error of the network or the client
-        raise _push_error(error, repository, token) from None
+        raise push_error(error, repository, token) from None
     return Path(local).read_text(encoding="utf-8")
 
 
@@ -192,12 +192,13 @@ def push(
             create_pr=True,
         )
     except Exception as error:  # any error of the network or the client
-        raise _push_error(error, repository, token) from None
+        raise push_error(error, repository, token) from None
     if done.pr_url is None:
         raise CrossinError(f"{repository} has these very files already; nothing to push")
     return str(done.pr_url)
 
 
-def _push_error(error: Exception, repository: str, token: str) -> CrossinError:
+def push_error(error: Exception, repository: str, token: str) -> CrossinError:
+    """The message of a push that failed, without the token."""
     lines = [line.strip() for line in masked(str(error), [token]).splitlines() if line.strip()]
     return CrossinError(f"cannot push to {repository}: {(' '.join(lines[:2]) or type(error).__name__)[:400]}")

@@ -10,7 +10,7 @@ import pytest
 
 from crossin_metrics.backends.api import CrossinAPI
 from crossin_metrics.errors import CrossinError, one_line
-from crossin_metrics.hub import _push_error
+from crossin_metrics.hub import push_error
 from crossin_metrics.secrets import MASK, is_secret_name, masked, secret_place
 from recipes.common.options import parse
 from recipes.llm.endpoint import EndpointOptions, OpenAIClient
@@ -158,7 +158,7 @@ def test_a_server_that_repeats_the_token_does_not_reach_the_store(monkeypatch: p
 
 
 def test_a_push_error_hides_the_token_in_use() -> None:
-    assert HEX not in str(_push_error(RuntimeError(f"bad credentials {HEX}"), "lab/model", HEX))
+    assert HEX not in str(push_error(RuntimeError(f"bad credentials {HEX}"), "lab/model", HEX))
 
 
 @pytest.mark.parametrize("url", ["http://me:abc@h/v1", f"http://h/v1?key={HEX}", f"http://h/{TOKENS[0]}/v1"])

@@ -28,7 +28,7 @@ def any_word(*fields: str, languages: tuple[str, ...] | None = None) -> str:
     for code, cue in CUES.items():
         if languages is None or code in languages:
             for field in fields:
-                words.update(dict.fromkeys(_split(normalised(getattr(cue, field)))))
+                words.update(dict.fromkeys(split_words(normalised(getattr(cue, field)))))
     spaced = sorted((w for w in words if not NO_SPACES.search(w)), key=len, reverse=True)
     joined = sorted((w for w in words if NO_SPACES.search(w)), key=len, reverse=True)
     parts = [rf"(?<![\w{_SIGN}])(?:{_by_letter(spaced)})(?![\w{_SIGN}])"] if spaced else []
@@ -54,7 +54,9 @@ class Finder:
 
     def __init__(self, pattern: str, *fields: str, signs: tuple[str, ...] = ()) -> None:
         self._pattern = re.compile(pattern)
-        words = {word for cue in CUES.values() for field in fields for word in _split(normalised(getattr(cue, field)))}
+        words = {
+            word for cue in CUES.values() for field in fields for word in split_words(normalised(getattr(cue, field)))
+        }
         heads: dict[str, set[str]] = {}
         for plain in (*(plain for word in words for plain in _beginnings(word)), *signs):
             heads.setdefault(_STARTS.match(plain)[1], set()).add(plain)  # type: ignore[index]
@@ -95,7 +97,7 @@ def _plain(word: str) -> str:
     return plain[:-1] if word[len(plain) : len(plain) + 1] in tuple("?*{") else plain
 
 
-def _split(words: str) -> list[str]:
+def split_words(words: str) -> list[str]:
     """Split at each `|` outside brackets."""
     parts, depth, start = [], 0, 0
     for position, char in enumerate(words):

@@ -46,11 +46,12 @@ def _run(*args: Any, **kwargs: Any) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None and os.getppid() != parent.pid:  # it ended before the call above
         sys.exit(f"the process {parent.pid} that started this engine has ended")
-    _sleep_at_once_on_a_cpu()
+    sleep_at_once_on_a_cpu()
     (_vllms_own or EngineCoreProc.run_engine_core)(*args, **kwargs)
 
 
-def _sleep_at_once_on_a_cpu() -> None:
+def sleep_at_once_on_a_cpu() -> None:
+    """On a CPU, vLLM's processes sleep while they wait instead of polling first."""
     with contextlib.suppress(ImportError, AttributeError):  # as above
         from vllm.distributed.device_communicators.shm_broadcast import SpinCondition
         from vllm.platforms import current_platform

@@ -157,7 +157,7 @@ class CrossinHF(Streamed, HFLM):
         has 8 significant bits, and a tenth of a small model's questions ties exactly.
         """
         index = torch.tensor([[row, token] for _, row, token in pack.targets], device=logits.device)
-        chosen, greedy = _log_softmax_at(logits, index[:, 0], index[:, 1], self.softmax_dtype or torch.float32)
+        chosen, greedy = log_softmax_at(logits, index[:, 0], index[:, 1], self.softmax_dtype or torch.float32)
         if hidden is not None and logits.dtype in (torch.bfloat16, torch.float16) and self.softmax_dtype is None:
             rounded = logits[index[:, 0], index[:, 1]].float()
             chosen = chosen + self._exact_logits(hidden[index[:, 0]], index[:, 1], rounded) - rounded
@@ -310,7 +310,7 @@ class CrossinHF(Streamed, HFLM):
         return float(logprobs.gather(1, torch.tensor(tokens[-scored:], device=self.device)[:, None]).sum())
 
 
-def _log_softmax_at(
+def log_softmax_at(
     logits: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor, dtype: torch.dtype
 ) -> tuple[torch.Tensor, list[bool]]:
     """Log-softmax of logits [K, vocabulary] at (rows, tokens), each [T]; and whether the token is the row's argmax.

@@ -115,7 +115,7 @@ class CrossinVLLM(Streamed, VLLM):
         ):
             kwargs["hf_overrides"] = {"head_dtype": "float32", **overrides}
         self._forces = False
-        if _on_cpu():
+        if on_cpu():
             kwargs.setdefault("block_size", CPU_BLOCK)
             # vLLM reserves a core for its scheduler, which is almost idle here
             os.environ.setdefault("VLLM_CPU_NUM_OF_RESERVED_CPU", "0")
@@ -268,7 +268,8 @@ def _chunks(requests: list[Request], ordered: list[int], size: int | None) -> li
     return chunks
 
 
-def _on_cpu() -> bool:
+def on_cpu() -> bool:
+    """Whether vLLM computes on a CPU."""
     from vllm.platforms import current_platform
 
     return bool(current_platform.is_cpu())

@@ -176,7 +176,7 @@ def _own_rows(
         if likelihoods is not None:  # "norm" is per character of what is scored, as the harness's acc_norm
             logprobs = tuple(likelihoods[p] / (max(1, len(scored[p])) if variant else 1) for p in positions)
             if not variant and "logprobs" in sample and max(logprobs) > -math.inf:
-                logprobs = _logged(sample["logprobs"], n_choices, where)
+                logprobs = logged_numbers(sample["logprobs"], n_choices, where)
         key = next((key for key in keys if key in sample), None)
         if variant and key is None:
             continue
@@ -248,7 +248,7 @@ def _texts(sample: Mapping[str, Any]) -> list[str]:
     return [str(text) for text in found] if isinstance(found, list) and found else [_generated(found)]
 
 
-def _logged(values: Any, n_choices: int, where: str) -> tuple[float, ...]:
+def logged_numbers(values: Any, n_choices: int, where: str) -> tuple[float, ...]:
     """What options were ranked by, in the set's order, where it is not the sum of log-probabilities."""
     numbers = [value for value in values if isinstance(value, int | float)] if isinstance(values, list) else []
     if len(numbers) != n_choices or not all(math.isfinite(value) for value in numbers):

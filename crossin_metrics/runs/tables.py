@@ -118,7 +118,7 @@ def _named(records: Iterable[Record]) -> Iterator[Record]:
 
 
 def _run_key(default_task: str, task: str, model: str, mode: str, prompt: str, variant: str) -> RunKey:
-    number = _integer(prompt)
+    number = integer(prompt)
     return RunKey(task or default_task, model, mode, prompt if number is None else f"p{number}", variant)
 
 
@@ -172,13 +172,13 @@ def _row(record: Mapping[str, Any], languages: dict[str, str], place: str) -> An
     except CrossinError as error:
         raise CrossinError(f"id {identifier!r}: {error}") from None
     where = f"id {identifier!r}, language {language}"
-    gold = _integer(record["gold"])
+    gold = integer(record["gold"])
     if gold is None or gold < 0:
         raise CrossinError(f"{where}: gold {_short(record['gold'])} must be an option index (0, 1, ...)")
     choices = _list(record.get("choices"), "choices", where)
     logprobs = _list(record.get("logprobs"), "logprobs", where)
     order = _list(record.get("order"), "order", where)
-    n_choices = _integer(record.get("n_choices"))
+    n_choices = integer(record.get("n_choices"))
     if (n_choices is None and not _is_missing(record.get("n_choices"))) or (n_choices is not None and n_choices < 1):
         raise CrossinError(f"{where}: n_choices {_short(record['n_choices'])} must be a whole number above 0, or empty")
     if choices is not None and len(choices) < 2:
@@ -232,7 +232,7 @@ def _answer(record: Mapping[str, Any], choices: list[Any] | None, language: str,
         read = read_answer(text, [str(choice) for choice in choices], language)
         return -1 if read is None else read
     value = record["answer"]
-    answer = _integer(value)
+    answer = integer(value)
     if answer is None and _is_missing(value):
         return -1
     if answer is None or answer < -1:
@@ -271,7 +271,7 @@ def _text(value: Any, column: str) -> str:
     return text
 
 
-def _integer(value: Any) -> int | None:
+def integer(value: Any) -> int | None:
     """An integer of 9 digits at most, also from "2", "2.0" or 2.0 (columns with gaps become floats); else None."""
     if type(value) is int:
         return value if abs(value) < 10**9 else None

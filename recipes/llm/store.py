@@ -26,7 +26,8 @@ def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
 
 
-def _checksum(key: str, value: dict[str, Any]) -> str:
+def checksum(key: str, value: dict[str, Any]) -> str:
+    """CRC-32 of a reply with its key, 8 hex digits."""
     return f"{zlib.crc32((key + _dump(value)).encode('utf-8', 'surrogatepass')):08x}"
 
 
@@ -102,7 +103,7 @@ class ReplyStore(contextlib.AbstractContextManager["ReplyStore"]):
             raise CrossinError(f"{self.folder}: opened for reading only")
         if self.get(key) == value:
             return
-        line = (_dump({"key": key, "value": value, "crc": _checksum(key, value)}) + "\n").encode("ascii")
+        line = (_dump({"key": key, "value": value, "crc": checksum(key, value)}) + "\n").encode("ascii")
         start = -1
         try:
             if self._writer is None:
@@ -173,6 +174,6 @@ def _read_key(line: bytes) -> str | None:
         record = json.loads(line)
         key, value, crc = record["key"], record["value"], record["crc"]
         whole = line.endswith(b"\n") and isinstance(key, str) and isinstance(value, dict)
-        return key if whole and crc == _checksum(key, value) else None
+        return key if whole and crc == checksum(key, value) else None
     except DAMAGE:
         return None

@@ -317,7 +317,7 @@ def test_unknown_hub_name(monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_log_softmax_of_some_tokens_is_that_of_all(dtype):
     """Also where logits tie, rows repeat and rows are not asked for."""
-    from crossin_metrics.backends.hf import _log_softmax_at
+    from crossin_metrics.backends.hf import log_softmax_at
 
     generator = torch.Generator().manual_seed(0)
     logits = (3 * torch.randn(37, 500, generator=generator)).to(dtype)
@@ -326,7 +326,7 @@ def test_log_softmax_of_some_tokens_is_that_of_all(dtype):
     tokens = torch.randint(0, 500, (300,), generator=generator)
     tokens[:60], tokens[60:90], tokens[90:120] = logits[rows[:60]].argmax(dim=-1), 17, 400
     whole = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-    chosen, greedy = _log_softmax_at(logits, rows, tokens, torch.float32)
+    chosen, greedy = log_softmax_at(logits, rows, tokens, torch.float32)
     assert torch.equal(chosen, whole[rows, tokens])
     first = [int((row == row.max()).nonzero()[0]) for row in logits]
     assert greedy == [token == first[row] for row, token in zip(rows.tolist(), tokens.tolist(), strict=True)]

@@ -355,13 +355,13 @@ def test_on_a_cpu_the_engine_sleeps_as_soon_as_it_waits(monkeypatch):
     from vllm.distributed.device_communicators.shm_broadcast import SpinCondition
 
     from crossin_metrics.backends import engines
-    from crossin_metrics.backends.vllm import _on_cpu
+    from crossin_metrics.backends.vllm import on_cpu
 
-    if not _on_cpu():
+    if not on_cpu():
         pytest.skip("elsewhere a step is too short for sleeping")
     monkeypatch.setattr(SpinCondition, "__init__", SpinCondition.__init__)  # restored afterwards
     polls = []
-    for change in (lambda: None, engines._sleep_at_once_on_a_cpu):
+    for change in (lambda: None, engines.sleep_at_once_on_a_cpu):
         change()
         condition = SpinCondition(is_reader=True, context=zmq.Context.instance(), notify_address="inproc://nobody")
         polls.append(condition.busy_loop_s)

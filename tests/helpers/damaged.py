@@ -22,7 +22,7 @@ from crossin_metrics.runs.run import read_predictions
 from crossin_metrics.sets.loading import load_file
 from recipes.common.options import parse
 from recipes.cross_xquad.items import Item, Version, read_items
-from recipes.cross_xquad.review.apply import _read_json
+from recipes.cross_xquad.review.apply import read_review_json
 from recipes.llm.store import ReplyStore
 from recipes.mixes.config import MixConfig
 from recipes.mixes.sources import SourceSpec, read_texts
@@ -79,10 +79,10 @@ def _csv() -> bytes:
 
 
 def _stored() -> bytes:
-    from recipes.llm.store import _checksum
+    from recipes.llm.store import checksum
 
     values = {f"k{i}": {"text": "", "finish_reason": "stop"} for i in range(2)}
-    return _lines([{"key": key, "value": value, "crc": _checksum(key, value)} for key, value in values.items()])
+    return _lines([{"key": key, "value": value, "crc": checksum(key, value)} for key, value in values.items()])
 
 
 def _mix(path: Path) -> None:
@@ -142,9 +142,13 @@ READERS: dict[str, tuple[str, bytes, Callable[[Path], Any]]] = {
     "review.page": (
         "d.json",
         json.dumps(_PAGE | {"decisions": [_ENTRY]}).encode(),
-        lambda path: _read_json(path, {_ITEM.sha256(): _ITEM}),
+        lambda path: read_review_json(path, {_ITEM.sha256(): _ITEM}),
     ),
-    "label_studio": ("e.json", json.dumps([_STUDIO]).encode(), lambda path: _read_json(path, {_ITEM.sha256(): _ITEM})),
+    "label_studio": (
+        "e.json",
+        json.dumps([_STUDIO]).encode(),
+        lambda path: read_review_json(path, {_ITEM.sha256(): _ITEM}),
+    ),
 }
 
 _PIECES = [

@@ -14,7 +14,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.log_fields import LogFields
 from crossin_metrics.runs.readings import reading_rows
 from crossin_metrics.runs.run import Run, read_predictions
-from crossin_metrics.runs.sample_logs import _logged, settings_of, task_of
+from crossin_metrics.runs.sample_logs import logged_numbers, settings_of, task_of
 from crossin_metrics.scores.definitions import score_questions
 
 TIME = "2026-11-22T01-53-33.493410"
@@ -322,9 +322,9 @@ def test_other_tasks_are_read_again_from_all_of_the_text(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("values", [[-1.0], [-1.0, math.inf], [-1.0, math.nan], [-1.0, "-2"], None])
 def test_what_options_were_ranked_by_is_a_finite_number_for_each(values: Any) -> None:
-    assert _logged([-1, -2.5], 2, "a.jsonl:1") == (-1.0, -2.5)
+    assert logged_numbers([-1, -2.5], 2, "a.jsonl:1") == (-1.0, -2.5)
     with pytest.raises(CrossinError, match=r"a\.jsonl:1: logprobs must be 2 numbers, not"):
-        _logged(values, 2, "a.jsonl:1")
+        logged_numbers(values, 2, "a.jsonl:1")
 
 
 def test_self_agreement_of_repeated_rows_is_shown(tmp_path: Path) -> None:

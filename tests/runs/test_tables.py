@@ -20,7 +20,7 @@ import pytest
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.runs.run import Run, file_start, read_predictions
 from crossin_metrics.runs.signature import signature_of
-from crossin_metrics.runs.tables import _integer
+from crossin_metrics.runs.tables import integer
 from crossin_metrics.signature import UNSTATED, signature_fields
 
 LANGUAGES = ("en", "zh", "vi")
@@ -329,9 +329,9 @@ def test_orders_of_questions_with_different_numbers_of_options(tmp_path: Path) -
 
 @pytest.mark.parametrize(("value", "read"), [(10**9 - 1, True), (10**9, False), (99.0, True), (1e9, False)])
 def test_whole_numbers_have_nine_digits_at_most(value: float, read: bool) -> None:
-    assert _integer(value) == (value if read else None)
-    assert _integer(str(value)) == (value if read else None)
-    assert _integer(-value) == (-value if read else None)
+    assert integer(value) == (value if read else None)
+    assert integer(str(value)) == (value if read else None)
+    assert integer(-value) == (-value if read else None)
 
 
 @pytest.mark.parametrize(

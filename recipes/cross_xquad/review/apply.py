@@ -100,7 +100,7 @@ def _read_folder(folder: Path, known: Mapping[str, Item]) -> tuple[list[ReviewEn
         if path.suffix.lower() == ".csv":
             found = read_table(path, known)
         elif path.suffix.lower() == ".json":
-            found = _read_json(path, known)
+            found = read_review_json(path, known)
         else:
             remarks.append(f"{path}: ignored, decisions are .json and .csv files")
             continue
@@ -111,7 +111,8 @@ def _read_folder(folder: Path, known: Mapping[str, Item]) -> tuple[list[ReviewEn
     return entries, remarks
 
 
-def _read_json(path: Path, known: Mapping[str, Item]) -> list[ReviewEntry]:
+def read_review_json(path: Path, known: Mapping[str, Item]) -> list[ReviewEntry]:
+    """The entries of a JSON review: ours, or an export of Label Studio."""
     try:
         raw = json.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
