@@ -60,8 +60,10 @@ class Collection:
     problems: list[tuple[str, str]] = field(default_factory=list)
 
     def problem(self, path: Path, text: str) -> None:
-        """Note what is wrong with a file; its own name is not repeated."""
-        self.problems.append((str(path), one_line(re.sub(rf"^({re.escape(str(path))}[:,\s]+)+", "", text))))
+        """Note, once, what is wrong with a file; its own name is not repeated."""
+        noted = (str(path), one_line(re.sub(rf"^({re.escape(str(path))}[:,\s]+)+", "", text)))
+        if noted not in self.problems:
+            self.problems.append(noted)
 
 
 def collect(
@@ -280,7 +282,7 @@ def _note_differences(found: Collection) -> None:
             ("task version", [setup.version for setup in setups]),
             ("data", [setup.data for setup in setups]),
         ):
-            common = max(set(values), key=values.count)
+            common = max(dict.fromkeys(values), key=values.count)  # of equals the first
             for run, value in zip(runs, values, strict=True):
                 limit = run.settings.get("limit")
                 also = f"; limit {limit:g}" if isinstance(limit, (int, float)) else ""

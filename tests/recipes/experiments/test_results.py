@@ -29,18 +29,21 @@ def test_the_documented_command_makes_the_committed_tables_again(repo: Path, tmp
         assert [*map(float, NUMBER.findall(made))] == pytest.approx([*map(float, NUMBER.findall(kept))], rel=1e-6), name
 
 
-def test_the_table_of_invented_facts_is_made_by_its_command(repo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("study", ["known", "invented"])
+def test_the_tables_of_facts_are_made_by_their_commands(repo: Path, tmp_path: Path, study: str) -> None:
     readme = (repo / "recipes/results/facts/README.md").read_text("utf-8")
-    (block,) = re.findall(r"```bash\ncrossin (report .*?)```", readme, re.DOTALL)
+    (section,) = (part for part in readme.split("\n## ") if f"{study}_predictions.csv.gz --labels" in part)
+    (block,) = re.findall(r"```bash\ncrossin (report .*?)```", section, re.DOTALL)
     arguments = shlex.split(block.replace("\\\n", " "))
     arguments[arguments.index("--out") + 1] = str(tmp_path / "report")
     done = crossin(*arguments, "--no-plots", cwd=repo)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    said = done.stderr.splitlines()
+    assert len(said) == len(set(said)), "a warning is repeated"
     made = (tmp_path / "report/arms.md").read_text("utf-8")
-    quoted = [line for line in readme.splitlines() if line.startswith("| ")]
-    assert len(quoted) == 5
-    assert all(line in made for line in quoted)
-    assert "| x2x ‡ | +0.5 | \\[−5.5, +6.5\\] | 8.5 | 0.875 |" in made
+    quoted = [line for line in section.splitlines() if line.startswith("| ")]
+    assert len(quoted) >= 5
+    assert [line for line in quoted if line not in made] == []
 
 
 @pytest.mark.parametrize(
