@@ -19,7 +19,7 @@ if __package__ in (None, ""):  # run as a script: import from the checkout's roo
 
 from recipes.common.options import parse, run
 
-PROG = "build_cross_xquad.py"
+PROG = "build_cross_xquad"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

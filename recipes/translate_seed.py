@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from recipes.translation.config import EngineOptions, GateOptions, SourceOptions
     from recipes.translation.run import Translation
 
-PROG = "translate_seed.py"
+PROG = "translate_seed"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from crossin_metrics.cli import RECIPES
 from crossin_metrics.errors import DAMAGE, CrossinError, did_you_mean, exit_code
 from crossin_metrics.languages import language_code
 from crossin_metrics.records import read_yaml
@@ -65,6 +66,7 @@ def parse(
         CrossinError: unknown, repeated or missing option, unreadable file, a value of the wrong type, or a secret.
         SystemExit: after `--help`, with code 0.
     """
+    prog = _called(prog)
     try:
         from trl import TrlParser
     except ImportError as error:
@@ -99,14 +101,20 @@ def parse(
         _check_yaml(
             Path(arguments[position]), {action.dest for action in parser._actions} - {"help", "help_all", "config"}
         )
+    known = [name for action in parser._actions for name in action.option_strings]
+
+    def refuse_unknown(items: Sequence[str]) -> None:
+        if items:
+            flag = next((item for item in items if item.startswith("-")), items[0]).split("=")[0]
+            raise CrossinError(f"unknown option {flag!r}{did_you_mean(flag, known)} (see {prog} --help)")
+
+    # first, since an option may be missing because its name is misspelt
+    refuse_unknown([item for item in arguments if item.startswith("--") and item.split("=")[0] not in known])
     try:
         *instances, remaining = parser.parse_args_and_config(args=arguments, return_remaining_strings=True)
     except DAMAGE as error:
         raise error if isinstance(error, CrossinError) else CrossinError(f"{prog}: {error}") from error
-    if remaining:
-        flag = next((item for item in remaining if item.startswith("-")), remaining[0]).split("=")[0]
-        known = [name for action in parser._actions for name in action.option_strings]
-        raise CrossinError(f"unknown option {flag!r}{did_you_mean(flag, known)} (see {prog} --help)")
+    refuse_unknown(remaining)
     found = tuple(instance for instance in instances if dataclasses.is_dataclass(instance))
     for instance in found:
         for field in dataclasses.fields(instance):
@@ -115,6 +123,13 @@ def parse(
                 setattr(instance, field.name, expanded)
     _refuse_secrets(found)
     return found
+
+
+def _called(prog: str) -> str:
+    """`crossin tune` for `sft_crossin` where the command was called so."""
+    command = sys.argv[1] if len(sys.argv) > 1 and Path(sys.argv[0]).stem == "crossin" else ""
+    script, _ = RECIPES.get(command, (None, ""))
+    return prog.replace(script, f"crossin {command}") if script else prog
 
 
 def _short_help(parser: Any, usual: Sequence[str], prog: str, description: str) -> str:

@@ -100,3 +100,12 @@ def test_another_scripts_file_is_recognised(path: Path) -> None:
     script = re.findall(r"Launch: .*recipes/(\w+\.py) --config recipes/configs/", path.read_text(encoding="utf-8"))[0]
     with pytest.raises(CrossinError, match=rf"unknown option .*; is this a configuration of {script}\?"):
         parse(Options, ["--config", str(path)], prog="tool", description="A tool.")
+
+
+def test_usage_names_the_command_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    for argv, prog in ((["/bin/crossin", "tune"], "crossin tune"), (["recipes/sft_crossin.py"], "sft_crossin")):
+        monkeypatch.setattr("sys.argv", argv)
+        with pytest.raises(
+            CrossinError, match=rf"unknown option '--wher'; did you mean '--where'\? \(see {prog} --help\)"
+        ):
+            parse(Options, ["--wher", "x"], prog="sft_crossin", description="A tool.")
