@@ -62,13 +62,14 @@ class _Parser(argparse.ArgumentParser):
         raise CrossinError(f"{message} (see {self.prog} --help)")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse, with the closest of the known options for one that is unknown."""
-        found, unknown = self.parse_known_args(args, namespace)
+        """As argparse, but an unknown option comes before one that its misspelt name leaves missing."""
+        chosen = _subparsers(self).get(args[0], self)
+        options = [*self._option_string_actions, *chosen._option_string_actions]
+        flags = [word.split("=")[0] for word in args if word.startswith("--")]
+        misspelt = [flag for flag in flags if flag not in (*options, "--")]
+        found, unknown = (None, misspelt) if misspelt else self.parse_known_args(args, namespace)
         if unknown:
-            flag = unknown[0].split("=")[0]
-            parsers = [self, *_subparsers(self).values()]
-            options = [name for parser in parsers for name in parser._option_string_actions]
-            self.error(f"unknown argument {flag!r}{did_you_mean(flag, options)}")
+            chosen.error(f"unknown argument {unknown[0]!r}{did_you_mean(unknown[0], options)}")
         return found
 
 

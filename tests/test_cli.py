@@ -26,6 +26,11 @@ def test_without_arguments_it_prints_help(capsys: pytest.CaptureFixture[str]) ->
         (["scor", "x.csv"], "did you mean 'score'?"),
         (["buildset"], "did you mean 'build-set'?"),
         (["score", "x.csv", "--langages", "en"], "did you mean '--languages'?"),
+        (
+            ["report", "results", "--ouy", "report"],
+            "unknown argument '--ouy'; did you mean '--out'? (see crossin report --help)",
+        ),
+        (["--versio"], "did you mean '--version'?"),
         (["score", "x.csv", "--bootstrap", "many"], "--bootstrap"),
         (["frobnicate"], "unknown command 'frobnicate' (see crossin --help)"),
     ],
