@@ -72,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ARM=ARM",
         help="the comparison by the first of --keys that was named before the runs: tested alone, without correction",
     )
+    parser.add_argument(
+        "--planned-in",
+        metavar="PARTS",
+        help="the table for which it was, where there are several, by parts of its signature: 'answers:cf langs:en,zh'",
+    )
     parser.add_argument("--mix-signatures", action="store_true", help="rank scores together whose signatures differ")
     parser.add_argument("--title", default="Cross-lingual consistency", help="title of the page")
     parser.add_argument(
@@ -106,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
         compare=tuple(args.compare),
         keys=tuple(names(args.keys, "--keys") or ()),
         planned=args.planned,
+        planned_in=args.planned_in,
         published=tuple(args.published),
         questions=tuple(args.questions),
         mix=args.mix_signatures,

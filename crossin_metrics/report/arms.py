@@ -66,7 +66,8 @@ class Study:
 
     Attributes:
         keys: scores that were asked for beside accuracy, consistency and AC3; the first is the primary one.
-        planned: the comparison that was named before the runs; its test by the primary score is not corrected.
+        planned: the comparison that was named before the runs for this benchmark and set-up; its test by the primary
+            score is not corrected.
     """
 
     group: Group
@@ -85,6 +86,10 @@ class Study:
     def is_planned(self, pair: Pair, key: str) -> bool:
         """Whether this is the one test that was named before the runs."""
         return (pair.a, pair.b) == self.planned and key == self.keys[0]
+
+    def has(self, parts: str) -> bool:
+        """Whether the signatures of all its runs have these parts, separated by spaces."""
+        return all({*parts.split()} <= {*signature.split("|")} for signature in self.signatures)
 
     @property
     def signatures(self) -> dict[str, list[str]]:
@@ -113,6 +118,7 @@ def make_studies(
     compare: Sequence[str] = (),
     keys: Sequence[str] = (),
     planned: str | None = None,
+    planned_in: str | None = None,
     n_resamples: int = DEFAULT_RESAMPLES,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
@@ -124,7 +130,8 @@ def make_studies(
         baseline: the arm that every other is tested against; compare: further pairs, `A=B`. Named as shown, or by
             name, system or arm in the labels file.
         keys: scores to test beside accuracy, consistency and AC3, the primary one first.
-        planned: the pair, `A=B`, whose test by the primary score was named before the runs.
+        planned: the pair, `A=B`, whose test by the primary score was named before the runs; planned_in: parts of the
+            signature of the one group for which it was (`answers:cf-mean langs:en,zh`), where there are several.
 
     Returns:
         One study a group with measured entries (none without seeds, baseline or compare), and notes for the reader.
@@ -134,6 +141,8 @@ def make_studies(
     """
     if planned is not None and not keys:
         raise CrossinError("--planned: name the primary score, too: --keys transfer")
+    if planned_in is not None and planned is None:
+        raise CrossinError("--planned-in: name the comparison, too: --planned A=B")
     if not (labels.seeded or baseline is not None or compare):
         return [], []
     notes: list[str] = []
@@ -150,11 +159,20 @@ def make_studies(
     names = _Names(studies, labels)
     base = None if baseline is None else names.find(baseline, "--baseline")
     named = None if planned is None else names.find_pair(planned, "--planned")
+    if named is not None:
+        meant = [study for study in studies if study.has(planned_in or "")]
+        if len(meant) == 1:
+            meant[0].planned = named
+        else:
+            notes.append(
+                f"--planned {planned}: named for one table, but {len(meant)} of {len(studies)} are meant, so it is "
+                "corrected as the others; say which by parts of its signature: --planned-in 'answers:cf langs:en,zh'"
+            )
     further = [names.find_pair(text, "--compare") for text in compare]
     for number, study in enumerate(studies, 1):
         if progress is not None:
             progress(f"arms: {number} of {len(studies)}: {study.group.benchmark}")
-        study.baseline, study.planned = base, named
+        study.baseline = base
         pairs = [(arm.name, base) for arm in study.arms if arm.name != base] if base is not None else []
         pairs = list(dict.fromkeys([*([] if named is None else [named]), *pairs, *further]))
         notes += _score(study, pairs, n_resamples, seed)

@@ -38,6 +38,7 @@ class Options:
     compare: Sequence[str] = ()
     keys: Sequence[str] = ()
     planned: str | None = None
+    planned_in: str | None = None
     published: Sequence[str] = ()
     questions: Sequence[str] = ()
     mix: bool = False
@@ -85,6 +86,7 @@ def build_report(
         compare=options.compare,
         keys=options.keys,
         planned=options.planned,
+        planned_in=options.planned_in,
         n_resamples=min(options.n_resamples, ARM_RESAMPLES),
         seed=options.seed,
         progress=progress,

@@ -47,6 +47,7 @@ def sentences(groups: Sequence[Group], studies: Sequence[Study] = ()) -> list[st
             where += " (signatures mixed)" if group.setup is None else f" ({group.setup.brief})"
         study = next((one for one in studies if _same(one.group, group)), None)
         found.append(_planned(study) + _sentence(where, noun, group, members) + _differences(study))
+    found.sort(key=lambda sentence: not sentence.startswith(_PLANNED))
     return found or ["No samples were read: the scores are as stated elsewhere, neither ranked nor tested."]
 
 
@@ -85,6 +86,9 @@ def _sentence(where: str, noun: str, group: Group, members: Sequence[Entry]) -> 
     return f"{best.model} {leads} on {where} ({score}{close}); {some}."
 
 
+_PLANNED = "Planned comparison"
+
+
 def _planned(study: Study | None) -> str:
     """The result of the comparison that was named before the runs."""
     key = study.keys[0] if study and study.keys else ""
@@ -92,7 +96,7 @@ def _planned(study: Study | None) -> str:
     test = pair.tests.get(key) if pair else None
     if pair is None or test is None:
         return ""
-    said = f"Planned comparison: {pair.a} − {pair.b} is {100 * test.difference:+.1f} points of {describe(key).title}"
+    said = f"{_PLANNED}: {pair.a} − {pair.b} is {100 * test.difference:+.1f} points of {describe(key).title}"
     if math.isnan(test.p_value):
         return f"{said}, untested over training seeds: an arm has one. "
     return f"{said} (95% interval {100 * test.low:+.1f} to {100 * test.high:+.1f}, p {test.p_value:.3f}). "

@@ -95,6 +95,13 @@ class ExperimentOptions:
     planned: str | None = field(
         default=None, metadata=_help("The comparison by the primary score that is named beforehand, as arm=arm.")
     )
+    planned_in: str | None = field(
+        default=None,
+        metadata=_help(
+            "The table for which it is named, by parts of its signature: answers:cf-mean langs:en,zh. Needed where an "
+            "experiment has several tables, as each cloze does."
+        ),
+    )
     small: dict = field(
         default_factory=dict,
         metadata=_help("Overrides for --smoke, a run in minutes; arms: list of the arms to run."),
@@ -148,6 +155,8 @@ class ExperimentOptions:
                 raise CrossinError(f"{where}: {pair!r} must be arm=arm")
         if self.planned is not None and not self.keys:
             raise CrossinError("planned: name the primary score, too: keys: [transfer]")
+        if self.planned_in is not None and self.planned is None:
+            raise CrossinError("planned_in: name the comparison, too: planned: arm=arm")
         for key in self.keys:
             if describe(key).kind != "score":
                 raise CrossinError(f"keys: {key!r} must be a score, as transfer or consistent_correct")

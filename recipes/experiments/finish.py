@@ -67,6 +67,7 @@ def finish(options: ExperimentOptions, plan: Plan, records: Records, failed: dic
         command += ["--keys", ",".join(options.keys)]
     if options.planned is not None:
         command += ["--planned", options.planned]
+        command += ["--planned-in", options.planned_in] if options.planned_in is not None else []
     finished = subprocess.run(
         command, cwd=REPO, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -153,7 +154,11 @@ def manifest(options: ExperimentOptions, plan: Plan, records: Records, failed: d
         key: getattr(options, key)
         for key in ("name", "title", "seeds", "arms", "data", "mix_config", "mix", "train_config", "train", "launcher")
     }
-    chosen |= {key: value for key in ("align_config", "align", "keys", "planned") if (value := getattr(options, key))}
+    chosen |= {
+        key: value
+        for key in ("align_config", "align", "keys", "planned", "planned_in")
+        if (value := getattr(options, key))
+    }
     chosen |= {key: getattr(options, key) for key in ("merge", "evaluate", "label", "baseline", "compare", "jobs")}
     return {
         "format": 1,

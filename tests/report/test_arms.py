@@ -130,6 +130,13 @@ def test_the_score_and_comparison_named_beforehand_come_first(runs: Path) -> Non
     assert any(name.startswith("figures/arms_") for name in report.files)
 
 
+@pytest.mark.parametrize(("parts", "planned"), [("answers:letter prompt:p1", 1), ("answers:cf", 0)])
+def test_the_comparison_named_beforehand_is_one_test(runs: Path, parts: str, planned: int) -> None:
+    report = report_of(runs, keys=["transfer"], planned="x2x (no tag)=base", planned_in=parts)
+    assert text_of(report, "arms.md").count("x2x (no tag) ‡") == planned
+    assert any("0 of 1 are meant" in note for note in report.notes) is (planned == 0)
+
+
 def test_what_is_missing_is_named(report: Report) -> None:
     (note,) = [note for note in report.notes if note.startswith("missing")]
     assert note == "missing: x2x (tag), seed 1 (no result matches */arms/x2x/*seed1/*)"
@@ -297,6 +304,7 @@ def test_one_seed_has_no_p_value_over_seeds(tmp_path: Path) -> None:
         ({"keys": ["transfer"], "labels": None, "baseline": None}, "--keys .* say --baseline ARM"),
         ({"keys": ["transfer"], "planned": "base=nobody"}, "--planned nobody: unknown arm"),
         ({"planned": "x2x (tag)=base"}, "--planned: name the primary score, too"),
+        ({"planned_in": "answers:cf"}, "--planned-in: name the comparison, too"),
     ],
 )
 def test_names_that_are_wrong(runs: Path, options: dict[str, Any], said: str) -> None:

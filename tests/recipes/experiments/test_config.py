@@ -41,6 +41,7 @@ def arms(**changes: Any) -> dict[str, Any]:
         ({"compare": ["x2x"]}, "'x2x' must be arm=arm"),
         ({"keys": ["transfer"], "planned": "x2x=bas"}, "planned: unknown arm 'bas'"),
         ({"planned": "x2x=untuned"}, "planned: name the primary score"),
+        ({"planned_in": "answers:cf"}, "planned_in: name the comparison"),
         ({"keys": ["baseline_random_acc"]}, "'baseline_random_acc' must be a score"),
         ({"keys": ["trasnfer"]}, "trasnfer"),
         ({"seeds": []}, "seeds: [] must be one or more"),

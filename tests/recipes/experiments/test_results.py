@@ -44,6 +44,7 @@ def test_the_tables_of_facts_are_made_by_their_commands(repo: Path, tmp_path: Pa
     quoted = [line for line in section.splitlines() if line.startswith("| ")]
     assert len(quoted) >= 5
     assert [line for line in quoted if line not in made] == []
+    assert made.count("‡ |") == 1, "one test was registered"
 
 
 @pytest.mark.parametrize(
