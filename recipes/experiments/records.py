@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.errors import CrossinError
+from crossin_metrics.files import read_json
 from recipes.common.stages import NOT_DONE, StageRecord, sha256_of
 
 
@@ -84,6 +85,27 @@ class Records:
         if self.read(stage) is None:
             return NOT_DONE  # its files may not exist yet either
         return self._record(stage).why_stale(self.inputs(stage), {"outputs": self._hashes(stage.outputs)})
+
+    def trained_alike(self, stage: Stage, inputs: dict[str, Any]) -> dict[Path, Path]:
+        """Output of a training -> the same file of another arm, trained on the same inputs; {} if there is none.
+
+        Arms that go on from the same mix (`x2x`, and `x2x` then `dco`) share its training.
+        """
+        if stage.kind != "train":
+            return {}
+        arm, seed, _ = stage.name.split("/")
+        for path in sorted((self.folder / "stages").glob(f"*/{seed}/train.json")):
+            record, other = read_json(path) or {}, path.parts[-3]
+            known = record.get("inputs") or {}
+            if other == arm or known.get("options") != inputs["options"]:
+                continue
+            if sorted(known["files"].values()) != sorted(inputs["files"].values()):
+                continue
+            names = [name.replace(f"arms/{arm}/", f"arms/{other}/", 1) for name in self._names(stage.outputs)]
+            found = {file: self.folder / name for file, name in zip(stage.outputs, names, strict=True)}
+            if self._hashes(tuple(found.values())) == record.get("outputs"):
+                return found
+        return {}
 
     def write(self, stage: Stage, inputs: dict[str, Any], facts: dict[str, Any]) -> None:
         """Record that the stage has succeeded.

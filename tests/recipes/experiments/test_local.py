@@ -36,7 +36,7 @@ def grid(**changes: Any) -> ExperimentOptions:
     return ExperimentOptions(**{**fields, **changes})
 
 
-def chain(folder: Path, arm: str, seed: int, first: Path, **scripts: str) -> Run:
+def chain(folder: Path, arm: str, seed: int, first: Path, same: bool = False, **scripts: str) -> Run:
     """mix copies `first`, train copies what mix wrote, eval what train wrote; each adds a sign."""
     place = folder / "arms" / arm / str(seed)
     place.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def chain(folder: Path, arm: str, seed: int, first: Path, **scripts: str) -> Run
     for kind in ("mix", "train", "eval-e"):
         written = place / f"{kind}.txt"
         command = (sys.executable, "-c", scripts.get(kind.partition("-")[0], COPY), str(read), str(written))
-        stages.append(Stage(f"{arm}/{seed}/{kind}", command, {"arm": arm}, (read,), (written,)))
+        stages.append(Stage(f"{arm}/{seed}/{kind}", command, {} if same else {"arm": arm}, (read,), (written,)))
         read = written
     return Run(arm, seed, place, tuple(stages))
 
@@ -74,6 +74,26 @@ def test_all_stages_run_once(tmp_path: Path) -> None:
     assert (tmp_path / "arms/b/1/eval-e.txt").read_text() == "s+++"
     again, said = execute(tmp_path, jobs=2)
     assert (len(again.done), len(again.skipped), said) == (0, 12, [])
+
+
+def test_arms_that_begin_alike_share_the_training(tmp_path: Path) -> None:
+    (tmp_path / "source.txt").write_text("s")
+    fails = "raise SystemExit('trained')"
+    plan = Plan((), (
+        chain(tmp_path, "a", 0, tmp_path / "source.txt", same=True),
+        chain(tmp_path, "b", 0, tmp_path / "source.txt", same=True, train=fails),
+        chain(tmp_path, "b", 1, tmp_path / "source.txt", same=True),
+    ))  # fmt: skip
+    outcome, said = execute(tmp_path, plan)
+    assert outcome.failed == {}
+    assert f"b/0/train: copied, {tmp_path}/arms/a/0/train.txt was trained on the same" in said
+    assert (tmp_path / "arms/b/0/eval-e.txt").read_text() == "s+++"
+    assert [line for line in said if line.startswith("b/1/train: copied")] == []  # another seed
+    assert execute(tmp_path, plan)[0].done == []
+    for arm in "ab":  # what was changed by hand is no training
+        (tmp_path / f"arms/{arm}/0/train.txt").write_text("by hand")
+    outcome, _ = execute(tmp_path, Plan((), plan.runs[1:2]))
+    assert list(outcome.failed) == ["b/0/train"]
 
 
 def test_a_change_touches_only_what_follows_from_it(tmp_path: Path) -> None:
