@@ -174,8 +174,10 @@ def make_studies(
             progress(f"arms: {number} of {len(studies)}: {study.group.benchmark}")
         study.baseline = base
         pairs = [(arm.name, base) for arm in study.arms if arm.name != base] if base is not None else []
-        pairs = list(dict.fromkeys([*([] if named is None else [named]), *pairs, *further]))
-        notes += _score(study, pairs, n_resamples, seed)
+        family: dict[frozenset[str], tuple[str, str]] = {}
+        for pair in (*([] if named is None else [named]), *pairs, *further):
+            family.setdefault(frozenset(pair), pair)  # B - A is no second test
+        notes += _score(study, list(family.values()), n_resamples, seed)
     return studies, notes
 
 

@@ -130,6 +130,11 @@ def test_the_score_and_comparison_named_beforehand_come_first(runs: Path) -> Non
     assert any(name.startswith("figures/arms_") for name in report.files)
 
 
+def test_a_comparison_the_other_way_round_is_no_second_test(runs: Path, report: Report) -> None:
+    twice = report_of(runs, compare=["x2x (tag)=untuned", "base=x2x (tag)", "untuned=x2x (tag)"])
+    assert text_of(twice, "comparisons.csv") == text_of(report, "comparisons.csv")
+
+
 @pytest.mark.parametrize(("parts", "planned"), [("answers:letter prompt:p1", 1), ("answers:cf", 0)])
 def test_the_comparison_named_beforehand_is_one_test(runs: Path, parts: str, planned: int) -> None:
     report = report_of(runs, keys=["transfer"], planned="x2x (no tag)=base", planned_in=parts)
