@@ -259,7 +259,7 @@ class ExperimentOptions:
         self.compare = [pair for pair in self.compare if all(arm in self.arms for arm in pair.split("="))]
         self.baseline = self.baseline if self.baseline in self.arms else None
         if not all(arm in self.arms for arm in (self.planned or "").split("=") if arm):
-            self.planned = None
+            self.planned = self.planned_in = None
 
 
 def _mixes(arm: dict[str, Any]) -> bool:

@@ -51,7 +51,7 @@ def plan(folder: Path, *, wait: Path | None = None, fail: str = "") -> Plan:
     def stage(name: str, target: Path, files: tuple[Path, ...], waits: bool = False) -> Stage:
         target.parent.mkdir(parents=True, exist_ok=True)
         arguments = (str(target), str(wait) if wait and waits else "", "fail" if name == fail else "")
-        return Stage(name, (sys.executable, "-c", STAGE, *arguments), {"n": 1}, files, (target,))
+        return Stage(name, (sys.executable, "-c", STAGE, *arguments), {"name": name}, files, (target,))
 
     data = folder / "data" / "seed.txt"
     runs = []
