@@ -3,7 +3,8 @@
 A batch is one row without padding (`padding_free`) or padded rows. Either way the output head is applied to the
 positions that predict a scored token only, and a sequence's last token, which predicts nothing, is left out. With
 `share`, neighbours with the same tokens before the first scored one have them in common (see
-`recipes.tuning.row_attention`). R rows, T columns, S sequences, K scored tokens.
+`recipes.tuning.row_attention`), and the position that predicts their first one. R rows, T columns, S sequences, K
+scored tokens.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ def make_batch(
     """Tensors of one forward pass.
 
     Returns:
-        `input_ids` [R, T]; `position_ids` [1, T] or `attention_mask` [R, T]; and for the K scored tokens: `rows` and
-        `columns`, the position that predicts it; `targets`, its id; `owners`, its sequence.
+        `input_ids` [R, T]; `position_ids` [1, T], or `attention_mask` [R, T] and `rows`; `columns`: with `rows`, the P
+        positions that predict a scored token; and for each of the K scored tokens `places`, the one of the P that
+        predicts it, `targets`, its id, and `owners`, its sequence.
     """
     owners = torch.tensor([k for k, one in enumerate(sequences) for _ in range(one.n_scored)])
     targets = torch.tensor([token for one in sequences for token in one.ids[one.start :]])
@@ -41,21 +43,24 @@ def make_batch(
         tokens: list[int] = []
         positions: list[int] = []
         columns: list[int] = []
+        places: list[int] = []
         before: tuple[int, ...] = ()
         for one in sequences:
             if not share or one.ids[: one.start] != before:
                 before = one.ids[: one.start]
                 tokens += before
                 positions += range(one.start)
-                context = len(tokens) - 1  # predicts the first scored token
-            columns += [context, *range(len(tokens), len(tokens) + one.n_scored - 1)]
+                context = len(columns)
+                columns.append(len(tokens) - 1)  # predicts the first scored token
+            places += [context, *range(len(columns), len(columns) + one.n_scored - 1)]
+            columns += range(len(tokens), len(tokens) + one.n_scored - 1)
             tokens += one.ids[one.start : -1]
             positions += range(one.start, len(one.ids) - 1)
         return {
             "input_ids": torch.tensor([tokens]),
             "position_ids": torch.tensor([positions]),
-            "rows": torch.zeros_like(owners),
             "columns": torch.tensor(columns),
+            "places": torch.tensor(places),
             "targets": targets,
             "owners": owners,
         }
@@ -70,6 +75,7 @@ def make_batch(
         "attention_mask": mask,
         "rows": owners,
         "columns": torch.tensor([place for one in sequences for place in range(one.start - 1, len(one.ids) - 1)]),
+        "places": torch.arange(len(owners)),
         "targets": targets,
         "owners": owners,
     }
@@ -96,7 +102,7 @@ def sequence_logps(
         first = int(columns.min())
         kept = model(**inputs, use_cache=False, logits_to_keep=inputs["input_ids"].shape[1] - first).logits
         logits = kept[batch["rows"], columns - first]
-    chosen = -torch.nn.functional.cross_entropy(logits.float(), batch["targets"], reduction="none")
+    chosen = torch.log_softmax(logits.float(), dim=-1)[batch["places"], batch["targets"]]
     return torch.zeros(n, device=chosen.device).index_add(0, batch["owners"], chosen)
 
 

@@ -1,9 +1,9 @@
 """Estimates the cost of an experiment before it runs: tokens, device hours, memory and disk of each arm.
 
 Hours are tokens x FLOPs per token / (peak rate x share of it in use, `--mfu`). FLOPs follow from the architecture:
-two per weight and token and pass; attention scores and the adapter add 2-5% at 500 tokens and are left out. Tokens are
-counted if the mix's sources and the tokenizer are on this machine, and assumed otherwise. Finished runs of the
-experiment show the share that they reached.
+two per weight and token and pass; attention scores and the adapter add 2-5% at 500 tokens and are left out. On a GPU
+a small batch takes as long as launching its kernels. Tokens are counted if the mix's sources and the tokenizer are on
+this machine, and assumed otherwise. Finished runs of the experiment show the share that they reached.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ PAIR_TOKENS, N_OPTIONS = (45.0, 15.0), 10
 # Assumed: tokens generated per answer of a `_gen` task, share of the peak rate in generation, seconds to load a model,
 # bytes per second in merging; measured: bytes per row of a sample log.
 GENERATED, GENERATION_SHARE, START, MERGE_RATE, LOG_BYTES = 64.0, 0.05, 120.0, 0.25e9, 7600.0
+# Measured on an H100 (8B, LoRA on all projections, 4 rows or 8 pairs at a time): seconds of a layer's forward and
+# backward pass on a GPU, however few the tokens.
+LAYER_SECONDS = 0.01
 
 
 class Device(NamedTuple):
@@ -229,7 +232,7 @@ def _arm(options: ExperimentOptions, arm: str, seeds: list[int], device: Device)
         len(seeds),
         name,
         hours={
-            "train": sum(part["flops"] for part in parts) / (device.rate * device.used) / 3600,
+            "train": sum(max(part["flops"] / (device.rate * device.used), part["launches"]) for part in parts) / 3600,
             "merge": 3 * weights / MERGE_RATE / 3600,  # read, written, and read again to compare
             "eval": hours,
         },
@@ -285,9 +288,11 @@ def _training(
         # the reference, once: of each pair, or of all options in all languages, or not at all
         n_scored = {"calm": len(tune.languages) * N_OPTIONS / 4, "sft_gold": 0.0}.get(tune.loss, 1.0)
         flops += n_scored * (token * padded + head * float(losses.sum()))
+    batches = np.ceil(train.num_train_epochs * len(lengths) / batch)
     longest, labels = int(lengths.max()), int(np.sort(losses)[-batch:].sum())
     return {
         "flops": flops,
+        "launches": 0.0 if cpu else batches * config.get_text_config().num_hidden_layers * LAYER_SECONDS,
         "tokens": padded,
         "rows": len(lengths),
         "steps": int(np.ceil(train.num_train_epochs * len(lengths) / tune.global_batch_size)),

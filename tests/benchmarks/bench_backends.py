@@ -263,8 +263,8 @@ def table(args: argparse.Namespace, task: str) -> None:
         print(
             "| model | seconds | rows/s | x stock | x floor | peak GB | GPU GB | loading s | predictions unlike stock |"
         )
-        print("|---|---|---|---|---|---|---|---|")
-        print(f"| floor | {floor:.2f} | {rows / floor:.1f} | | 1 | | | |")
+        print("|---|---|---|---|---|---|---|---|---|")
+        print(f"| floor | {floor:.2f} | {rows / floor:.1f} | | 1 | | | | |")
         by_name = {run.name: run for run in runs}
         for run in runs:
             best = min(run.rounds)

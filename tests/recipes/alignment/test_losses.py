@@ -156,4 +156,6 @@ def test_options_share_what_comes_before_them(questions: Questions) -> None:
     parts = [one.ids[one.start : -1] for one in options]
     assert batch["input_ids"][0].tolist() == [*before, *(token for part in parts for token in part), *other.ids[:-1]]
     assert (batch["position_ids"] == 0).sum() == 2
-    assert [int(batch["columns"][(batch["owners"] == k).nonzero()[0, 0]]) for k in range(4)] == [len(before) - 1] * 4
+    read = batch["columns"][batch["places"]]
+    assert [int(read[(batch["owners"] == k).nonzero()[0, 0]]) for k in range(4)] == [len(before) - 1] * 4
+    assert len(batch["columns"]) == len(set(batch["columns"].tolist())) == len(batch["owners"]) - 3
