@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import atomic_path
@@ -173,25 +173,32 @@ class LocalExecutor:
 
     def _copy(self, stage: Stage, files: dict[Path, Path]) -> int:
         self.say(f"{stage.name}: copied, {next(iter(files.values()))} was trained on the same")
-        self.records.failure(stage).unlink(missing_ok=True)
-        for target, source in files.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(target) as part:
-                shutil.copyfile(source, part)
+        with self._held(stage):
+            for target, source in files.items():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with atomic_path(target) as part:
+                    shutil.copyfile(source, part)
+        self.records.running(stage).unlink(missing_ok=True)
         return 0
 
-    def _process(self, stage: Stage, slot: int) -> int:
-        log, running = self.records.log(stage), self.records.running(stage)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self.records.path(stage).unlink(missing_ok=True)
-        self.records.failure(stage).unlink(missing_ok=True)
+    @contextlib.contextmanager
+    def _held(self, stage: Stage) -> Iterator[IO[str]]:
+        """The stage's lock, without an earlier result, and after ending a process that outlived its experiment."""
+        running = self.records.running(stage)
+        running.parent.mkdir(parents=True, exist_ok=True)
         with running.open("a+") as lock:
             take_over(lock, running)
+            self.records.path(stage).unlink(missing_ok=True)
+            self.records.failure(stage).unlink(missing_ok=True)
+            yield lock
+
+    def _process(self, stage: Stage, slot: int) -> int:
+        with self._held(stage) as lock:
             for folder in stage.clear:
                 shutil.rmtree(folder, ignore_errors=True)
             lock.truncate(0)
             note = (sys.executable, "-S", "-E", "-c", _NOTED, str(lock.fileno()), socket.gethostname())
-            with log.open("ab") as output:
+            with self.records.log(stage).open("ab") as output:
                 process = subprocess.Popen(
                     (*note, *stage.command),
                     cwd=REPO,
@@ -210,7 +217,7 @@ class LocalExecutor:
             with self._guard:
                 self._processes.discard(process)
         if not code or not self._stop.is_set():
-            running.unlink(missing_ok=True)
+            self.records.running(stage).unlink(missing_ok=True)
         return code
 
     def _fail(self, stage: Stage, message: str) -> None:

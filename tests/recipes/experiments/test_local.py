@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -84,8 +85,16 @@ def test_arms_that_begin_alike_share_the_training(tmp_path: Path) -> None:
         chain(tmp_path, "b", 0, tmp_path / "source.txt", same=True, train=fails),
         chain(tmp_path, "b", 1, tmp_path / "source.txt", same=True),
     ))  # fmt: skip
+    running = Records(tmp_path).running(plan.runs[1].stages[1])
+    running.parent.mkdir(parents=True)
+    with running.open("w") as lock:  # an earlier experiment was killed, and its training goes on
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        left = subprocess.Popen(["sleep", "60"], pass_fds=[lock.fileno()], start_new_session=True)
+        lock.write(f"{socket.gethostname()} {left.pid}")
     outcome, said = execute(tmp_path, plan)
     assert outcome.failed == {}
+    assert left.wait(10)
+    assert not running.exists()
     assert f"b/0/train: copied, {tmp_path}/arms/a/0/train.txt was trained on the same" in said
     assert (tmp_path / "arms/b/0/eval-e.txt").read_text() == "s+++"
     assert [line for line in said if line.startswith("b/1/train: copied")] == []  # another seed
