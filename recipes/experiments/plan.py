@@ -110,7 +110,7 @@ def mix_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, An
     merged = absolute_paths(fill_data(merged, options))
     for role in ("base", "seed"):
         name = str(merged.get(f"{role}_set") or "")
-        if is_hub(name) and "{" not in name:
+        if is_hub(name) and "{" not in name and not options.dry_run:  # an estimate waits for no hub
             revision = merged.get(f"{role}_revision")
             commit = pin(options.folder, "dataset", name.removeprefix("hub:"), revision)
             merged |= {f"{role}_revision": commit} if commit else {}
@@ -173,7 +173,7 @@ def _tuning(options: ExperimentOptions, arm: str, kind: str = "") -> dict[str, A
 def _base_commit(options: ExperimentOptions, merged: dict[str, Any]) -> str | None:
     """The commit of a tuned arm's base model; None for a local one."""
     name = str(merged.get("model_name_or_path") or "")
-    if name.startswith("demo:") or Path(name).is_absolute() or not name:
+    if name.startswith("demo:") or Path(name).is_absolute() or not name or options.dry_run:
         return None
     return pin(options.folder, "model", name, merged.get("model_revision"))
 

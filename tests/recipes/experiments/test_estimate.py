@@ -99,6 +99,22 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path, capsys: py
     assert {entry.name for entry in tmp_path.iterdir()} == {"experiment.yaml", "model"}
 
 
+def test_a_dry_run_asks_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network, the hub's client retries for half a minute."""
+    from recipes.run_experiment import main
+
+    asked: list[str] = []
+    monkeypatch.setattr("recipes.experiments.plan.pin", lambda *arguments: asked.append(arguments[2]))
+    configs = ("experiments/known_facts.yaml", "mistral_7b_lora.yaml", "align/mistral_7b_dco.yaml")
+    flags = ("--config", "--train_config", "--align_config")
+    chosen = [part for flag, name in zip(flags, configs, strict=True) for part in (flag, f"recipes/configs/{name}")]
+    rest = ["--output_dir", str(tmp_path / "out"), "--only", "x2x/0", "dco/0"]
+    assert main([*chosen, *rest, "--dry_run", "true"]) == 0
+    assert asked == []
+    assert main([*chosen, *rest, "--status", "true"]) == 0
+    assert "mistralai/Mistral-7B-v0.1" in asked
+
+
 def test_hours_scale_with_the_rate(tmp_path: Path) -> None:
     gpus = ("1e-4:80", "2e-4:80", "1e9:80")
     a, b, fastest = (estimate(read(experiment(tmp_path, "--gpu", gpu))) for gpu in gpus)
