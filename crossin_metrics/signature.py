@@ -33,6 +33,11 @@ def signature_fields(line: str | None) -> dict[str, str]:
     return dict(part.partition(":")[::2] for part in parts) if head == "crossin" else {}
 
 
+def has_parts(line: str, parts: str) -> bool:
+    """Whether a signature has these parts, separated by spaces, such as `answers:cf-mean langs:en,es`."""
+    return {*parts.split()} <= {*line.split("|")}
+
+
 def _field(value: object) -> str:
     """The value on one line: a line end would leave the code span around it, a bar would start another field."""
     shown = (c if c.isprintable() else " " for c in str(value).replace("|", "/"))

@@ -24,6 +24,7 @@ from crossin_metrics.scores.training_seeds import (
     resample_arms,
     seed_notes,
 )
+from crossin_metrics.signature import has_parts
 
 
 @dataclass
@@ -89,7 +90,7 @@ class Study:
 
     def has(self, parts: str) -> bool:
         """Whether the signatures of all its runs have these parts, separated by spaces."""
-        return all({*parts.split()} <= {*signature.split("|")} for signature in self.signatures)
+        return all(has_parts(signature, parts) for signature in self.signatures)
 
     @property
     def signatures(self) -> dict[str, list[str]]:
