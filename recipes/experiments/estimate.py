@@ -213,7 +213,9 @@ def report(options: ExperimentOptions, plan: Plan) -> str:
         "",
         *sorted({cost.how for cost in costs if cost.how}),
         f"assumed: {device.used:.0%} of the peak rate (--mfu), {START:.0f} s to load a model, {GENERATED:.0f} tokens "
-        f"per generated answer at {GENERATION_SHARE:.0%} of the peak rate, no few-shot examples, no shared passages",
+        f"per generated answer at {GENERATION_SHARE:.0%} of the peak rate, no few-shot examples, no shared passages; "
+        f"on a GPU {1000 * LAYER_SECONDS:.0f} ms or more per layer and training batch; arms that share a training "
+        "count it each",
     ]
     return "\n".join(lines)
 
