@@ -33,51 +33,64 @@ def make_batch(
     """Tensors of one forward pass.
 
     Returns:
-        `input_ids` [R, T]; `position_ids` [1, T], or `attention_mask` [R, T] and `rows`; `columns`: with `rows`, the P
-        positions that predict a scored token; and for each of the K scored tokens `places`, the one of the P that
-        predicts it, `targets`, its id, and `owners`, its sequence.
+        `input_ids`, the other inputs and `columns` of the layout, below; and for each of the K scored tokens `places`,
+        the one of the P columns that predicts it, `targets`, its id, and `owners`, its sequence.
     """
-    owners = torch.tensor([k for k, one in enumerate(sequences) for _ in range(one.n_scored)])
-    targets = torch.tensor([token for one in sequences for token in one.ids[one.start :]])
-    if padding_free:
-        tokens: list[int] = []
-        positions: list[int] = []
-        columns: list[int] = []
-        places: list[int] = []
-        before: tuple[int, ...] = ()
-        for one in sequences:
-            if not share or one.ids[: one.start] != before:
-                before = one.ids[: one.start]
-                tokens += before
-                positions += range(one.start)
-                context = len(columns)
-                columns.append(len(tokens) - 1)  # predicts the first scored token
-            places += [context, *range(len(columns), len(columns) + one.n_scored - 1)]
-            columns += range(len(tokens), len(tokens) + one.n_scored - 1)
-            tokens += one.ids[one.start : -1]
-            positions += range(one.start, len(one.ids) - 1)
-        return {
-            "input_ids": torch.tensor([tokens]),
-            "position_ids": torch.tensor([positions]),
-            "columns": torch.tensor(columns),
-            "places": torch.tensor(places),
-            "targets": targets,
-            "owners": owners,
-        }
+    return {
+        **(_in_one_row(sequences, share) if padding_free else _padded(sequences, pad)),
+        "targets": torch.tensor([token for one in sequences for token in one.ids[one.start :]]),
+        "owners": _owners(sequences),
+    }
+
+
+def _owners(sequences: List[Sequence]) -> torch.Tensor:
+    return torch.tensor([k for k, one in enumerate(sequences) for _ in range(one.n_scored)])
+
+
+def _in_one_row(sequences: List[Sequence], share: bool) -> dict[str, torch.Tensor]:
+    """Sequences one after the other: `input_ids` and `position_ids` [1, T], `columns` [P], `places` [K].
+
+    `share`: sequences that begin alike, one after the other, branch from one context.
+    """
+    tokens: list[int] = []
+    positions: list[int] = []
+    columns: list[int] = []
+    places: list[int] = []
+    before: tuple[int, ...] = ()
+    for one in sequences:
+        if not share or one.ids[: one.start] != before:
+            before = one.ids[: one.start]
+            tokens += before
+            positions += range(one.start)
+            context = len(columns)
+            columns.append(len(tokens) - 1)  # predicts the first scored token
+        places += [context, *range(len(columns), len(columns) + one.n_scored - 1)]
+        columns += range(len(tokens), len(tokens) + one.n_scored - 1)
+        tokens += one.ids[one.start : -1]
+        positions += range(one.start, len(one.ids) - 1)
+    return {
+        "input_ids": torch.tensor([tokens]),
+        "position_ids": torch.tensor([positions]),
+        "columns": torch.tensor(columns),
+        "places": torch.tensor(places),
+    }
+
+
+def _padded(sequences: List[Sequence], pad: int) -> dict[str, torch.Tensor]:
+    """A row per sequence: `input_ids` and `attention_mask` [R, T]; of each scored token `rows` and `columns` [K]."""
     lengths = [len(one.ids) - 1 for one in sequences]
     ids = torch.full((len(sequences), max(lengths)), pad)
     mask = torch.zeros_like(ids)
     for row, one in enumerate(sequences):
         ids[row, : lengths[row]] = torch.tensor(one.ids[:-1])
         mask[row, : lengths[row]] = 1
+    rows = _owners(sequences)
     return {
         "input_ids": ids,
         "attention_mask": mask,
-        "rows": owners,
+        "rows": rows,
         "columns": torch.tensor([place for one in sequences for place in range(one.start - 1, len(one.ids) - 1)]),
-        "places": torch.arange(len(owners)),
-        "targets": targets,
-        "owners": owners,
+        "places": torch.arange(len(rows)),
     }
 
 
