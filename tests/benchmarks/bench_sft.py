@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--rows", choices=("mix", "reading"), default="mix")
     parser.add_argument("--n", type=int, default=64, help="rows (a multiple of 16)")
     parser.add_argument("--model", help="another base model than the demo's")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2, help="best of these; on a GPU the first compiles kernels")
     parser.add_argument("--arm", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.arm:
