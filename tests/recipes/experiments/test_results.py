@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from crossin_metrics.runs.repeats import floor_of
+from crossin_metrics.runs.run import Run, read_predictions
+from crossin_metrics.runs.signature import signature_of
+from crossin_metrics.scores.uncertainty import score_intervals
 from tests.helpers.cli import crossin
 
 MINI = Path("recipes/results/mini")
@@ -41,7 +45,8 @@ def test_the_tables_of_facts_are_made_by_their_commands(repo: Path, tmp_path: Pa
     said = done.stderr.splitlines()
     assert len(said) == len(set(said)), "a warning is repeated"
     made = (tmp_path / "report/arms.md").read_text("utf-8")
-    quoted = [line for line in section.splitlines() if line.startswith("| ")]
+    tables = section.partition("\n### ")[0]
+    quoted = [line for line in tables.splitlines() if line.startswith("| ")]
     assert len(quoted) >= 5
     assert [line for line in quoted if line not in made] == []
     assert made.count("‡ |") == 1, "one test was registered"
@@ -68,3 +73,24 @@ def test_the_conclusions_quote_the_primary_table(repo: Path, comparison: str, qu
     conclusions = readme[readme.index("## What came out") : readme.index("Secondary")]
     assert quoted in row
     assert quoted in conclusions
+
+
+def test_the_noise_floor_of_facts(repo: Path) -> None:
+    """The table under "Inconsistent, or merely unsteady?", with the training seeds of an arm as askings."""
+    folder = repo / "recipes/results/facts"
+    readme = (folder / "README.md").read_text("utf-8")
+    section = readme[readme.index("### Inconsistent, or merely unsteady?") : readme.index("## 2b: what came out")]
+    arms: dict[str, list[Run]] = {}
+    for run in read_predictions([folder / "known_predictions.csv.gz"]):
+        signature = signature_of(run)
+        if "answers:cf-mean|" in signature and "langs:en,es,vi,zh" in signature:
+            arms.setdefault(run.model.split("/")[1], []).append(run)
+    made = []
+    for arm, runs in arms.items():
+        if len(runs) > 1:
+            found = floor_of(runs, n_resamples=1000, seed=0)
+            low, high = score_intervals(found)["language_ratio_kappa"]
+            values = [found.estimate[key] for key in ("asked_again", "asked_across", "language_ratio_kappa")]
+            made.append([arm, *(f"{value:.2f}" for value in values), f"{low:.2f} to {high:.2f}"])
+    quoted = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
+    assert quoted == made
