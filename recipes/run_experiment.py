@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.dry_run:
         from recipes.experiments.estimate import report
 
+        check_options(options)
         show(report(options, plan))
         return 0
     with experiment_lock(options.folder):
@@ -99,7 +100,7 @@ def conclude(options: ExperimentOptions, plan: Plan, records: Records, outcome: 
     from recipes.experiments import overview
     from recipes.experiments.finish import REPORT, finish
 
-    show(overview.text(plan, records, outcome.failed, options.jobs), sys.stderr)
+    show(overview.text(plan, records, outcome.failed, options.jobs, thorough=True), sys.stderr)
     for stage, message in outcome.failed.items():
         say(f"failed: {stage}: {message}")
     if outcome.stopped:

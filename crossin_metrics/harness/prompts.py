@@ -22,6 +22,7 @@ from crossin_metrics.records import read_yaml
 LETTERS = "ABCDEFGHIJ"
 DEFAULT_PROMPT = "p1"
 NATIVE = "native"
+PROMPT_FILES = (".yaml", ".yml", ".json")  # how the names of files of prompts end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +148,7 @@ def resolve_prompt(name: str) -> dict[str, Prompt] | Prompt:
     if name == NATIVE:
         return {language: native_prompt(language) for language in LANGUAGES}
     path, _, wanted = name.partition("#")
-    if Path(path).suffix in {".yaml", ".yml", ".json"}:
+    if Path(path).suffix in PROMPT_FILES:
         return _prompt_file(Path(path), wanted)
     raise CrossinError(
         f"unknown prompt {name!r}; known: {', '.join([*ENGLISH_PROMPTS, NATIVE])}, or a .yaml or .json file"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,22 +15,34 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 MIX_KEYS, ALIGN_KEYS = ("mix_config", "mix", "train_config", "train"), ("align_config", "align")
 ARM_KEYS = (*MIX_KEYS, *ALIGN_KEYS, "tune", "label", "seeds")
-EVALUATION_KEYS = (
-    "tasks",
-    "model",
-    "model_args",
-    "metadata",
-    "batch_size",
-    "num_fewshot",
-    "limit",
-    "apply_chat_template",
-)
+OWN_KEYS = {  # what an experiment sets itself
+    "mix": ("seed", "output_dir", "overwrite"),
+    "train": ("seed", "output_dir", "overwrite", "mix", "mix_options", "merge", "eval_tasks", "eval_before"),
+    "align": ("seed", "output_dir", "overwrite", "merge", "eval_tasks", "eval_before"),
+}
 LABEL_KEYS = ("name", "base", "system", "arm", "n_samples", "translation", "tag")
 DATA_KEYS = ("recipe", "options", "outputs")
 
 
 def _help(text: str) -> dict[str, str]:
     return {"help": text.replace("%", "%%")}
+
+
+@dataclass(kw_only=True)
+class Evaluation:
+    """One of `evaluate`: the harness's options of the same names."""
+
+    tasks: str
+    model: Literal["hf", "crossin-hf", "vllm", "crossin-vllm"] = "hf"
+    model_args: dict = field(default_factory=dict)
+    metadata: dict = field(default_factory=dict)
+    batch_size: int | str | None = None
+    num_fewshot: int | None = None
+    limit: float | None = None
+    apply_chat_template: bool = False
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
 
 @dataclass
@@ -139,13 +151,19 @@ class ExperimentOptions:
         if self.jobs < 1:
             raise CrossinError(f"jobs: {self.jobs} must be at least 1")
         _check_seeds(self.seeds, "seeds")
+        for key in OWN_KEYS:
+            _not_own(getattr(self, key), key, key)
         _known(self.data, DATA_KEYS, "data")
         _known(self.label, LABEL_KEYS, "label")
         self.arms = {str(name): self._arm(str(name), value) for name, value in self.arms.items()}
         for name, value in self.evaluate.items():
             if not isinstance(value, dict) or not value.get("tasks"):
                 raise CrossinError(f"evaluate: {name}: needs at least tasks: {{tasks: cross_mmlu}}")
-            _known(value, EVALUATION_KEYS, f"evaluate: {name}")
+            _known(value, tuple(key.name for key in fields(Evaluation)), f"evaluate: {name}")
+            try:
+                Evaluation(**value)
+            except CrossinError as error:
+                raise CrossinError(f"evaluate: {name}: {error}") from error
         for where, pair in [*(("compare", pair) for pair in self.compare), ("planned", self.planned)]:
             if pair is None:
                 continue
@@ -222,6 +240,9 @@ class ExperimentOptions:
         for key in ("mix", "train", "align", "label"):
             if not isinstance(value.get(key, {}), dict):
                 raise CrossinError(f"arms: {name}: {key} must be a mapping of options")
+            _not_own(value.get(key, {}), key, f"arms: {name}: {key}")
+        if _mixes(value) and "start_adapter" in value.get("align", {}):
+            raise CrossinError(f"arms: {name}: align: start_adapter: the arm starts from the adapter of its own mix")
         if not isinstance(value.get("tune", True), bool):
             raise CrossinError(f"arms: {name}: tune must be true or false")
         _known(value.get("label", {}), LABEL_KEYS, f"arms: {name}: label")
@@ -277,6 +298,12 @@ def _known(value: Any, keys: tuple[str, ...], where: str) -> None:
         if key not in keys:
             hint = did_you_mean(str(key), keys)
             raise CrossinError(f"{where}: unknown key {key!r}{hint}; keys: {', '.join(keys)}")
+
+
+def _not_own(value: dict[str, Any], key: str, where: str) -> None:
+    for name in value:
+        if name in OWN_KEYS.get(key, ()):
+            raise CrossinError(f"{where}: {name} is set by the experiment; its own options are seeds, merge, evaluate")
 
 
 def _check_seeds(seeds: Any, where: str) -> None:

@@ -43,13 +43,14 @@ def finish(options: ExperimentOptions, plan: Plan, records: Records, failed: dic
     """Write labels, manifest, predictions and report into the experiment's folder.
 
     Returns:
-        Runs without a complete evaluation, as `<arm>/<seed>`; the report lists them as missing.
+        Runs without a complete evaluation under the present options, as `<arm>/<seed>`; the report lists them as
+        missing.
 
     Raises:
         CrossinError: nothing was evaluated, or the report failed.
     """
-    evaluated = [str(run.folder / "eval") for run in plan.runs if any(map(records.read, evaluations(run)))]
-    whole = {run.name for run in plan.runs if all(records.read(stage) for stage in run.stages)}
+    evaluated = [str(stage.outputs[0].parent) for run in plan.runs for stage in answered(run, records)]
+    whole = {run.name for run in plan.runs if len(answered(run, records)) == len(evaluations(run))}
     missing = [run.name for run in plan.runs if run.name not in whole]
     write_text(records.folder / LABELS, labels(options, plan))
     write_json(records.folder / MANIFEST, manifest(options, plan, records, failed))
@@ -103,6 +104,13 @@ def model_name(run: Run) -> str:
 def evaluations(run: Run) -> list[Stage]:
     """The evaluation stages of a run."""
     return [stage for stage in run.stages if stage.kind == "eval"]
+
+
+def answered(run: Run, records: Records) -> list[Stage]:
+    """The finished evaluations of a run; none where a stage before them was not done, or with other options."""
+    found = evaluations(run)
+    ready = all(records.holds(stage) for stage in run.stages if stage not in found)
+    return [stage for stage in found if ready and records.holds(stage)]
 
 
 def trainings(run: Run) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crossin_metrics.files import read_json, write_json
-from recipes.common.paths import absolute
+from recipes.common.paths import absolute, absolute_metadata
 
 PATHS = (
     "base_set",
@@ -19,6 +19,7 @@ PATHS = (
     "peft",
     "lora_local_path",
     "deepspeed",
+    "eval_texts",
 )
 """Options that may name a file or folder whose content decides the result."""
 
@@ -33,9 +34,13 @@ def absolute_paths(options: dict[str, Any]) -> dict[str, Any]:
     """Options with absolute local paths, since stages run in the checkout's folder; also in nested mappings."""
     out = {}
     for name, value in options.items():
-        if isinstance(value, dict):
+        if name == "metadata":
+            value = absolute_metadata(value)
+        elif isinstance(value, dict):
             value = absolute_paths(value)
-        elif isinstance(value, str) and (name in (*PATHS, "data_dir") or value.startswith(("./", "../", "~/"))):
+        elif isinstance(value, str) and (
+            name in (*PATHS, "data_dir", "start_adapter") or value.startswith(("./", "../", "~/"))
+        ):
             value = absolute(value)
         out[name] = value
     return out

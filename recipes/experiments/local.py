@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import atomic_path
 from recipes.common.provenance import REPO
 from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.plan import ALIGNED, Plan, Run
 from recipes.experiments.records import Records, Stage
+from recipes.tuning.run_folder import adopt
 
 Say = Callable[[str], None]
 
@@ -171,13 +171,10 @@ class LocalExecutor:
         self.say(f"{stage.name}: done in {seconds:.0f} s")
         return True
 
-    def _copy(self, stage: Stage, files: dict[Path, Path]) -> int:
-        self.say(f"{stage.name}: copied, {next(iter(files.values()))} was trained on the same")
+    def _copy(self, stage: Stage, source: Path) -> int:
+        self.say(f"{stage.name}: copied, {source} was trained on the same")
         with self._held(stage):
-            for target, source in files.items():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with atomic_path(target) as part:
-                    shutil.copyfile(source, part)
+            adopt(source, stage.outputs[-1].parent)
         self.records.running(stage).unlink(missing_ok=True)
         return 0
 
@@ -240,6 +237,10 @@ def environment(jobs: int, slot: int) -> dict[str, str]:
     out.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))
     out.setdefault("TOKENIZERS_PARALLELISM", "false")
     visible = [gpu for gpu in out.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+    if jobs > 1 and "CUDA_VISIBLE_DEVICES" not in out:
+        import torch
+
+        visible = [str(gpu) for gpu in range(torch.cuda.device_count())]
     if jobs > 1 and len(visible) >= jobs:
         share = len(visible) // jobs
         out["CUDA_VISIBLE_DEVICES"] = ",".join(visible[slot * share : (slot + 1) * share])

@@ -10,7 +10,7 @@ from typing import Any
 from crossin_metrics import records
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import write_text
-from recipes.common.paths import absolute
+from recipes.common.paths import absolute, absolute_metadata, prompt_files
 from recipes.common.provenance import REPO
 from recipes.experiments.config import ExperimentOptions
 from recipes.experiments.inputs import absolute_paths, decisive, files_of, pin
@@ -53,13 +53,16 @@ def make_plan(options: ExperimentOptions) -> Plan:
     """Lay out the grid seed by seed, so that a stopped experiment has complete comparisons.
 
     Raises:
-        CrossinError: a configuration is missing or invalid, or a task is unknown.
+        CrossinError: a configuration is missing or invalid, or a task or an option of it is unknown.
     """
     from recipes.tuning.evaluate import check_tasks
 
     for name, one in options.evaluate.items():
         try:
-            check_tasks(str(one["tasks"]))
+            metadata = absolute_metadata(one.get("metadata", {}))
+            if "{data}" in str(metadata.get("data_dir")):
+                del metadata["data_dir"]  # the data stage will make it
+            check_tasks(str(one["tasks"]), metadata)
         except CrossinError as error:
             raise CrossinError(f"evaluate: {name}: {error}") from error
     data = _data_stage(options)
@@ -127,9 +130,9 @@ def train_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, 
 def align_options(options: ExperimentOptions, arm: str, seed: int) -> dict[str, Any]:
     """The merged alignment options of one run; after a mix it starts from the mix's adapter."""
     folder = run_folder(options, arm, seed)
-    start = str(folder / "adapter") if options.mixes(arm) else None
-    own = {"output_dir": str(folder / ALIGNED), "start_adapter": start, "eval_before": False}
-    return {**_training_options(options, arm, seed, "align"), **own}
+    merged = _training_options(options, arm, seed, "align")
+    start = str(folder / "adapter") if options.mixes(arm) else merged.get("start_adapter")
+    return {**merged, "output_dir": str(folder / ALIGNED), "start_adapter": start}
 
 
 def _training_options(options: ExperimentOptions, arm: str, seed: int, kind: str) -> dict[str, Any]:
@@ -137,7 +140,8 @@ def _training_options(options: ExperimentOptions, arm: str, seed: int, kind: str
     merged = _tuning(options, arm, kind)
     commit = _base_commit(options, merged)
     pinned = {"model_revision": commit} if commit else {}
-    return {**merged, **pinned, "seed": seed, "merge": False, "eval_tasks": None, "overwrite": True}
+    own = {"seed": seed, "merge": False, "eval_tasks": None, "eval_before": False, "overwrite": True}
+    return {**merged, **pinned, **own}
 
 
 def fill_data(value: Any, options: ExperimentOptions) -> Any:
@@ -278,7 +282,7 @@ def _run(options: ExperimentOptions, arm: str, seed: int) -> Run:
     if options.aligns(arm):
         align = align_options(options, arm, seed)
         files = _set_files(str(align.get("set")), align.pop("data_dir", None), options)  # its content counts
-        files = (*files, adapter / WEIGHTS) if options.mixes(arm) else files
+        files = (*files, Path(align["start_adapter"]) / WEIGHTS) if align.get("start_adapter") else files
         adapter = folder / ALIGNED / "adapter"
         stages.append(_training(options, f"{arm}/{seed}/align", "align_crossin.py", place, align, files))
     weights, tuning = adapter / WEIGHTS, _tuning(options, arm)
@@ -359,9 +363,10 @@ def _task_files(one: dict[str, Any], options: ExperimentOptions) -> tuple[Path, 
     """
     from crossin_metrics.sets.catalogue import expand_tasks
 
-    place = one.get("metadata", {}).get("data_dir")
+    metadata = one.get("metadata", {})
     names = dict.fromkeys(task.set.name for task in expand_tasks(str(one["tasks"])))
-    return tuple(file for name in names for file in _set_files(name, place, options))
+    files = [file for name in names for file in _set_files(name, metadata.get("data_dir"), options)]
+    return (*files, *prompt_files(metadata))
 
 
 def _set_files(name: str, place: str | None, options: ExperimentOptions) -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.files import read_json
 from recipes.common.stages import NOT_DONE, StageRecord, sha256_of
+from recipes.tuning.run_folder import RUN
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,22 @@ class Records:
             return NOT_DONE  # its files may not exist yet either
         return self._record(stage).why_stale(self.inputs(stage), {"outputs": self._hashes(stage.outputs)})
 
-    def trained_alike(self, stage: Stage, inputs: dict[str, Any]) -> dict[Path, Path]:
-        """Output of a training -> the same file of another arm, trained on the same inputs; {} if there is none.
+    def holds(self, stage: Stage) -> bool:
+        """Whether the stage was done with its present options and files; a file that was removed since counts as
+        unchanged."""
+        record = self.read(stage)
+        try:
+            return record is not None and record.get("inputs") == self.inputs(stage)
+        except CrossinError:
+            return True
+
+    def trained_alike(self, stage: Stage, inputs: dict[str, Any]) -> Path | None:
+        """The folder of another arm's run, trained on the same inputs, that still holds its result; None without one.
 
         Arms that go on from the same mix (`x2x`, and `x2x` then `dco`) share its training.
         """
         if stage.kind != "train":
-            return {}
+            return None
         arm, seed, _ = stage.name.split("/")
         for path in sorted((self.folder / "stages").glob(f"*/{seed}/train.json")):
             record, other = read_json(path) or {}, path.parts[-3]
@@ -102,10 +112,11 @@ class Records:
             if sorted(known["files"].values()) != sorted(inputs["files"].values()):
                 continue
             names = [name.replace(f"arms/{arm}/", f"arms/{other}/", 1) for name in self._names(stage.outputs)]
-            found = {file: self.folder / name for file, name in zip(stage.outputs, names, strict=True)}
-            if self._hashes(tuple(found.values())) == record.get("outputs"):
-                return found
-        return {}
+            found = [self.folder / name for name in names]
+            folder = found[-1].parent  # the manifest's
+            if self._hashes(tuple(found)) == record.get("outputs") and (folder / RUN).is_file():
+                return folder
+        return None
 
     def write(self, stage: Stage, inputs: dict[str, Any], facts: dict[str, Any]) -> None:
         """Record that the stage has succeeded.

@@ -39,6 +39,19 @@ def set_accumulation(tune: RunOptions, train: TrainOptions) -> None:
     train.gradient_accumulation_steps = steps
 
 
+def check_devices(train: TrainOptions) -> None:
+    """One process trains on one device: with several, transformers would multiply the batch, and TRL refuses.
+
+    Raises:
+        CrossinError: the process sees several GPUs.
+    """
+    if train.n_gpu > 1:
+        raise CrossinError(
+            f"one process sees {train.n_gpu} GPUs: launch one for each (accelerate launch --num_processes "
+            f"{train.n_gpu} ...; in an experiment, its launcher), or show it one: CUDA_VISIBLE_DEVICES=0"
+        )
+
+
 def check_precision(train: TrainOptions, options: ModelOptions) -> None:
     """Frozen weights in 16 bits need mixed precision, because trained weights are float32.
 

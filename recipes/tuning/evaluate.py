@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from crossin_metrics.errors import CrossinError, closest
 from crossin_metrics.files import read_json, write_json
 from crossin_metrics.harness import require_harness
 from crossin_metrics.harness.command import has_task
-from crossin_metrics.sets.catalogue import DATA_DIR_VARIABLE, FORMULATIONS, GROUPS, all_tasks
-from recipes.common.paths import absolute
+from crossin_metrics.harness.options import TaskOptions
+from crossin_metrics.sets.catalogue import DATA_DIR_VARIABLE, FORMULATIONS, GROUPS, all_tasks, expand_tasks
+from recipes.common.paths import absolute, absolute_metadata
 from recipes.common.provenance import REPO
 from recipes.tuning.frames import freeze_date
 from recipes.tuning.merge import read_adapter, why_merge
@@ -33,11 +34,11 @@ ASKED = "asked.json"
 LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
-def check_tasks(names: str) -> list[str]:
-    """The harness tasks of a comma-separated list.
+def check_tasks(names: str, metadata: Mapping[str, Any]) -> list[str]:
+    """The harness tasks of a comma-separated list, after a check of their options.
 
     Raises:
-        CrossinError: the harness is not installed, or a task is unknown.
+        CrossinError: the harness is not installed, a task is unknown, or `metadata` holds what its task refuses.
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
@@ -46,6 +47,9 @@ def check_tasks(names: str) -> list[str]:
     ours = [*all_tasks(), *(group + end for group in GROUPS for end in FORMULATIONS.values())]
     for name in wanted:
         if name in ours:
+            for task in expand_tasks(name):
+                own = {"set": task.set.name, "formulation": task.formulation}
+                TaskOptions.from_metadata(task.name, {**own, **metadata})
             continue
         close = closest(name, ours, cutoff=0.85)
         if close or not has_task(name):
@@ -117,11 +121,27 @@ def evaluate(run: Path, base: str, tune: RunOptions, *, trust_remote_code: bool 
 
 
 def evaluate_base(
-    run: Path, base: str, tune: RunOptions, adapter: Path | None, *, trust_remote_code: bool = False
+    run: Path,
+    base: str,
+    tune: RunOptions,
+    adapter: Path | None,
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
 ) -> Path:
-    """Run `eval_tasks` on the model before training: the base, or base and first adapter; to `<run>/eval_before`."""
+    """Run `eval_tasks` on the model before training: the base at `revision`, or base and first adapter.
+
+    Results go to `<run>/eval_before`.
+    """
     model_args = model_arguments(tune.eval_backend, base) if adapter is None else _with_adapter(base, adapter, tune)
+    if revision and not Path(base).is_dir():
+        model_args["revision"] = revision
     return _evaluate(model_args, run / "eval_before", tune, trust_remote_code)
+
+
+def task_options(tune: RunOptions) -> dict[str, Any]:
+    """`eval_metadata` with absolute paths, since the harness runs in another folder."""
+    return absolute_metadata(json.loads(tune.eval_metadata or "{}"))
 
 
 def score_lines(before: Path | None, after: Path) -> list[str]:
@@ -173,7 +193,7 @@ def _evaluate(model_args: dict[str, Any], output: Path, tune: RunOptions, trust_
         {**model_args, "dtype": "auto"},
         str(tune.eval_tasks),
         output,
-        metadata=json.loads(tune.eval_metadata) if tune.eval_metadata else None,
+        metadata=task_options(tune),
         apply_chat_template=tune.eval_chat,
         batch_size=tune.eval_batch_size,
         limit=tune.eval_limit,

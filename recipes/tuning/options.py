@@ -20,6 +20,7 @@ from recipes.common.options import check_types, parse
 # All projections of a decoder layer. Appendix and released script write `p_proj` for the first, which matches no
 # module: see recipes/configs/README.md, row "as released", for the effect.
 PAPER_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "down_proj", "up_proj")
+DTYPES = ("auto", "bfloat16", "float16", "float32")
 
 
 def _help(text: str) -> dict[str, str]:
@@ -183,6 +184,8 @@ class TrainOptions(SFTConfig):
         for name in ("push_to_hub", "auto_find_batch_size"):
             if getattr(self, name, False):
                 raise CrossinError(f"{name} is not supported: it would bypass the checks of the run folder")
+        if self.save_only_model:
+            raise CrossinError("save_only_model is not supported: a stopped run could not resume where it was")
         if self.resume_from_checkpoint:
             raise CrossinError(
                 "resume_from_checkpoint is not needed: rerun with the same options and output_dir to resume"
@@ -232,6 +235,8 @@ class ModelOptions(ModelConfig):
             raise CrossinError("model_name_or_path is missing: give a folder, a hub id, or demo:gemma-3-270m")
         if self.lora_modules_to_save == ["none"]:  # a flag cannot give an empty list
             self.lora_modules_to_save = []
+        if self.dtype not in (None, *DTYPES):
+            raise CrossinError(f"dtype: {self.dtype!r} must be {', '.join(DTYPES)}")
         if not self.lora_target_modules:
             raise CrossinError("lora_target_modules is empty: name at least one, for example q_proj")
         if self.lora_target_parameters:

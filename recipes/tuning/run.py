@@ -85,8 +85,11 @@ def run(recipe: Recipe, output: Path, tune: RunOptions, train: TrainOptions, mod
     if tune.eval_tasks:
         from recipes.tuning.evaluate import evaluate, evaluate_base, score_lines
 
-        trust = train.trust_remote_code
-        before = evaluate_base(output, base, tune, recipe.start, trust_remote_code=trust) if tune.eval_before else None
+        trust, before = train.trust_remote_code, None
+        if tune.eval_before:
+            before = evaluate_base(
+                output, base, tune, recipe.start, revision=model.model_revision, trust_remote_code=trust
+            )
         after = evaluate(output, base, tune, trust_remote_code=trust)
         recipe.say(f"evaluated: {after}")
         for line in score_lines(before, after):
@@ -103,14 +106,15 @@ def tune_adapter(recipe: Recipe, output: Path, tune: RunOptions, train: TrainOpt
 
     from recipes.tuning import checks, held_out, run_folder
     from recipes.tuning import model as models
-    from recipes.tuning.evaluate import check_tasks
+    from recipes.tuning.evaluate import check_tasks, task_options
 
+    checks.check_devices(train)
     checks.set_accumulation(tune, train)
     checks.check_precision(train, model)
     if train.should_save:
         run_folder.check_folder(output, tune.overwrite)
     if tune.eval_tasks:
-        check_tasks(tune.eval_tasks)
+        check_tasks(tune.eval_tasks, task_options(tune))
     with train.main_process_first(desc="model files"):
         base = models.model_path(str(model.model_name_or_path))
     config = models.load_config(base, model, trust_remote_code=train.trust_remote_code)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossin_metrics.errors import CrossinError
-from crossin_metrics.files import read_json, write_json, write_text
+from crossin_metrics.files import atomic_folder, read_json, write_json, write_text
 from recipes.common.stages import sha256_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ RUN, CONFIG, MANIFEST, LOG = "run.json", "config.yaml", "manifest.json", "train_
 BASE = "base_model.json"
 """In the adapter's folder: which base model it was trained on, as `identify_weights` says."""
 
-CONTENTS = (CONFIG, MANIFEST, LOG, "checkpoints", "adapter", "merged", "eval", "report", RUN)  # RUN is deleted last
+CONTENTS = (MANIFEST, CONFIG, LOG, "checkpoints", "adapter", "merged", "eval", "eval_before", "report", RUN)
+"""In the order in which they are deleted: first what makes a run count as finished, last what makes it a run."""
 
 # Options that affect the trained weights. All others (logging, saving, evaluation) may change when a run resumes.
 DECISIVE = (
@@ -99,11 +100,7 @@ def claim(output: Path, settings: dict[str, Any], overwrite: bool = False) -> No
     if path.is_file() and old is None and not overwrite:
         raise CrossinError(f"{path} is damaged: choose another output_dir, or add --overwrite")
     if path.is_file() and overwrite and old != settings:
-        for name in CONTENTS:
-            if (output / name).is_dir():
-                shutil.rmtree(output / name)
-            else:
-                (output / name).unlink(missing_ok=True)
+        _clear(output)
     if path.is_file():
         old = old or {}
         differing = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
@@ -116,6 +113,28 @@ def claim(output: Path, settings: dict[str, Any], overwrite: bool = False) -> No
             )
         return
     write_json(path, settings)
+
+
+def adopt(source: Path, output: Path) -> None:
+    """Make the result of another folder's finished run that of `output`, in place of what `output` held.
+
+    Raises:
+        CrossinError: it cannot be written; `output` then holds an unfinished run.
+    """
+    _clear(output)
+    write_text(output / RUN, (source / RUN).read_text(encoding="utf-8"))
+    with atomic_folder(output / "adapter") as folder:
+        shutil.copytree(source / "adapter", folder, dirs_exist_ok=True)
+    for name in (LOG, MANIFEST):  # with its manifest a run counts as finished
+        write_text(output / name, (source / name).read_text(encoding="utf-8"))
+
+
+def _clear(output: Path) -> None:
+    for name in CONTENTS:
+        if (output / name).is_dir():
+            shutil.rmtree(output / name)
+        else:
+            (output / name).unlink(missing_ok=True)
 
 
 def settings_of(

@@ -52,6 +52,16 @@ def arms(**changes: Any) -> dict[str, Any]:
         ({"evaluate": {}}, "evaluate: name at least one"),
         ({"evaluate": {"a": {"task": "x"}}}, "evaluate: a: needs at least tasks"),
         ({"evaluate": {"a": {"tasks": "x", "modle": "hf"}}}, "unknown key 'modle'; did you mean 'model'"),
+        (
+            {"evaluate": {"a": {"tasks": "x", "model_args": "dtype=float32"}}},
+            "evaluate: a: model_args: 'dtype=float32' ",
+        ),
+        ({"evaluate": {"a": {"tasks": "x", "metadata": "{}"}}}, "evaluate: a: metadata: '{}' must be"),
+        ({"evaluate": {"a": {"tasks": "x", "model": "hff"}}}, "evaluate: a: model: 'hff' must be"),
+        ({"evaluate": {"a": {"tasks": "x", "limit": "many"}}}, "evaluate: a: limit: 'many' must be"),
+        ({"train": {"seed": 3}}, "train: seed is set by the experiment"),
+        (arms(new={"align": {"eval_tasks": "x"}}), "arms: new: align: eval_tasks is set by the experiment"),
+        (arms(new={"mix": {}, "align": {"start_adapter": "x"}}), "align: start_adapter: the arm starts from"),
         ({"data": {"recip": "x"}}, "data: unknown key 'recip'; did you mean 'recipe'"),
         ({"label": {"sytem": "x"}}, "label: unknown key 'sytem'; did you mean 'system'"),
         (arms(new={"mixx": {}}), "arms: new: unknown key 'mixx'; did you mean 'mix'"),
@@ -79,6 +89,10 @@ def test_mistakes_are_said(changes: dict[str, Any], says: str) -> None:
     ("changes", "says"),
     [
         ({"evaluate": {"a": {"tasks": "cros_mmlu"}}}, "evaluate: a: eval_tasks: unknown task 'cros_mmlu'"),
+        (
+            {"evaluate": {"a": {"tasks": "crossin_mini", "metadata": {"langauges": ["en"]}}}},
+            "evaluate: a: crossin_mini: unknown metadata key 'langauges'; did you mean 'languages'",
+        ),
         (
             {"mix_config": "recipes/configs/mix/none.yaml"},
             "cannot read the configuration recipes/configs/mix/none.yaml",
@@ -173,6 +187,7 @@ def test_arms_may_be_alignments_and_mixes_before_them(tmp_path: Path) -> None:
         arms={
             "untuned": {"tune": False},
             "dco": {"align": {"loss": "dco"}},
+            "mine_dco": {"align": {"start_adapter": "~/mine"}},
             "x2x_dco": {"mix": {"variant": "x2x"}, "align": {"n_pairs": 32}},
             "x2x": {},
         },
@@ -192,6 +207,9 @@ def test_arms_may_be_alignments_and_mixes_before_them(tmp_path: Path) -> None:
     assert (merged["seed"], merged["n_pairs"], merged["learning_rate"]) == (4, 32, 1e-3)
     assert merged["start_adapter"] == str(both.folder / "adapter")
     assert align_options(chosen, "dco", 3)["start_adapter"] is None
+    mine = next(run for run in make_plan(chosen).runs if run.name == "mine_dco/3")
+    assert align_options(chosen, "mine_dco", 3)["start_adapter"] == str(Path.home() / "mine")
+    assert Path.home() / "mine" / "adapter_model.safetensors" in mine.stages[0].files
     *_, align, evaluation = both.stages
     assert both.folder / "adapter" / "adapter_model.safetensors" in align.files
     assert evaluation.files[0] == both.folder / "aligned" / "adapter" / "adapter_model.safetensors"

@@ -99,6 +99,13 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path, capsys: py
     assert {entry.name for entry in tmp_path.iterdir()} == {"experiment.yaml", "model"}
 
 
+def test_a_dry_run_reads_every_option(tmp_path: Path) -> None:
+    from recipes.run_experiment import main
+
+    with pytest.raises(CrossinError, match="unknown option 'n_sample'; did you mean 'n_samples'"):
+        main(experiment(tmp_path, "--dry_run", "true", mix={"n_sample": 10}))
+
+
 def test_a_dry_run_asks_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a network, the hub's client retries for half a minute."""
     from recipes.run_experiment import main

@@ -8,10 +8,30 @@ from pathlib import Path
 import pytest
 
 from crossin_metrics.runs.run import read_predictions
-from recipes.experiments.finish import write_predictions
+from recipes.experiments.finish import answered, write_predictions
 from recipes.experiments.plan import Run
-from recipes.experiments.records import Stage
+from recipes.experiments.records import Records, Stage
 from tests.helpers.report_files import answers_of, write_run
+
+
+def test_what_was_made_with_other_options_is_missing(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+
+    def run(rate: float) -> Run:
+        read = tmp_path / "rows"
+        train = Stage("x/0/train", (), {"rate": rate}, (read,), (tmp_path / "weights",))
+        return Run("x", 0, tmp_path, (train, Stage("x/0/eval-e", (), {}, (), (tmp_path / "done",))))
+
+    for name in ("rows", "weights", "done"):
+        (tmp_path / name).write_text("made")
+    assert answered(run(1.0), records) == []
+    for stage in run(1.0).stages:
+        records.write(stage, records.inputs(stage), {})
+    assert [stage.name for stage in answered(run(1.0), records)] == ["x/0/eval-e"]
+    assert answered(run(2.0), records) == []
+    for name in ("rows", "weights"):  # removed to have room
+        (tmp_path / name).unlink()
+    assert [stage.name for stage in answered(run(1.0), records)] == ["x/0/eval-e"]
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,18 @@ def test_hub_sets_and_models_count_by_their_whole_name(place: Path) -> None:
     assert "pretrained" in records.why_stale(other)
 
 
+def test_a_file_of_prompts_counts_by_its_content(place: Path) -> None:
+    prompt = "mine: {cue: 'Answer:'}\n"
+    (place / "ask.yaml").write_text(prompt)
+    evaluate = {"mini": {"tasks": "crossin_mini", "metadata": {"prompt": "ask.yaml"}}}
+    one = stages(output_dir=str(place / "out"), evaluate=evaluate)["untuned eval-mini"]
+    assert json.loads(one.command[one.command.index("--metadata") + 1]) == {"prompt": str(place / "ask.yaml")}
+    records = Records(place / "out")
+    finish(one, records)
+    replace(place / "ask.yaml", prompt.replace("Answer", "Option"))
+    assert records.why_stale(one) == "changed: ask.yaml"
+
+
 def test_a_missing_set_is_said(place: Path) -> None:
     one = stages(output_dir=str(place / "out"), mix={"seed_set": "./none/{lang}.jsonl"})["x2x mix"]
     with pytest.raises(CrossinError, match=r"x2x/3/mix: cannot read .*none/{lang}\.jsonl"):

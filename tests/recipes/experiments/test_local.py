@@ -19,11 +19,17 @@ import pytest
 from crossin_metrics.errors import CrossinError
 from recipes.experiments import overview
 from recipes.experiments.config import ExperimentOptions
-from recipes.experiments.local import LocalExecutor, experiment_lock, last_log_line
+from recipes.experiments.local import LocalExecutor, environment, experiment_lock, last_log_line
 from recipes.experiments.plan import Plan, Run
 from recipes.experiments.records import Records, Stage
 
 COPY = "import sys,pathlib as p; p.Path(sys.argv[2]).write_text(p.Path(sys.argv[1]).read_text()+'+')"
+TRAIN = f"""{COPY}
+run = p.Path(sys.argv[2]).parent
+(run / "adapter").mkdir(exist_ok=True)
+for name in ("run.json", "train_log.jsonl", "adapter/tokenizer.json"):
+    (run / name).write_text("{{}}")
+"""
 
 
 def grid(**changes: Any) -> ExperimentOptions:
@@ -42,9 +48,9 @@ def chain(folder: Path, arm: str, seed: int, first: Path, same: bool = False, **
     place = folder / "arms" / arm / str(seed)
     place.mkdir(parents=True, exist_ok=True)
     stages, read = [], first
-    for kind in ("mix", "train", "eval-e"):
-        written = place / f"{kind}.txt"
-        command = (sys.executable, "-c", scripts.get(kind.partition("-")[0], COPY), str(read), str(written))
+    for kind, script in (("mix", COPY), ("train", TRAIN), ("eval-e", COPY)):
+        written = place / ("manifest.json" if kind == "train" else f"{kind}.txt")
+        command = (sys.executable, "-c", scripts.get(kind.partition("-")[0], script), str(read), str(written))
         stages.append(Stage(f"{arm}/{seed}/{kind}", command, {} if same else {"arm": arm}, (read,), (written,)))
         read = written
     return Run(arm, seed, place, tuple(stages))
@@ -95,22 +101,23 @@ def test_arms_that_begin_alike_share_the_training(tmp_path: Path) -> None:
     assert outcome.failed == {}
     assert left.wait(10)
     assert not running.exists()
-    assert f"b/0/train: copied, {tmp_path}/arms/a/0/train.txt was trained on the same" in said
+    assert f"b/0/train: copied, {tmp_path}/arms/a/0 was trained on the same" in said
+    assert (tmp_path / "arms/b/0/adapter/tokenizer.json").is_file()
     assert (tmp_path / "arms/b/0/eval-e.txt").read_text() == "s+++"
     assert [line for line in said if line.startswith("b/1/train: copied")] == []  # another seed
     assert execute(tmp_path, plan)[0].done == []
     for arm in "ab":  # what was changed by hand is no training
-        (tmp_path / f"arms/{arm}/0/train.txt").write_text("by hand")
+        (tmp_path / f"arms/{arm}/0/manifest.json").write_text("by hand")
     outcome, _ = execute(tmp_path, Plan((), plan.runs[1:2]))
     assert list(outcome.failed) == ["b/0/train"]
 
 
 def test_a_change_touches_only_what_follows_from_it(tmp_path: Path) -> None:
     execute(tmp_path)
-    (tmp_path / "arms/a/1/train.txt").write_text("by hand")  # not what the stage wrote
+    (tmp_path / "arms/a/1/manifest.json").write_text("by hand")  # not what the stage wrote
     outcome, said = execute(tmp_path)
     assert outcome.done == ["a/1/train"]  # made again as it was, so what follows still holds
-    assert "a/1/train: started (its results were changed or removed: arms/a/1/train.txt)" in said
+    assert "a/1/train: started (its results were changed or removed: arms/a/1/manifest.json)" in said
     (tmp_path / "arms/b/0/eval-e.txt").unlink()
     outcome, said = execute(tmp_path)
     assert outcome.done == ["b/0/eval-e"]
@@ -127,6 +134,15 @@ def test_other_options_are_named(tmp_path: Path) -> None:
     other = Stage(stage.name, stage.command, {"arm": "a", "rate": 2}, stage.files, stage.outputs)
     assert Records(tmp_path).why_stale(other) == "changed: rate"
     assert Records(tmp_path).why_stale(stage) == ""
+
+
+def test_jobs_share_the_gpus_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert environment(2, 1)["CUDA_VISIBLE_DEVICES"] == "2,3"
+    assert "CUDA_VISIBLE_DEVICES" not in environment(1, 0)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,7")
+    assert environment(2, 1)["CUDA_VISIBLE_DEVICES"] == "7"
 
 
 def test_a_failing_stage_stops_its_run_alone(tmp_path: Path) -> None:
@@ -229,7 +245,7 @@ def wait_for(path: Path) -> None:
 def test_killed_and_started_again(tmp_path: Path, how: signal.Signals) -> None:
     """The stage's process outlives a killed experiment; the next one ends it before starting the stage again."""
     process = start(tmp_path, 60)
-    trace = tmp_path / "arms/a/0/train.txt.n"
+    trace = tmp_path / "arms/a/0/manifest.json.n"
     wait_for(trace)
     process.send_signal(how)
     process.wait(30)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from crossin_metrics.errors import CrossinError
 from recipes.sft_crossin import main
-from recipes.tuning.checks import GIB, estimate_memory
+from recipes.tuning.checks import GIB, check_devices, estimate_memory
 from recipes.tuning.model import load_config, load_tokenizer, plan_adapter
-from recipes.tuning.options import parse_options
+from recipes.tuning.options import TrainOptions, parse_options
 from tests.helpers.tiny_models import arguments, tiny_model
 
 
@@ -41,6 +42,9 @@ def message(arguments_: list[str]) -> str:
         ({"gradient_accumulation_steps": 3}, "gradient_accumulation_steps 3 contradicts global_batch_size 4"),
         ({"memory_limit_gb": 0.1}, "not enough memory: about"),
         ({"dtype": "bfloat16"}, "dtype bfloat16 without mixed precision"),
+        ({"dtype": "bf16"}, "dtype: 'bf16' must be auto, bfloat16"),
+        ({"save_only_model": True}, "save_only_model is not supported"),
+        ({"eval_tasks": "crossin_mini", "eval_metadata": '{"data_dir": "nowhere"}'}, "no such folder: nowhere"),
         ({"packing": True, "packing_strategy": "wrapped"}, "packing_strategy 'wrapped'"),
         ({"completion_only_loss": False}, "completion_only_loss: false is not supported"),
         ({"load_best_model_at_end": True}, "load_best_model_at_end is not supported"),
@@ -166,3 +170,10 @@ def test_the_estimate_grows_with_what_costs_memory(tmp_path: Path, model: Path, 
     assert estimate(per_device_train_batch_size=4) > plain
     assert estimate(gradient_checkpointing=True) < plain
     assert estimate(untied=True) > plain
+
+
+def test_one_process_with_several_gpus() -> None:
+    """transformers would take four times the rows at once."""
+    check_devices(cast(TrainOptions, SimpleNamespace(n_gpu=1)))
+    with pytest.raises(CrossinError, match=r"one process sees 4 GPUs: .*--num_processes 4"):
+        check_devices(cast(TrainOptions, SimpleNamespace(n_gpu=4)))

@@ -8,14 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
 
 from crossin_metrics.errors import CrossinError
 from recipes.sft_crossin import find_mix, main
-from recipes.tuning.evaluate import evaluate, undated_tokenizer
+from recipes.tuning.evaluate import evaluate, evaluate_base, undated_tokenizer
 from recipes.tuning.options import parse_options
+from tests.conftest import REPO
 from tests.helpers.tiny_models import arguments, byte_tokenizer, read_log
 
 
@@ -35,7 +37,10 @@ def test_the_harness_runs_on_base_and_adapter(
     model, run = Path("a model,dtype=float16"), Path("a,b") / "run"
     config = tmp_path / "config.yaml"
     config.write_text("lora_modules_to_save: []\n", encoding="utf-8")
+    (tmp_path / "own").mkdir()
+    shutil.copy(REPO / "crossin_metrics/data/crossin_mini.jsonl", tmp_path / "own")
     options = {"max_steps": 1, "eval_tasks": "crossin_mini", "eval_limit": 8, "eval_chat": True}
+    options["eval_metadata"] = '{"data_dir": "own"}'
     assert main(["--config", str(config), *arguments(run, model, mix, **options)]) == 0
     run.rename("run")
     run = Path("run")
@@ -67,6 +72,17 @@ def test_whole_modules_must_be_merged_first(tmp_path: Path, model: Path, mix: Pa
     tune, _, _ = parse_options(options)
     with pytest.raises(CrossinError, match="this adapter has modules_to_save: add --merge true"):
         evaluate(tied_run, str(model), tune)
+
+
+def test_the_model_before_is_of_the_same_commit(
+    tmp_path: Path, model: Path, mix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr("recipes.tuning.evaluate._evaluate", lambda arguments, *_: asked.append(arguments))
+    tune, _, _ = parse_options(arguments(tmp_path, model, mix, eval_tasks="crossin_mini"))
+    evaluate_base(tmp_path, "lab/model", tune, None, revision="1" * 40)
+    evaluate_base(tmp_path, str(model), tune, None, revision="main")
+    assert asked == [{"pretrained": "lab/model", "revision": "1" * 40}, {"pretrained": str(model)}]
 
 
 def test_an_untuned_model_is_not_shown_todays_date(tmp_path: Path) -> None:
