@@ -86,12 +86,11 @@ def run(recipe: Recipe, output: Path, tune: RunOptions, train: TrainOptions, mod
         from recipes.tuning.evaluate import evaluate, evaluate_base, score_lines
 
         trust, before = train.trust_remote_code, None
-        if tune.eval_before:
-            before = evaluate_base(
-                output, base, tune, recipe.start, revision=model.model_revision, trust_remote_code=trust
-            )
         after = evaluate(output, base, tune, trust_remote_code=trust)
         recipe.say(f"evaluated: {after}")
+        if tune.eval_before:  # last: an untuned model may lack what the tuned one has, such as a chat template
+            revision = model.model_revision
+            before = evaluate_base(output, base, tune, recipe.start, revision=revision, trust_remote_code=trust)
         for line in score_lines(before, after):
             recipe.say(line)
 
