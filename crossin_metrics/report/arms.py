@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, did_you_mean
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import COSTS, Label, Labels
 from crossin_metrics.runs.run import Run
@@ -138,7 +138,7 @@ def make_studies(
         One study a group with measured entries (none without seeds, baseline or compare), and notes for the reader.
 
     Raises:
-        CrossinError: an unknown or ambiguous arm; a comparison that is not `A=B`; an unknown score.
+        CrossinError: an unknown or ambiguous arm; a comparison that is not `A=B`; a key that no score has.
     """
     if planned is not None and not keys:
         raise CrossinError("--planned: name the primary score, too: --keys transfer")
@@ -179,6 +179,12 @@ def make_studies(
         for pair in (*([] if named is None else [named]), *pairs, *further):
             family.setdefault(frozenset(pair), pair)  # B - A is no second test
         notes += _score(study, list(family.values()), n_resamples, seed)
+    known = list(dict.fromkeys(key for study in studies for arm in study.arms for key in arm.scores))
+    notes += [
+        f"--keys {key}: undefined for every arm, so not tested{did_you_mean(key, known)}"
+        for key in keys
+        if key not in known
+    ]
     return studies, notes
 
 

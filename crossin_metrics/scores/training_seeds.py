@@ -155,8 +155,8 @@ def resample_arms(
         name -> Arm with the keys, acc, acc_<l> and, with several languages, consistency and ac3.
 
     Raises:
-        CrossinError: no run; runs whose questions or languages differ; an untrained arm of several runs; an unknown
-            score.
+        CrossinError: no run; runs whose questions or languages differ; an untrained arm of several runs; a key that
+            no score has.
     """
     runs = [(name, run) for name, seeds in arms.items() for prompts in seeds for run in prompts]
     _check(arms, runs, untrained)

@@ -296,6 +296,22 @@ def test_one_seed_has_no_p_value_over_seeds(tmp_path: Path) -> None:
     )
 
 
+def test_a_benchmark_without_the_score_is_tested_by_the_others(tmp_path: Path) -> None:
+    for arm in ("base", "x2x"):
+        for task, codes in (("crossin_mini", ("en", "es", "vi", "zh")), ("cross_xcopa", ("et", "id", "vi", "zh"))):
+            answers = answers_of(0.5, seed=len(arm), n=20)
+            write_run(tmp_path / "in" / arm / task, *answers, task=task, languages=codes)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("run,arm\n*/base/*,base\n*/x2x/*,x2x\n", encoding="utf-8")
+    options = Options(labels=labels, baseline="base", keys=["transfer", "acc_sw"], plots=False, n_resamples=50)
+    report = build_report([tmp_path / "in"], options)
+    tests = [(row["benchmark"], row["score"]) for row in rows_of(report, "comparisons.csv")]
+    assert ("crossin_mini", "transfer") in tests
+    assert ("cross_xcopa", "ac3") in tests
+    assert ("cross_xcopa", "transfer") not in tests
+    assert [note for note in report.notes if note.startswith("--keys acc_sw: undefined for every arm")]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
