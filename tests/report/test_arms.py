@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import math
 import re
@@ -281,19 +282,26 @@ def test_a_seed_that_is_there_twice_counts_once(tmp_path: Path) -> None:
 
 def test_one_seed_has_no_p_value_over_seeds(tmp_path: Path) -> None:
     lines = ["run,arm,seed"]
-    for arm, seeds in (("base", 3), ("x2x", 1)):
+    for arm, seeds in (("base", 3), ("en2x", 3), ("x2x", 1)):
         for seed in range(seeds):
             write_run(tmp_path / arm / f"seed{seed}", *answers_of(0.5, seed=seed + len(arm), n=40), model="m")
             lines.append(f"*/{arm}/seed{seed}/*,{arm},{seed}")
     labels = tmp_path / "labels.csv"
     labels.write_text("\n".join(lines), encoding="utf-8")
     report = build_report([tmp_path], Options(labels=labels, baseline="base", plots=False, n_resamples=200))
-    (row,) = [row for row in rows_of(report, "comparisons.csv") if row["score"] == "ac3"]
-    assert row["p_questions_and_seeds"] == row["low_questions_and_seeds"] == ""
+    tested, row = [row for row in rows_of(report, "comparisons.csv") if row["score"] == "ac3"]
+    assert row["p_questions_and_seeds"] == row["low_questions_and_seeds"] == row["n_comparisons"] == ""
+    assert tested["n_comparisons"] == "1"
+    said = "Of 2 arms against base: none different in AC3 after Holm's correction, 1 untested."
+    assert said in html.unescape(text_of(report, "index.html"))
     assert 0.0 < float(row["p_questions"]) <= 1.0
     assert f"| {points(float(row['difference']))} | – | – | – | – | {p_text(float(row['p_questions']))} |" in text_of(
         report, "arms.md"
     )
+    alone = Options(labels=labels, baseline="base", keys=["ac3"], planned="en2x=base", plots=False, n_resamples=200)
+    page = text_of(build_report([tmp_path / "base", tmp_path / "x2x"], alone), "index.html")
+    assert "Planned comparison: en2x − base by AC3 is untested." in page  # it has no result
+    assert "Of 2 arms against base: 2 untested." in page
 
 
 def test_a_benchmark_without_the_score_is_tested_by_the_others(tmp_path: Path) -> None:

@@ -199,7 +199,10 @@ def arms_csv(studies: Sequence[Study]) -> str:
 
 
 def comparisons_csv(studies: Sequence[Study]) -> str:
-    """Every declared comparison by every score, as shares; what each p-value is over is in its column's name."""
+    """Every declared comparison by every score, as shares; what each p-value is over is in its column's name.
+
+    `n_comparisons`: those that its p-value over questions and seeds is corrected over; empty where it has none.
+    """
     head = ["benchmark", "formulation", "a", "b", "score", "mean_a", "mean_b", "difference", "degrees"]
     for over in ("questions_and_seeds", "questions"):
         head += [f"{what}_{over}" for what in ("se", "low", "high", "p", "p_holm")]
@@ -212,8 +215,7 @@ def comparisons_csv(studies: Sequence[Study]) -> str:
                 row += [test.standard_error, test.low, test.high, test.p_value, test.p_holm]
                 row += [test.standard_error_questions, test.low_questions, test.high_questions]
                 row += [test.p_questions, test.p_questions_holm, test.detectable]
-                family = [other for other in study.pairs if key in other.tests and not study.is_planned(other, key)]
-                rows.append([*row, 1 if study.is_planned(pair, key) else len(family)])
+                rows.append([*row, None if math.isnan(test.p_value) else test.n_tests])
     return csv_text(rows)
 
 
