@@ -105,7 +105,7 @@ def _planned(study: Study | None) -> str:
 
 
 def _differences(study: Study | None) -> str:
-    """How many arms differ from the baseline by AC3, and how many are untested (one seed, no result)."""
+    """How many arms differ from the baseline by AC3; untested: one seed, no result or no shared prompt."""
     if study is None or study.baseline is None:
         return ""
     tests = [pair.tests.get("ac3") for pair in study.pairs if pair.b == study.baseline]

@@ -304,6 +304,32 @@ def test_one_seed_has_no_p_value_over_seeds(tmp_path: Path) -> None:
     assert "Of 2 arms against base: 2 untested." in page
 
 
+def test_arms_are_compared_on_the_prompts_that_both_have(tmp_path: Path) -> None:
+    """Base and tuned answer p1 alike, and base p2 far better; other has p3 only."""
+    lines = ["run,arm,seed"]
+    skills = {"base": {"p1": 0.3, "p2": 0.9}, "tuned": {"p1": 0.3}, "other": {"p3": 0.5}}
+    for arm, prompts in skills.items():
+        for seed in range(3):
+            for prompt, skill in prompts.items():
+                answers = answers_of(skill, seed=seed, n=N)
+                write_run(tmp_path / arm / f"seed{seed}" / prompt, *answers, prompt=prompt, model=f"{arm}{seed}")
+            lines.append(f"*/{arm}/seed{seed}/*,{arm},{seed}")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(lines), encoding="utf-8")
+    report = build_report([tmp_path], Options(labels=labels, baseline="base", plots=False, n_resamples=200))
+    (test,) = [row for row in rows_of(report, "comparisons.csv") if row["score"] == "ac3"]
+    assert (test["a"], float(test["difference"]), float(test["p_questions_and_seeds"])) == ("tuned", 0.0, 1.0)
+    arms = {row["arm"]: float(row["ac3_mean"]) for row in rows_of(report, "arms.csv")}
+    assert arms["base"] > float(test["mean_b"]) + 0.1  # its row is the mean over p1 and p2
+    text = text_of(report, "arms.md")
+    assert "| tuned, on p1 | 0.0 |" in text
+    assert "| other | no shared prompt |" in text
+    assert report.notes[-2:] == [
+        "crossin_mini: tuned − base: tested on p1, the prompts that both have",
+        "crossin_mini: other − base: untested, no prompt in common",
+    ]
+
+
 def test_a_benchmark_without_the_score_is_tested_by_the_others(tmp_path: Path) -> None:
     for arm in ("base", "x2x"):
         for task, codes in (("crossin_mini", ("en", "es", "vi", "zh")), ("cross_xcopa", ("et", "id", "vi", "zh"))):

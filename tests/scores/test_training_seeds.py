@@ -224,6 +224,16 @@ def test_resamples_without_the_score_leave_it_out() -> None:
     assert arm.scores["consistent_correct"] == pytest.approx([1 / 30])
 
 
+def test_an_arm_on_fewer_prompts_is_scored_on_the_same_resamples() -> None:
+    wordings = [[run_of(0.5, 1), run_of(0.3, 2)], [run_of(0.5, 3), run_of(0.3, 4)]]
+    first = [prompts[:1] for prompts in wordings]
+    arms = resample_arms({"both": wordings, "first": first}, keys=["transfer"], n_resamples=50)
+    alone = resample_arms({"first": first}, keys=["transfer"], n_resamples=50)["first"]
+    for key, values in alone.values.items():
+        assert arms["first"].values[key] == pytest.approx(values)
+        assert arms["first"].scores[key] == pytest.approx(alone.scores[key])
+
+
 def test_without_english_there_is_no_transfer_and_everything_else_stands() -> None:
     def run_in(code: str) -> AnswerMatrix:
         return replace(run_of(0.5, 1), languages=(code, *LANGUAGES[1:]))
