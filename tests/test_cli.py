@@ -11,6 +11,7 @@ import pytest
 
 from crossin_metrics.cli import COMMANDS, RECIPES, main
 from crossin_metrics.runs import load
+from tests.helpers.report_files import answers_of, write_run
 
 
 def test_without_arguments_it_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,6 +120,15 @@ def test_runs_load_gives_one_flat_dict_a_run(tmp_path: Path) -> None:
     assert list(table["acc"]) == [0.5, 0.5]
     assert (table["ac3_low"] < table["ac3"]).all()
     assert table["languages"].unique() == ["en,vi,zh"]
+
+
+def test_scores_in_fewer_languages_are_signed_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, *answers_of(0.5, n=20))
+    (row,) = load(tmp_path, bootstrap=0, languages=["en", "zh"])
+    assert "|langs:en,zh|" in row["signature"]
+    assert "|s:2|" in row["signature"]
+    assert main(["score", str(tmp_path), "--languages", "en,zh", "--bootstrap", "0"]) == 0
+    assert f"signature {row['signature']}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["tune", "align", "merge"])

@@ -26,8 +26,11 @@ def comparison_text(
 ) -> str:
     """The whole comparison: systems, benchmarks, tables of scores, conclusions."""
     blocks = [_systems(matches)]
+    keys = dict.fromkeys(key for scores in tested for key in scores)
     for match, pair, scores in zip(matches, joined, tested, strict=True):
-        blocks.append("\n".join([match.benchmark, *_facts(match, pair), _table(scores, alpha)]))
+        undefined = ", ".join(key for key in keys if key not in scores)
+        facts = [*_facts(match, pair), *([f"undefined: {undefined}"] if undefined else [])]
+        blocks.append("\n".join([match.benchmark, *facts, _table(scores, alpha)]))
     words = [
         sentence(match.benchmark, key, one, len(pair.ids), alpha)
         for match, pair, scores in zip(matches, joined, tested, strict=True)
@@ -38,7 +41,7 @@ def comparison_text(
     blocks.append("\n".join(["conclusions", *words]))
     blocks.append(
         f"{n_resamples} resamples of the questions, seed {seed}; decided by approximate randomisation at level "
-        f"{alpha:g},\nHolm-corrected over {_count(len(matches), 'benchmark')} for each score"
+        f"{alpha:g},\nHolm-corrected for each score over the benchmarks that have it ({len(matches)} in all)"
     )
     return "\n\n".join(blocks)
 

@@ -200,11 +200,12 @@ def _one_run(
     full: bool = False,
 ) -> str:
     """Everything about one run: headline scores, languages, pairs; all keys with `full`."""
+    from crossin_metrics.runs.signature import signature_of
     from crossin_metrics.scores.catalogue import HEADLINE, describe
     from crossin_metrics.scores.uncertainty import ROUGH, ROUGH_CAUSES, ROUGH_SAID, unit_of
 
     codes, questions = run.languages, run.questions()
-    signature = run.settings.get("signature")
+    signature = signature_of(run) if run.settings.get("signature") else ""
     blocks = ["\n".join([run.name, *([f"signature {signature}"] if signature else []), _counts(run, scores)])]
     keys = [key for key in (*HEADLINE, *_CAUSES) if key in scores]
     few = questions.n_units < ROUGH_CAUSES

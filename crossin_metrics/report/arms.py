@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, did_you_mean
 from crossin_metrics.report.entries import Entry, Group
 from crossin_metrics.report.labels import COSTS, Label, Labels
-from crossin_metrics.runs.run import Run
+from crossin_metrics.scores.answer_matrix import AnswerMatrix
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.training_seeds import (
     DEFAULT_RESAMPLES,
@@ -54,11 +54,17 @@ class ArmResult:
 
 @dataclass
 class Pair:
-    """A declared comparison of two arms: score -> test; without tests where an arm has no result."""
+    """A declared comparison of two arms.
+
+    Attributes:
+        tests: score -> test, on the prompts that both have; none where an arm has no result, or no prompt is shared.
+        prompts: those that both have, where one of them has others; None where they have the same.
+    """
 
     a: str
     b: str
     tests: dict[str, ArmComparison]
+    prompts: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -138,7 +144,7 @@ def make_studies(
         One study a group with measured entries (none without seeds, baseline or compare), and notes for the reader.
 
     Raises:
-        CrossinError: an unknown or ambiguous arm; a comparison that is not `A=B`; an unknown score.
+        CrossinError: an unknown or ambiguous arm; a comparison that is not `A=B`; a key that no score has.
     """
     if planned is not None and not keys:
         raise CrossinError("--planned: name the primary score, too: --keys transfer")
@@ -179,6 +185,12 @@ def make_studies(
         for pair in (*([] if named is None else [named]), *pairs, *further):
             family.setdefault(frozenset(pair), pair)  # B - A is no second test
         notes += _score(study, list(family.values()), n_resamples, seed)
+    known = list(dict.fromkeys(key for study in studies for arm in study.arms for key in arm.scores))
+    notes += [
+        f"--keys {key}: undefined for every arm, so not tested{did_you_mean(key, known)}"
+        for key in keys
+        if key not in known
+    ]
     return studies, notes
 
 
@@ -214,32 +226,43 @@ def _trained(rows: Sequence[Label]) -> bool:
 
 
 def _score(study: Study, pairs: Sequence[tuple[str, str]], n_resamples: int, seed: int) -> list[str]:
-    """Fill in scores and tests; return warnings about seeds."""
+    """Fill in scores and tests; return warnings about seeds and prompts."""
     found = {arm.name: arm for arm in study.arms if arm.entries}
-    resampled = resample_arms(
-        {
-            name: [[run.questions() for run in _shared_prompts(arm, entry)] for entry in arm.entries]
-            for name, arm in found.items()
-        },
-        untrained=[name for name, arm in found.items() if not arm.trained and len(arm.entries) == 1],
-        keys=study.keys,
-        n_resamples=n_resamples,
-        seed=seed,
-    )
+    questions = {id(run): run.questions() for arm in found.values() for entry in arm.entries for run in entry.runs}
+    given: dict[str, list[list[AnswerMatrix]]] = {}
+    untrained = []
+
+    def on(name: str, prompts: tuple[str, ...]) -> str:
+        """The key under which an arm is scored on these prompts; on all of each seed where its seeds share none."""
+        arm, key = found[name], f"{name} on {', '.join(prompts)}"
+        if not arm.trained and len(arm.entries) == 1:
+            untrained.append(key)
+        seeds = [dict(zip(entry.by_prompt, entry.runs, strict=True)) for entry in arm.entries]
+        given[key] = [[questions[id(runs[prompt])] for prompt in prompts or runs] for runs in seeds]
+        return key
+
+    own = {name: on(name, _shared_prompts(arm)) for name, arm in found.items()}
+    shared = {(a, b): _shared_prompts(found[a], found[b]) for a, b in pairs if a in found and b in found}
+    known = {(a, b): (on(a, prompts), on(b, prompts)) for (a, b), prompts in shared.items() if prompts}
+    resampled = resample_arms(given, untrained=untrained, keys=study.keys, n_resamples=n_resamples, seed=seed)
     for name, arm in found.items():
-        arm.scores = arm_scores(resampled[name])
-    known = [(a, b) for a, b in pairs if a in found and b in found]
-    planned = (study.keys[0], study.planned) if study.planned is not None and study.planned in known else None
-    tests = dict(zip(known, compare_family(resampled, known, planned=planned), strict=True))
-    study.pairs = [Pair(a, b, tests.get((a, b), {})) for a, b in pairs]
-    return [f"{study.group.benchmark}: {note}" for name, arm in resampled.items() for note in seed_notes(name, arm)]
+        arm.scores = arm_scores(resampled[own[name]])
+    planned = (study.keys[0], known[study.planned]) if study.planned is not None and study.planned in known else None
+    tests = dict(zip(known, compare_family(resampled, list(known.values()), planned=planned), strict=True))
+    fewer = {(a, b): prompts for (a, b), prompts in shared.items() if known.get((a, b)) != (own[a], own[b])}
+    study.pairs = [Pair(a, b, tests.get((a, b), {}), fewer.get((a, b))) for a, b in pairs]
+    notes = [note for name, key in own.items() for note in seed_notes(name, resampled[key])]
+    for prompts in dict.fromkeys(fewer.values()):
+        names = ", ".join(f"{a} − {b}" for (a, b), those in fewer.items() if those == prompts)
+        on_these = f"tested on {', '.join(prompts)}, the prompts that both have"
+        notes.append(f"{names}: {on_these if prompts else 'untested, no prompt in common'}")
+    return [f"{study.group.benchmark}: {note}" for note in notes]
 
 
-def _shared_prompts(arm: ArmResult, entry: Entry) -> tuple[Run, ...]:
-    """The runs of a seed on the prompts that all seeds of the arm share."""
-    shared = [prompt for prompt in entry.by_prompt if all(prompt in other.by_prompt for other in arm.entries)]
-    by_prompt = dict(zip(entry.by_prompt, entry.runs, strict=True))
-    return tuple(by_prompt[prompt] for prompt in shared) or entry.runs
+def _shared_prompts(*arms: ArmResult) -> tuple[str, ...]:
+    """The prompts that all seeds of all these arms share."""
+    first, *others = [entry.by_prompt for arm in arms for entry in arm.entries]
+    return tuple(prompt for prompt in first if all(prompt in other for other in others))
 
 
 class _Names:

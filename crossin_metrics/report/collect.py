@@ -25,6 +25,7 @@ from crossin_metrics.runs.seaeval_logs import is_parallel
 from crossin_metrics.runs.signature import asking_of, setup_of
 from crossin_metrics.scores.catalogue import MAIN_SCORES
 from crossin_metrics.scores.definitions import score_questions
+from crossin_metrics.signature import signature_fields
 
 MARKER = ".crossin-report.json"  # a file in each report, which lists its files
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d.:-]*\d")
@@ -353,6 +354,9 @@ def _compare(path: Path, task: str, log: Path, scores: dict[str, float], found: 
     for run in found.runs:
         if run.source_files != (log,) or "norm" in run.variant.split("+") or asking_of(run) or not scores:
             continue
+        logged = signature_fields(run.settings.get("signature")).get("langs", "")
+        if logged and {*logged.split(",")} != {*run.languages}:
+            continue  # `--languages` has left some out
         computed = score_questions(run.questions())
         for name in MAIN_SCORES:
             if name in scores and name in computed and abs(scores[name] - computed[name]) > _ROUNDING:

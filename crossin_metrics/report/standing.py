@@ -94,8 +94,10 @@ def _planned(study: Study | None) -> str:
     key = study.keys[0] if study and study.keys else ""
     pair = next((pair for pair in study.pairs if study.is_planned(pair, key)), None) if study else None
     test = pair.tests.get(key) if pair else None
-    if pair is None or test is None:
+    if pair is None:
         return ""
+    if test is None:
+        return f"{_PLANNED}: {pair.a} − {pair.b} by {describe(key).title} is untested. "
     said = f"{_PLANNED}: {pair.a} − {pair.b} is {100 * test.difference:+.1f} points of {describe(key).title}"
     if math.isnan(test.p_value):
         return f"{said}, untested over training seeds: an arm has one. "
@@ -103,13 +105,16 @@ def _planned(study: Study | None) -> str:
 
 
 def _differences(study: Study | None) -> str:
-    """How many arms differ from the baseline by AC3."""
+    """How many arms differ from the baseline by AC3; untested: one seed, no result or no shared prompt."""
     if study is None or study.baseline is None:
         return ""
-    tests = [test for pair in study.pairs if pair.b == study.baseline and (test := pair.tests.get("ac3")) is not None]
-    if not tests:
+    tests = [pair.tests.get("ac3") for pair in study.pairs if pair.b == study.baseline]
+    if not any(tests):
         return ""
-    found = [test.difference > 0 for test in tests if test.p_holm <= ALPHA]
-    better, worse = sum(found), len(found) - sum(found)
+    tested = [test for test in tests if test is not None and not math.isnan(test.p_value)]
+    found = [test.difference > 0 for test in tested if test.p_holm <= ALPHA]
+    better, worse, untested = sum(found), len(found) - sum(found), len(tests) - len(tested)
     said = " and ".join(f"{n} {word}" for n, word in ((better, "better"), (worse, "worse")) if n) or "none different"
-    return f" Of {len(tests)} arms against {study.baseline}: {said} in AC3 after Holm's correction."
+    parts = [f"{said} in AC3 after Holm's correction"] if tested else []
+    parts += [f"{untested} untested"] if untested else []
+    return f" Of {len(tests)} arms against {study.baseline}: {', '.join(parts)}."

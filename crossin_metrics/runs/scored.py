@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crossin_metrics.runs.run import Run, read_predictions
+from crossin_metrics.runs.signature import signature_of
 from crossin_metrics.scores.definitions import score_questions
 
 
@@ -29,7 +30,8 @@ def load(*paths: str | Path, bootstrap: int = 1000, seed: int = 0, **reading: An
     rows = []
     for run in read_predictions(list(paths), **reading):
         facts = {name: getattr(run, name) for name in ("name", "task", "model", "mode", "prompt", "variant")}
-        facts |= {"languages": ",".join(run.languages), "signature": run.settings.get("signature")}
+        signed = signature_of(run) if run.settings.get("signature") else None
+        facts |= {"languages": ",".join(run.languages), "signature": signed}
         rows.append(facts | flat_scores(*score_run(run, bootstrap, seed, pairs=True)))
     return rows
 

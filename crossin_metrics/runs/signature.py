@@ -76,16 +76,18 @@ class Setup(NamedTuple):
 def signature_of(run: Run) -> str:
     """Return the run's signature: the logged one, or one made from what the file says.
 
-    A logged one gains `answers:cf+norm` for length-normalised answers, and `questions:<n> of <all>` if the run did not
-    answer all questions of its set (`--limit`). One that a table carries has gained these already.
+    A logged one has the run's languages and subset size. It gains `answers:cf+norm` for length-normalised answers, and
+    `questions:<n> of <all>` if the run did not answer all questions of its set (`--limit`). One that a table carries
+    has gained these already.
     """
     fields = signature_fields(run.settings.get("signature"))
+    asked = {"langs": ",".join(run.languages), "s": str(min(DEFAULT_SUBSET, len(run.languages)))}
     if not fields:
         shots = run.settings.get("shots")
         fields = {
             "task": run.task,
             "data": f"{_IDS}{_questions_hash(run)}",
-            "langs": ",".join(run.languages),
+            "langs": asked["langs"],
             "answers": UNSTATED,
             "prompt": run.prompt or UNSTATED,
             "shots": str(shots) if shots is not None else _MODES.get(run.mode, UNSTATED),
@@ -93,11 +95,11 @@ def signature_of(run: Run) -> str:
         }
         if run.mode and run.mode not in _MODES and "shot" not in run.mode and run.mode != "chat":
             fields["mode"] = run.mode
-        fields |= {"s": str(min(DEFAULT_SUBSET, len(run.languages))), "v": __version__}
+        fields |= {"s": asked["s"], "v": __version__}
     if asking := asking_of(run):  # the log's signature is that of the first asking
         order = asking.startswith("order-")
         fields |= {"order": f"question-{asking.removeprefix('order-')}"} if order else {"prompt": asking}
-    fields["langs"] = ",".join(run.languages)  # `--languages` may have left some out
+    fields |= asked  # `--languages` may have left some out
     variant = [part for part in run.variant.split("+") if part and not part.startswith(("order:", "unanswered:"))]
     if variant:
         answers = fields.get("answers", UNSTATED).split("+")

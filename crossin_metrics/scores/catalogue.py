@@ -239,7 +239,7 @@ _FAMILIES: tuple[tuple[str, str, str], ...] = (
     (r"(asked_again)_(.+)", "{title}, {0}", "{description}, in {0}"),
     (r"(acc)_(.+)", "{title}, {0}", "share of questions answered right in {0}"),
     (
-        r"(n_unanswered|n_cut|thought_own_language|answer_own_language|thought)_(.+)",
+        r"(n_unanswered|n_cut|thought_own_language|answer_own_language|thought|self_agreement)_(.+)",
         "{title}, {0}",
         "{description}, in {0}",
     ),

@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from crossin_metrics.errors import CrossinError
+from crossin_metrics.errors import CrossinError, did_you_mean
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray
 from crossin_metrics.scores.catalogue import MAIN_SCORES, describe
-from crossin_metrics.scores.definitions import scores_from_means
+from crossin_metrics.scores.definitions import score_questions, scores_from_means
 from crossin_metrics.scores.per_question import layout_of, statistics_block
 from crossin_metrics.scores.uncertainty import (
     DEFAULT_LEVEL,
@@ -158,7 +158,8 @@ def paired_bootstrap(
         key -> Comparison, for the scores that both systems have.
 
     Raises:
-        CrossinError: the systems answer different questions or languages; fewer than 2 resamples; an unknown key.
+        CrossinError: the systems answer different questions or languages; fewer than 2 resamples; a key that no
+            score has.
     """
     check_level(level)
     a, b = _comparable(a, b)
@@ -310,7 +311,7 @@ def compare_systems(
         over the pairs that have it.
 
     Raises:
-        CrossinError: an unknown key, or one that no pair defines.
+        CrossinError: a key that no score has, or that no pair defines.
     """
     found: list[dict[str, tuple[Comparison, Comparison]]] = []
     for a, b in pairs:
@@ -320,7 +321,9 @@ def compare_systems(
         found.append({key: (resampled[key], exchanged[key]) for key in wanted if key in resampled})
     missing = [key for key in keys or () if not any(key in tests for tests in found)]
     if missing:
-        raise CrossinError(f"{', '.join(missing)}: undefined for these runs, so there is nothing to compare")
+        known = [key for pair in pairs for key in score_questions(pair[0])]
+        hint = did_you_mean(missing[0], known)
+        raise CrossinError(f"{', '.join(missing)}: undefined for these runs, so there is nothing to compare{hint}")
     results: list[dict[str, Tested]] = [{} for _ in pairs]
     for key in dict.fromkeys(key for tests in found for key in tests):
         family = [(result, tests[key]) for result, tests in zip(results, found, strict=True) if key in tests]

@@ -145,7 +145,7 @@ def resample_arms(
     Args:
         arms: name -> its training seeds -> the answers to each prompt (see
             :mod:`crossin_metrics.scores.over_prompts`). All have the same questions in the same rows, and the same
-            languages.
+            languages. An arm may be given on several sets of prompts, each under its own name: a run counts once.
         untrained: the names that are models as they are, each of one run.
         keys: further scores, as `transfer`; an arm has none of which a run or a resample of it has none.
         n_resamples: at least 2.
@@ -155,20 +155,21 @@ def resample_arms(
         name -> Arm with the keys, acc, acc_<l> and, with several languages, consistency and ac3.
 
     Raises:
-        CrossinError: no run; runs whose questions or languages differ; an untrained arm of several runs; an unknown
-            score.
+        CrossinError: no run; runs whose questions or languages differ; an untrained arm of several runs; a key that
+            no score has.
     """
     runs = [(name, run) for name, seeds in arms.items() for prompts in seeds for run in prompts]
     _check(arms, runs, untrained)
     if seed is None:
         seed = int(np.random.default_rng().integers(2**32))  # one for both ways to resample
-    replicates = joint_bootstrap([run for _, run in runs], n_resamples=n_resamples, seed=seed)
+    once = list({id(run): run for _, run in runs}.values())
+    replicates = joint_bootstrap(once, n_resamples=n_resamples, seed=seed)
     if keys:
-        replicates = _with_scores(replicates, [run for _, run in runs], keys, n_resamples, seed)
-    columns = iter(range(len(runs)))
+        replicates = _with_scores(replicates, once, keys, n_resamples, seed)
+    column = {id(run): i for i, run in enumerate(once)}
     result = {}
     for name, seeds in arms.items():
-        made = [replicates.over_prompts([next(columns) for _ in prompts]) for prompts in seeds]
+        made = [replicates.over_prompts([column[id(run)] for run in prompts]) for prompts in seeds]
         known = [key for key in replicates.estimate if all(np.isfinite(values[key]).all() for _, values in made)]
         result[name] = Arm(
             {key: np.array([scores[key] for scores, _ in made]) for key in known},

@@ -25,9 +25,9 @@ from functools import partial
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from crossin_metrics.errors import CrossinError, did_you_mean
+from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores.answer_matrix import AnswerMatrix, FloatArray, IntArray
-from crossin_metrics.scores.catalogue import MAIN_SCORES, SCORES, describe
+from crossin_metrics.scores.catalogue import MAIN_SCORES, describe
 from crossin_metrics.scores.definitions import harmonic_mean, scores_from_means
 from crossin_metrics.scores.over_prompts import over_prompts
 from crossin_metrics.scores.per_question import PIVOT, layout_of, main_statistics, statistics_block
@@ -100,7 +100,7 @@ def bootstrap(
         Replicates of each key whose score is defined.
 
     Raises:
-        CrossinError: fewer than 2 resamples, or an unknown key.
+        CrossinError: fewer than 2 resamples, or a key that no score has.
     """
     layout = layout_of(questions)
     mean, means = resampled_means(
@@ -349,15 +349,10 @@ def wanted_keys(scores: dict[str, float], keys: Collection[str] | None) -> list[
     """Return the keys, of those asked for or of all, whose scores are defined.
 
     Raises:
-        CrossinError: a key that is not among the scores.
+        CrossinError: a key that no score has; one that these runs do not define is left out.
     """
-    unknown = sorted(set(keys or ()) - scores.keys())
-    if unknown:
-        known = ", ".join(key for key in scores if key in SCORES)
-        hint = did_you_mean(unknown[0], scores)
-        raise CrossinError(
-            f"unknown score {', '.join(unknown)}{hint}; these runs have {known}, and such as acc_en, ac3_2"
-        )
+    for key in keys or ():
+        describe(key)
     return [key for key in scores if np.isfinite(scores[key]) and (keys is None or key in keys)]
 
 

@@ -15,6 +15,7 @@ from crossin_metrics.commands.compare_tables import sentence
 from crossin_metrics.scores.answer_matrix import answer_matrix
 from crossin_metrics.scores.significance import Tested, compare_systems
 from tests.helpers.parallel_runs import run_harness
+from tests.helpers.report_files import answers_of, write_run
 from tests.helpers.simulated import two_systems
 
 LANGUAGES = ("en", "zh", "vi", "sw")
@@ -66,6 +67,17 @@ def test_two_tables(tmp_path: Path) -> None:
     assert set(keys["comparisons"][0]["scores"]) == {"acc_sw", "consistency_en_zh", "fleiss_kappa"}
     two = compared(a, b, "--languages", "English,zh", "--resamples", 50)["comparisons"][0]
     assert two["languages"] == ["en", "zh"]
+
+
+def test_a_benchmark_without_the_score_leaves_it_out(tmp_path: Path) -> None:
+    for k, side in enumerate("ab"):
+        for task, codes in (("crossin_mini", ("en", "zh")), ("cross_xcopa", ("et", "ht"))):
+            write_run(tmp_path / side, *answers_of(0.5, n=20, seed=k, n_languages=2), task=task, languages=codes)
+    given = (tmp_path / "a", tmp_path / "b", "--keys", "acc,transfer", "--resamples", 50)
+    assert [list(one["scores"]) for one in compared(*given)["comparisons"]] == [["acc"], ["acc", "transfer"]]
+    shown = crossin("compare", *given).stdout
+    assert shown.count("undefined: transfer") == 1
+    assert "all 1: transfer is" in shown
 
 
 def test_the_table_says_what_the_json_says(tmp_path: Path) -> None:

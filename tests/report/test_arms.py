@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import math
 import re
@@ -281,19 +282,68 @@ def test_a_seed_that_is_there_twice_counts_once(tmp_path: Path) -> None:
 
 def test_one_seed_has_no_p_value_over_seeds(tmp_path: Path) -> None:
     lines = ["run,arm,seed"]
-    for arm, seeds in (("base", 3), ("x2x", 1)):
+    for arm, seeds in (("base", 3), ("en2x", 3), ("x2x", 1)):
         for seed in range(seeds):
             write_run(tmp_path / arm / f"seed{seed}", *answers_of(0.5, seed=seed + len(arm), n=40), model="m")
             lines.append(f"*/{arm}/seed{seed}/*,{arm},{seed}")
     labels = tmp_path / "labels.csv"
     labels.write_text("\n".join(lines), encoding="utf-8")
     report = build_report([tmp_path], Options(labels=labels, baseline="base", plots=False, n_resamples=200))
-    (row,) = [row for row in rows_of(report, "comparisons.csv") if row["score"] == "ac3"]
-    assert row["p_questions_and_seeds"] == row["low_questions_and_seeds"] == ""
+    tested, row = [row for row in rows_of(report, "comparisons.csv") if row["score"] == "ac3"]
+    assert row["p_questions_and_seeds"] == row["low_questions_and_seeds"] == row["n_comparisons"] == ""
+    assert tested["n_comparisons"] == "1"
+    said = "Of 2 arms against base: none different in AC3 after Holm's correction, 1 untested."
+    assert said in html.unescape(text_of(report, "index.html"))
     assert 0.0 < float(row["p_questions"]) <= 1.0
     assert f"| {points(float(row['difference']))} | – | – | – | – | {p_text(float(row['p_questions']))} |" in text_of(
         report, "arms.md"
     )
+    alone = Options(labels=labels, baseline="base", keys=["ac3"], planned="en2x=base", plots=False, n_resamples=200)
+    page = text_of(build_report([tmp_path / "base", tmp_path / "x2x"], alone), "index.html")
+    assert "Planned comparison: en2x − base by AC3 is untested." in page  # it has no result
+    assert "Of 2 arms against base: 2 untested." in page
+
+
+def test_arms_are_compared_on_the_prompts_that_both_have(tmp_path: Path) -> None:
+    """Base and tuned answer p1 alike, and base p2 far better; other has p3 only."""
+    lines = ["run,arm,seed"]
+    skills = {"base": {"p1": 0.3, "p2": 0.9}, "tuned": {"p1": 0.3}, "other": {"p3": 0.5}}
+    for arm, prompts in skills.items():
+        for seed in range(3):
+            for prompt, skill in prompts.items():
+                answers = answers_of(skill, seed=seed, n=N)
+                write_run(tmp_path / arm / f"seed{seed}" / prompt, *answers, prompt=prompt, model=f"{arm}{seed}")
+            lines.append(f"*/{arm}/seed{seed}/*,{arm},{seed}")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(lines), encoding="utf-8")
+    report = build_report([tmp_path], Options(labels=labels, baseline="base", plots=False, n_resamples=200))
+    (test,) = [row for row in rows_of(report, "comparisons.csv") if row["score"] == "ac3"]
+    assert (test["a"], float(test["difference"]), float(test["p_questions_and_seeds"])) == ("tuned", 0.0, 1.0)
+    arms = {row["arm"]: float(row["ac3_mean"]) for row in rows_of(report, "arms.csv")}
+    assert arms["base"] > float(test["mean_b"]) + 0.1  # its row is the mean over p1 and p2
+    text = text_of(report, "arms.md")
+    assert "| tuned, on p1 | 0.0 |" in text
+    assert "| other | no shared prompt |" in text
+    assert report.notes[-2:] == [
+        "crossin_mini: tuned − base: tested on p1, the prompts that both have",
+        "crossin_mini: other − base: untested, no prompt in common",
+    ]
+
+
+def test_a_benchmark_without_the_score_is_tested_by_the_others(tmp_path: Path) -> None:
+    for arm in ("base", "x2x"):
+        for task, codes in (("crossin_mini", ("en", "es", "vi", "zh")), ("cross_xcopa", ("et", "id", "vi", "zh"))):
+            answers = answers_of(0.5, seed=len(arm), n=20)
+            write_run(tmp_path / "in" / arm / task, *answers, task=task, languages=codes)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("run,arm\n*/base/*,base\n*/x2x/*,x2x\n", encoding="utf-8")
+    options = Options(labels=labels, baseline="base", keys=["transfer", "acc_sw"], plots=False, n_resamples=50)
+    report = build_report([tmp_path / "in"], options)
+    tests = [(row["benchmark"], row["score"]) for row in rows_of(report, "comparisons.csv")]
+    assert ("crossin_mini", "transfer") in tests
+    assert ("cross_xcopa", "ac3") in tests
+    assert ("cross_xcopa", "transfer") not in tests
+    assert [note for note in report.notes if note.startswith("--keys acc_sw: undefined for every arm")]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,12 @@ def test_scores_that_the_samples_do_not_give(tmp_path: Path) -> None:
     assert "states acc 0.9900" in said(found, "results_")
 
 
+def test_fewer_languages_than_were_logged_say_nothing_of_the_stated_scores(tmp_path: Path) -> None:
+    write_run(tmp_path, *answers_of(0.6), scores={"acc,none": 0.99})
+    assert collect([tmp_path], ["zh", "en"]).problems == []
+    assert "states acc 0.9900" in said(collect([tmp_path], ["zh", "vi", "es", "en"]), "results_")
+
+
 def test_mixed_limits_and_versions(tmp_path: Path) -> None:
     answers, gold = answers_of(0.6)
     write_run(tmp_path, answers, gold, model="org/a")

@@ -171,7 +171,8 @@ def test_signature_says_what_was_left_out(tmp_path: Path) -> None:
     assert signature_fields(signature_of(run))["questions"] == "30 of 120"
     assert "zero-shot" in setup_of(run).heading
     (half,) = collect([tmp_path], ["en", "es"]).runs
-    assert signature_fields(signature_of(half))["langs"] == "en,es"
+    fields = signature_fields(signature_of(half))
+    assert (fields["langs"], fields["s"]) == ("en,es", "2")
 
 
 def test_a_table_gets_a_signature_of_what_it_tells(tmp_path: Path) -> None:

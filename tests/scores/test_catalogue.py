@@ -11,6 +11,7 @@ import pytest
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.scores import score
 from crossin_metrics.scores.catalogue import ALL_FORMULATIONS, HEADLINE, SCORES, describe
+from crossin_metrics.scores.readings import reading_scores
 
 README = Path(__file__).parents[2] / "lm_eval_tasks" / "README.md"
 
@@ -28,6 +29,15 @@ def test_every_computed_score_is_described_and_in_its_range() -> None:
         assert facts.description.strip(". ") == facts.description != ""
     assert set(HEADLINE) < scores.keys()
     assert len({describe(key).title for key in scores}) == len(scores)
+
+
+def test_every_reading_is_described() -> None:
+    codes = ["en", "zh"]
+    answers, written = np.zeros((3, 2), dtype=int), np.full((3, 2, 2), "en")
+    found = reading_scores(answers, np.full((3, 2), ""), answers, codes, written, np.ones((3, 2)))
+    readings = {key for key, facts in SCORES.items() if facts.kind == "reading"} | {"n_unanswered"}
+    assert found.keys() == readings | {f"{key}_{code}" for key in readings for code in codes}
+    assert all(describe(key).key == key for key in found)
 
 
 @pytest.mark.parametrize("key", ["f1", "acc_", "consistency_en", "ac3_en", "n_rows"])

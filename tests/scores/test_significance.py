@@ -250,8 +250,22 @@ def test_intervals_of_a_difference_are_those_of_scipy() -> None:
 def test_one_language_has_accuracy_alone_and_undefined_scores_are_an_error() -> None:
     a, b = (answer_matrix(np.arange(20)[:, None] % k, np.zeros(20, dtype=int), ["en"]) for k in (2, 3))
     assert list(compare_systems([(a, b)], n_resamples=50)[0]) == ["acc"]
-    with pytest.raises(CrossinError, match="unknown score consistency"):
+    with pytest.raises(CrossinError, match="consistency: undefined for these runs"):
         compare_systems([(a, b)], keys=["consistency"], n_resamples=50)
+
+
+def test_a_score_is_tested_on_the_benchmarks_that_have_it() -> None:
+    rng = np.random.default_rng(20)
+    gold = rng.integers(0, 4, 30)
+    pairs = [
+        tuple(answer_matrix(rng.integers(0, 4, (30, 2)), gold, codes, n_choices=4) for _ in "ab")
+        for codes in (["en", "zh"], ["id", "zh"])
+    ]
+    tested = compare_systems(pairs, keys=["acc", "transfer"], n_resamples=50)
+    assert [list(scores) for scores in tested] == [["acc", "transfer"], ["acc"]]
+    assert tested[0]["transfer"].p_randomization_holm == tested[0]["transfer"].p_randomization  # a family of one
+    with pytest.raises(CrossinError, match="transfer: undefined for these runs"):
+        compare_systems(pairs[1:], keys=["acc", "transfer"], n_resamples=50)
 
 
 def test_systems_are_tested_against_the_best_on_shared_prompts_and_all_together() -> None:

@@ -198,7 +198,7 @@ def test_a_score_named_beforehand_is_resampled_on_the_same_questions() -> None:
     again = bootstrap(runs["a"][0][0], n_resamples=300, keys=["acc_en"]).values["acc_en"]
     assert both.values["acc_en"][:, 0] == pytest.approx(again)
     assert set(compare_arms(arms["a"], arms["b"])) >= {*keys, "acc", "consistency", "ac3"}
-    with pytest.raises(CrossinError, match="unknown score trasnfer"):
+    with pytest.raises(CrossinError, match="unknown score 'trasnfer'; did you mean 'transfer'"):
         resample_arms(runs, keys=["trasnfer"])
 
 
@@ -222,6 +222,27 @@ def test_resamples_without_the_score_leave_it_out() -> None:
     arm = resample_arms({"a": [[run]]}, keys=["transfer", "consistent_correct"], n_resamples=100)["a"]
     assert "transfer" not in arm.scores
     assert arm.scores["consistent_correct"] == pytest.approx([1 / 30])
+
+
+def test_an_arm_on_fewer_prompts_is_scored_on_the_same_resamples() -> None:
+    wordings = [[run_of(0.5, 1), run_of(0.3, 2)], [run_of(0.5, 3), run_of(0.3, 4)]]
+    first = [prompts[:1] for prompts in wordings]
+    arms = resample_arms({"both": wordings, "first": first}, keys=["transfer"], n_resamples=50)
+    alone = resample_arms({"first": first}, keys=["transfer"], n_resamples=50)["first"]
+    for key, values in alone.values.items():
+        assert arms["first"].values[key] == pytest.approx(values)
+        assert arms["first"].scores[key] == pytest.approx(alone.scores[key])
+
+
+def test_without_english_there_is_no_transfer_and_everything_else_stands() -> None:
+    def run_in(code: str) -> AnswerMatrix:
+        return replace(run_of(0.5, 1), languages=(code, *LANGUAGES[1:]))
+
+    keys = ["transfer", "consistent_correct"]
+    assert "transfer" in resample_arms({"a": [[run_in("en")]]}, keys=keys, n_resamples=20)["a"].scores
+    found = resample_arms({"a": [[run_in("id")]]}, keys=keys, n_resamples=20)["a"].scores
+    assert found.keys() >= {"consistent_correct", "ac3"}
+    assert "transfer" not in found
 
 
 def test_the_planned_comparison_is_tested_alone() -> None:

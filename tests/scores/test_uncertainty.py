@@ -144,7 +144,7 @@ def test_mistakes_are_clear_messages() -> None:
     a = simulated(np.random.default_rng(13), 20)
     with pytest.raises(CrossinError, match="n_resamples must be at least 2"):
         bootstrap(a, n_resamples=1)
-    with pytest.raises(CrossinError, match="unknown score ac9"):
+    with pytest.raises(CrossinError, match="unknown score 'ac9'"):
         bootstrap(a, keys=["ac9"])
     with pytest.raises(CrossinError, match="level must be between 0 and 1"):
         percentile_intervals(bootstrap(a, n_resamples=5), 95)

@@ -35,7 +35,7 @@ def draw_arms(studies: Sequence[Study]) -> Iterator[tuple[Figure, bytes]]:
         line = "" if study.baseline is None else f" Line: {study.baseline}."
         filled = (
             f" Filled: differs from {study.baseline} at the 5% level after Holm's correction; hollow: not "
-            "significantly different, or untested where an arm has one seed."
+            "significantly different, or untested (an arm has one seed, or no prompt is shared)."
         )
         scores = ("" if study.baseline is None else filled) + line
         for name, title, caption, maker in (

@@ -126,16 +126,19 @@ def _differences(study: Study) -> list[Table]:
             name = pair.a if same else f"{pair.a} {MINUS} {pair.b}"
             if study.is_planned(pair, metric):
                 name += f" {PLANNED}"
+            if pair.prompts:
+                name += f", on {', '.join(pair.prompts)}"
             test = pair.tests.get(metric)
             if test is None:
                 if not pair.tests:
-                    rows.append(Row((name, "no result", *[DASH] * 5)))
+                    why = "no result" if pair.prompts is None else "no shared prompt"
+                    rows.append(Row((name, why, *[DASH] * 5)))
                 continue
             interval = DASH if math.isnan(test.low) else f"[{points(test.low)}, {points(test.high)}]"
             least = DASH if math.isnan(test.detectable) else f"{100 * test.detectable:.1f}"
             p_values = [p_text(value) for value in (test.p_value, test.p_holm, test.p_questions)]
             rows.append(Row((name, points(test.difference), interval, least, *p_values)))
-        if any(row.cells[1] != "no result" for row in rows):
+        if any(metric in pair.tests for pair in study.pairs):
             against = f", difference from {study.baseline}" if same else ", differences"
             names = ("Points", "95% interval", "Detectable", "p", "p Holm", "p, questions only")
             tables.append(
@@ -199,7 +202,11 @@ def arms_csv(studies: Sequence[Study]) -> str:
 
 
 def comparisons_csv(studies: Sequence[Study]) -> str:
-    """Every declared comparison by every score, as shares; what each p-value is over is in its column's name."""
+    """Every declared comparison by every score, as shares, on the prompts that both arms have.
+
+    What each p-value is over is in its column's name.
+    `n_comparisons`: those that its p-value over questions and seeds is corrected over; empty where it has none.
+    """
     head = ["benchmark", "formulation", "a", "b", "score", "mean_a", "mean_b", "difference", "degrees"]
     for over in ("questions_and_seeds", "questions"):
         head += [f"{what}_{over}" for what in ("se", "low", "high", "p", "p_holm")]
@@ -212,8 +219,7 @@ def comparisons_csv(studies: Sequence[Study]) -> str:
                 row += [test.standard_error, test.low, test.high, test.p_value, test.p_holm]
                 row += [test.standard_error_questions, test.low_questions, test.high_questions]
                 row += [test.p_questions, test.p_questions_holm, test.detectable]
-                family = [other for other in study.pairs if key in other.tests and not study.is_planned(other, key)]
-                rows.append([*row, 1 if study.is_planned(pair, key) else len(family)])
+                rows.append([*row, None if math.isnan(test.p_value) else test.n_tests])
     return csv_text(rows)
 
 
