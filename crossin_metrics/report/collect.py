@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -237,14 +238,35 @@ def _drop_duplicates(found: Collection, labels: Labels) -> None:
                 break
         else:
             alike.append((run, row))
-    found.runs = [run for alike in kept.values() for run in _named_apart(alike, found)]
+    names = _names_of_rows([pair for alike in kept.values() for pair in alike])
+    found.runs = []
+    for alike in kept.values():
+        found.runs += [replace(run, model=names[run.model, row]) for run, row in alike if (run.model, row) in names]
+        found.runs += _named_apart([(run, row) for run, row in alike if (run.model, row) not in names], found)
     found.runs.sort(key=lambda run: (run.task, run.model, run.mode, run.prompt, run.variant))
+
+
+def _names_of_rows(runs: Sequence[tuple[Run, int | None]]) -> dict[tuple[str, int], str]:
+    """(model, row of the labels file) -> a name from its folders, where a model has several rows: adapters of one base.
+
+    All runs of a row get one name, so that its prompts stay together and those of two rows apart.
+    """
+    folders: dict[str, dict[int, list[Path]]] = {}
+    for run, row in runs:
+        if row is not None:
+            folders.setdefault(run.model, {}).setdefault(row, []).append(run.source_files[0].absolute().parent)
+    names = {}
+    for model, rows in folders.items():
+        if len(rows) > 1:
+            places = differing_parts([Path(os.path.commonpath(own)) for own in rows.values()])
+            names |= {(model, row): f"{model} ({place})" for row, place in zip(rows, places, strict=True)}
+    return names
 
 
 def _named_apart(alike: list[tuple[Run, int | None]], found: Collection) -> list[Run]:
     """Runs that share model, task and prompt, named by their folders."""
-    if len(alike) == 1:
-        return [alike[0][0]]
+    if len(alike) < 2:
+        return [run for run, _ in alike]
     labelled = len({row for _, row in alike}) == len(alike)  # the labels file tells them apart
     folders = differing_parts([run.source_files[0].absolute().parent for run, _ in alike])
     for (run, row), folder in zip(alike, folders, strict=True):

@@ -305,14 +305,14 @@ def test_one_seed_has_no_p_value_over_seeds(tmp_path: Path) -> None:
 
 
 def test_arms_are_compared_on_the_prompts_that_both_have(tmp_path: Path) -> None:
-    """Base and tuned answer p1 alike, and base p2 far better; other has p3 only."""
+    """Base and tuned answer p1 alike, and base p2 far better; other has p3 only. All are adapters of one model."""
     lines = ["run,arm,seed"]
     skills = {"base": {"p1": 0.3, "p2": 0.9}, "tuned": {"p1": 0.3}, "other": {"p3": 0.5}}
     for arm, prompts in skills.items():
         for seed in range(3):
             for prompt, skill in prompts.items():
                 answers = answers_of(skill, seed=seed, n=N)
-                write_run(tmp_path / arm / f"seed{seed}" / prompt, *answers, prompt=prompt, model=f"{arm}{seed}")
+                write_run(tmp_path / arm / f"seed{seed}" / prompt, *answers, prompt=prompt)
             lines.append(f"*/{arm}/seed{seed}/*,{arm},{seed}")
     labels = tmp_path / "labels.csv"
     labels.write_text("\n".join(lines), encoding="utf-8")
