@@ -22,6 +22,7 @@ from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.sample_logs import task_of
 from crossin_metrics.runs.seaeval_logs import read_samples
 from crossin_metrics.runs.signature import is_row_of
+from crossin_metrics.scores.agreement import option_probabilities
 from crossin_metrics.scores.causes.disagreements import AGREE, reason_shares
 
 MAX_QUESTIONS = 200
@@ -112,7 +113,7 @@ def _set(
     changes = sum(_n_changes(run) for run in runs)
     order = np.argsort(-changes, kind="stable").tolist()
     kept = set(sorted(order, key=lambda i: first.ids[i] not in suspects)[:max_questions])
-    chosen = np.array([i for i in order if i in kept])
+    chosen = np.array([i for i in order if i in kept], dtype=np.intp)
     ids = [first.ids[i] for i in chosen]
     made = QuestionSet(benchmark, first.languages, ids, first.gold[chosen].tolist(), len(first.ids))
     made.suspects = {number: suspects[identifier] for number, identifier in enumerate(ids) if identifier in suspects}
@@ -158,7 +159,7 @@ def _set(
         for prompt, run in zip(entry.by_prompt, entry.runs, strict=True):
             if run.logprobs is None:
                 continue
-            chances = _chances(run.logprobs[chosen], made.n_options)
+            chances = _chances(run, chosen, made.n_options)
             if fits(iter([chances])):
                 made.chances.setdefault(number, {})[prompt] = chances
     if len(first.languages) > 1:
@@ -190,12 +191,13 @@ def _suspects(runs: Sequence[Run]) -> dict[str, list[list[int]]]:
     return found
 
 
-def _chances(logprobs: Any, n_options: int) -> str:
-    """Two digits an option: the softmax of `[n_questions, n_languages, n_options]` in percent, 99 at most."""
-    shares = np.exp(logprobs - logprobs.max(axis=2, keepdims=True))
-    shares = np.round(100 * shares / shares.sum(axis=2, keepdims=True)).clip(max=99).astype(int)
-    padded = np.pad(shares, ((0, 0), (0, 0), (0, n_options - shares.shape[2])))
-    return "".join(f"{value:02d}" for value in padded.ravel())
+def _chances(run: Run, chosen: Any, n_options: int) -> str:
+    """Two characters an option of the questions chosen: its probability in percent, 99 at most; `..` for no answer."""
+    logprobs, answered = run.logprobs[chosen], run.answers[chosen] >= 0
+    shares = option_probabilities(logprobs, np.full(len(chosen), logprobs.shape[2]), answered)
+    shares = np.pad(np.round(100 * shares).clip(max=99).astype(int), ((0, 0), (0, 0), (0, n_options - shares.shape[2])))
+    rows = zip(answered.ravel(), shares.reshape(-1, n_options), strict=True)
+    return "".join("".join(f"{value:02d}" for value in row) if known else ".." * n_options for known, row in rows)
 
 
 def _n_changes(run: Run) -> Any:

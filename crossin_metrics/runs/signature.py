@@ -117,12 +117,12 @@ def asking_of(run: Run) -> str:
 
     A log made with `--metadata '{"again": [...]}'` holds one run for each.
     """
+    first = signature_fields(run.settings.get("signature"))
+    orders = [part.removeprefix("order:") for part in run.variant.split("+") if part.startswith("order:question-")]
+    if orders and orders[0] != first.get("order"):
+        return f"order-{orders[0].removeprefix('question-')}"
     again = (run.settings.get("metadata") or {}).get("again")
-    names = [str(name) for name in again] if isinstance(again, list) else []
-    parts = run.variant.split("+")
-    order = next((name for name in names if f"order:question-{name.removeprefix('order-')}" in parts), "")
-    first = signature_fields(run.settings.get("signature")).get("prompt", run.prompt)
-    return order or (run.prompt if names and not first.startswith(run.prompt) else "")
+    return run.prompt if again and not first.get("prompt", run.prompt).startswith(run.prompt) else ""
 
 
 def is_row_of(run: Run, doc: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from crossin_metrics.errors import CrossinError
 from crossin_metrics.report import browser
+from crossin_metrics.report.build import Options, build_report
 from crossin_metrics.report.collect import collect
 from crossin_metrics.runs.repeats import asked_as, floor_of, repeats
 from crossin_metrics.runs.run import read_predictions
@@ -69,6 +70,11 @@ def test_a_report_shows_each_asking_its_own_rows(repo_tasks: Path, small_set: Pa
     for asking, run in runs.items():
         for identifier, language, _, response in browser._logged(run, set(run.ids)):
             assert response == said[identifier, language, asking]
+    (results,) = tmp_path.rglob("results_*.json")
+    results.unlink()  # the log alone tells the askings apart, too
+    assert len({(one.prompt, one.variant) for one in collect([tmp_path]).runs}) == 3
+    report = build_report([tmp_path], Options(plots=False, n_resamples=50))
+    assert not [text for _, text in report.problems if "left out" in text]
 
 
 def test_rows_of_one_question_stand_together_and_differ_in_what_was_asked_for(load_task: Any, small_set: Path) -> None:

@@ -230,6 +230,29 @@ def test_probabilities_of_options(tmp_path: Path) -> None:
     assert 98 <= sum(shares[:4]) <= 102
 
 
+def test_a_row_that_is_no_number_has_no_probabilities(tmp_path: Path) -> None:
+    answers, gold = answers_of(0.5, n=12)
+    folder = write_run(tmp_path, answers, gold)
+    (log,) = folder.glob("samples_*.jsonl")
+    first, *others = log.read_text("utf-8").splitlines()
+    row = json.loads(first)
+    row["filtered_resps"][0][0] = row["resps"][0][0][0] = "nan"
+    log.write_text("\n".join([json.dumps(row), *others]), "utf-8")
+    (made,) = data_of(page_of(tmp_path))["sets"]
+    digits, picked = made["chances"]["0"]["p1"], made["answers"]["0"]["p1"]
+    rows = [digits[i : i + 8] for i in range(0, len(digits), 8)]
+    assert len(rows) == 48
+    assert [row == "........" for row in rows] == [one == "." for one in picked]
+    assert picked.count(".") == 1
+
+
+def test_a_page_without_questions(tmp_path: Path) -> None:
+    """As licensed texts may ask."""
+    write_run(tmp_path, *answers_of(0.5, n=12))
+    (made,) = data_of(page_of(tmp_path, max_questions=0))["sets"]
+    assert (made["ids"], made["all"]) == ([], 12)
+
+
 def test_reasons_of_disagreement_by_question_and_pair(tmp_path: Path) -> None:
     answers, gold = answers_of(0.5, n=30)
     again, _ = answers_of(0.5, n=30, seed=7)

@@ -16,7 +16,8 @@ const chanceOf = (set, question, column, option, number) => {
   const text = (set.chances[number] || {})[promptOf(set, number)];
   if (!text) return "";
   const at = 2 * ((question * set.langs.length + column) * set.options + option);
-  return text.slice(at, at + 2) === "99" ? "≥99%" : `${Number(text.slice(at, at + 2))}%`;
+  const share = text.slice(at, at + 2);
+  return share === ".." ? "" : share === "99" ? "≥99%" : `${Number(share)}%`;
 };
 const compared = () => (other.value === "" ? [answerer.value] : [answerer.value, other.value]);
 // In how many languages two models differ; 0 with one model.
