@@ -58,13 +58,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help=", ".join(FORMATS))
     parser.add_argument("results", nargs="+", metavar="RESULTS", help="files or folders, as for `crossin score`")
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where files are written")
-    parser.add_argument("--model-id", metavar="OWNER/NAME", help="the model on the hub (default: as the runs say)")
+    parser.add_argument(
+        "--model-id", metavar="OWNER/NAME", help="the runs' one model, on the hub (default: as they say)"
+    )
     parser.add_argument("--dataset-id", metavar="OWNER/NAME", help="the data on the hub (default: as the runs say)")
     parser.add_argument("--run", metavar="GLOB", help="which runs, by name: 'task|model|mode|prompt'")
     parser.add_argument("--keys", metavar="K,K", help="scores (default: acc,consistency,ac3; every-eval-ever: all)")
     parser.add_argument("--languages", metavar="L,L", help="codes or names to score (default: all)")
     parser.add_argument("--allow-partial", action="store_true", help="export runs of a part of their questions")
-    parser.add_argument("--bootstrap", metavar="N", type=resamples, default=1000, help="resamples (default: 1000)")
+    parser.add_argument(
+        "--bootstrap", metavar="N", type=resamples, default=1000, help="resamples (default: 1000; 0: no errors)"
+    )
     parser.add_argument("--seed", metavar="N", type=count, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--source-url", metavar="URL", help="where logs or a paper can be seen (hf-eval-results)")
     parser.add_argument("--source-name", metavar="TEXT", help="how that link is named")
@@ -134,7 +138,7 @@ def _records(args: argparse.Namespace) -> list[Record]:
         keys=keys if keys is not None or everything else MAIN_SCORES,
         merge_prompts=not everything,
         allow_partial=args.allow_partial,
-        n_resamples=max(2, args.bootstrap),
+        n_resamples=args.bootstrap,
         seed=args.seed,
     )
 

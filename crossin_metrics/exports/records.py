@@ -33,7 +33,7 @@ class Record:
         runs: the runs behind it: one, or one a prompt (see :mod:`crossin_metrics.scores.over_prompts`).
         signature: what makes the scores comparable; of several prompts `prompt:mean(p1,p2,...)`, as in the report.
         scores: key -> score; errors: bootstrap standard errors; intervals: of 95%, as `crossin score` prints. The
-            latter two are empty for several prompts.
+            latter two are empty for several prompts, and without resamples.
         unit: what was resampled: `questions`, or `passages` where questions share them.
         n_questions, n_languages, s: of the runs; s is the subset size of consistency and ac3.
         n_resamples: of the bootstrap.
@@ -101,18 +101,22 @@ def make_records(
 
     Args:
         runs: from :func:`crossin_metrics.runs.run.read_predictions`.
-        model: hub id of the model; None: as the runs say.
+        model: hub id of the model, of which all runs must be; None: as the runs say.
         dataset: hub id of the data; None: as the runs say, or the known hub set of that name.
         keys: scores wanted; None: all of `EXPORTED` that are defined.
         merge_prompts: whether runs that differ in nothing but the prompt become one record, the mean over prompts.
         allow_partial: whether runs of a part of their set (`--limit`) are allowed.
-        n_resamples, seed: of the bootstrap.
+        n_resamples, seed: of the bootstrap; 0 resamples: no errors and intervals.
 
     Raises:
-        CrossinError: no model id, a partial run, runs of one benchmark that differ in more than the prompt, an unknown
-            or undefined key.
+        CrossinError: no model id, or one for runs of several models, a partial run, runs of one benchmark that differ
+            in more than the prompt, an unknown or undefined key.
     """
     check_keys(keys or ())
+    # The harness writes the slash of a model's name as two underscores; a table without the column names no model.
+    models = {run.model.replace("/", "__"): run.model for run in runs if run.model}
+    if model is not None and len(models) > 1:
+        raise CrossinError(f"results of several models ({', '.join(models.values())}): choose one with --run GLOB")
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         if not allow_partial:
@@ -135,7 +139,7 @@ def _refuse_partial(run: Run) -> None:
     whole = (run.settings.get("metadata") or {}).get("n_questions")
     if isinstance(whole, int) and len(run.ids) < whole:
         raise CrossinError(
-            f"{run.name}: only {len(run.ids)} of {whole} questions (--limit?); run all of them, or export it "
+            f"{run.name}: only {len(run.ids)} of {whole} questions (--limit, --sample?); run all of them, or export it "
             "anyway with --allow-partial"
         )
 
@@ -169,7 +173,7 @@ def _record(
         raise CrossinError(f"{runs[0].name}: {', '.join(missing)} is undefined for this run; leave it out of --keys")
     errors: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
-    if len(runs) == 1 and len(runs[0].ids) > 1:
+    if n_resamples and len(runs) == 1 and len(runs[0].ids) > 1:
         replicates = bootstrap(questions[0], n_resamples=n_resamples, seed=seed, keys=defined)
         errors = {key: value for key, value in standard_errors(replicates).items() if math.isfinite(value)}
         intervals = {key: ends for key, ends in score_intervals(replicates).items() if key in errors}

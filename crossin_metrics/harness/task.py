@@ -126,7 +126,8 @@ class ParallelMCQTask(ConfigurableTask):
         self.languages: tuple[str, ...] = data.languages
         self.data_hash: str = data.hash
         self.dataset = {"test": datasets.Dataset.from_list(documents)}
-        self._config.metadata |= {"data_source": data.source, "data_hash": data.hash, "n_questions": len(data)}
+        whole = data.sampled_from or len(data)
+        self._config.metadata |= {"data_source": data.source, "data_hash": data.hash, "n_questions": whole}
 
     def build_all_requests(self, *, limit: int | None = None, samples: list[int] | None = None, **kwargs: Any) -> None:
         """Build the requests and record the signature.

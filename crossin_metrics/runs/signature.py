@@ -77,8 +77,8 @@ def signature_of(run: Run) -> str:
     """Return the run's signature: the logged one, or one made from what the file says.
 
     A logged one has the run's languages and subset size. It gains `answers:cf+norm` for length-normalised answers, and
-    `questions:<n> of <all>` if the run did not answer all questions of its set (`--limit`). One that a table carries
-    has gained these already.
+    `questions:<n> of <all>` if the run did not answer all questions of its set (`--limit`, `--sample`). One that a
+    table carries has gained these already.
     """
     fields = signature_fields(run.settings.get("signature"))
     asked = {"langs": ",".join(run.languages), "s": str(min(DEFAULT_SUBSET, len(run.languages)))}

@@ -39,6 +39,7 @@ class ParallelMCQ:
         gold: n indices of the right option (from 0), the same in every language.
         groups: n keys of passage, subject or relation; a question that shares none has its own key.
         source: where it came from: `hub:<repository>/<config>@<commit>`, `file:<file name>` or `packaged:<name>`.
+        sampled_from: number of questions of the set, where these are a sample of it.
 
     Raises:
         CrossinError: on construction, where lengths, ids, indices or languages do not fit together.
@@ -51,6 +52,7 @@ class ParallelMCQ:
     gold: tuple[int, ...]
     groups: tuple[str, ...]
     source: str
+    sampled_from: int | None = None
 
     def __post_init__(self) -> None:
         if not self.ids:
@@ -103,7 +105,8 @@ class ParallelMCQ:
         items = {code: tuple(column[i] for i in kept) for code, column in self.items.items()}
         ids, gold = tuple(self.ids[i] for i in kept), tuple(self.gold[i] for i in kept)
         groups_kept = tuple(self.groups[i] for i in kept)
-        return ParallelMCQ(self.name, self.languages, ids, items, gold, groups_kept, self.source)
+        whole = self.sampled_from or len(self)
+        return ParallelMCQ(self.name, self.languages, ids, items, gold, groups_kept, self.source, whole)
 
     @cached_property
     def hash(self) -> str:

@@ -69,6 +69,14 @@ def test_files_are_written_and_nothing_is_sent(table: Path, tmp_path: Path, hub:
     assert (hub.commits, hub.tokens, hub.reads) == ([], set(), [])
 
 
+def test_no_resamples_are_no_errors(table: Path, tmp_path: Path) -> None:
+    out, given = tmp_path / "out", ("--model-id", "lab/lion", "--bootstrap", "0", "--organization", "Lab")
+    for kind, unsaid in (("hf-eval-results", "bootstrap"), ("every-eval-ever", "uncertainty"), ("model-card", "±")):
+        done = crossin(kind, table, *given, "--out", out, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert not [name for name, text in written(out).items() if unsaid in text]
+
+
 def test_logs_of_the_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("lm_eval")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -102,7 +102,7 @@ def test_what_is_refused() -> None:
             "'/home/me/checkpoint', which is not a hub id; give --model-id",
         ),
         ([run], {"model": "lion"}, "--model-id 'lion' is not a hub id"),
-        ([partial], {}, r"only 40 of 150 questions \(--limit\?\).*--allow-partial"),
+        ([partial], {}, r"only 40 of 150 questions \(--limit, --sample\?\).*--allow-partial"),
         ([run, make_run(1)], {}, "are the same benchmark"),
         (
             [run, make_run(1, prompt="p2", signature=SIGNATURE.format("p2").replace("abc", "abd"))],
@@ -116,6 +116,17 @@ def test_what_is_refused() -> None:
         with pytest.raises(CrossinError, match=message):
             records(*runs, **more)
     assert records(partial, allow_partial=True)[0].n_questions == 40
+
+
+def test_an_id_names_one_model() -> None:
+    """Runs of two models have different prompts here: neither a mean over both nor two records of one model."""
+    run, other = make_run(), replace(make_run(1, prompt="p2"), model="lab__whale", gold=make_run().gold)
+    for merge in (True, False):
+        with pytest.raises(CrossinError, match=r"models \(lab__lion-7b, lab__whale\): choose one with --run GLOB"):
+            records(run, other, model="lab/lion-7b", merge_prompts=merge)
+    for same in ("lab/lion-7b", ""):  # as a table writes it, or without a column for it
+        (record,) = records(run, replace(other, model=same), model="lab/lion-7b")
+        assert len(record.runs) == 2
 
 
 def test_stable_names_of_variants() -> None:

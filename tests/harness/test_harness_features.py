@@ -12,7 +12,12 @@ from lm_eval.api.model import LM
 from lm_eval.loggers import EvaluationTracker
 from lm_eval.tasks import TaskManager
 
+from crossin_metrics.errors import CrossinError
+from crossin_metrics.exports.records import make_records
+from crossin_metrics.runs.run import read_predictions
+from crossin_metrics.runs.signature import signature_of
 from tests.helpers.cli import crossin, printed_json
+from tests.helpers.parallel_runs import run_tasks
 
 TASKS = ["crossin_mini", "crossin_mini_cf", "crossin_mini_gen"]
 ROWS = 16  # four questions in four languages
@@ -116,3 +121,11 @@ def test_parts_of_the_rows_count_whole_questions(repo: Path, tmp_path: Path, cho
     done = crossin("score", *tmp_path.rglob("samples_*.jsonl"))
     assert done.returncode == 0
     assert "(nan)" not in done.stdout
+
+
+def test_a_sample_is_a_part_of_its_set(repo: Path, tmp_path: Path) -> None:
+    run_tasks(["crossin_mini"], repo / "lm_eval_tasks", tmp_path, metadata={"sample": 10})
+    (run,) = read_predictions([tmp_path])
+    assert signature_of(run).endswith("|questions:10 of 32")
+    with pytest.raises(CrossinError, match=r"only 10 of 32 questions \(--limit, --sample\?\)"):
+        make_records([run], model="lab/hash-1b")
