@@ -159,7 +159,7 @@ def _set(
         for prompt, run in zip(entry.by_prompt, entry.runs, strict=True):
             if run.logprobs is None:
                 continue
-            chances = _chances(run, chosen, made.n_options)
+            chances = _chances(run.logprobs[chosen], run.answers[chosen] >= 0, made.n_options)
             if fits(iter([chances])):
                 made.chances.setdefault(number, {})[prompt] = chances
     if len(first.languages) > 1:
@@ -191,10 +191,12 @@ def _suspects(runs: Sequence[Run]) -> dict[str, list[list[int]]]:
     return found
 
 
-def _chances(run: Run, chosen: Any, n_options: int) -> str:
-    """Two characters an option of the questions chosen: its probability in percent, 99 at most; `..` for no answer."""
-    logprobs, answered = run.logprobs[chosen], run.answers[chosen] >= 0
-    shares = option_probabilities(logprobs, np.full(len(chosen), logprobs.shape[2]), answered)
+def _chances(logprobs: Any, answered: Any, n_options: int) -> str:
+    """Two characters an option: its probability in percent, 99 at most; `..` in a row that is not answered.
+
+    `logprobs`: `[n_questions, n_languages, n_options]`; `answered`: boolean, without the last axis.
+    """
+    shares = option_probabilities(logprobs, np.full(len(logprobs), logprobs.shape[2]), answered)
     shares = np.pad(np.round(100 * shares).clip(max=99).astype(int), ((0, 0), (0, 0), (0, n_options - shares.shape[2])))
     rows = zip(answered.ravel(), shares.reshape(-1, n_options), strict=True)
     return "".join("".join(f"{value:02d}" for value in row) if known else ".." * n_options for known, row in rows)

@@ -246,7 +246,7 @@ def _drop_duplicates(found: Collection, labels: Labels) -> None:
     found.runs.sort(key=lambda run: (run.task, run.model, run.mode, run.prompt, run.variant))
 
 
-def _names_of_rows(runs: Sequence[tuple[Run, int | None]]) -> dict[tuple[str, int], str]:
+def _names_of_rows(runs: Sequence[tuple[Run, int | None]]) -> dict[tuple[str, int | None], str]:
     """(model, row of the labels file) -> a name from its folders, where a model has several rows: adapters of one base.
 
     All runs of a row get one name, so that its prompts stay together and those of two rows apart.
@@ -255,7 +255,7 @@ def _names_of_rows(runs: Sequence[tuple[Run, int | None]]) -> dict[tuple[str, in
     for run, row in runs:
         if row is not None:
             folders.setdefault(run.model, {}).setdefault(row, []).append(run.source_files[0].absolute().parent)
-    names = {}
+    names: dict[tuple[str, int | None], str] = {}
     for model, rows in folders.items():
         if len(rows) > 1:
             places = differing_parts([Path(os.path.commonpath(own)) for own in rows.values()])
