@@ -31,7 +31,7 @@ are written below --out and nothing leaves this machine, unless --push.
 
 Several prompts of one set-up become their mean, and AC3 the harmonic mean of mean accuracy and mean consistency
 (hf-eval-results, model-card). Runs of a part of their questions
-(--limit) are refused, unless --allow-partial.
+(--limit, --sample, one half of the articles) are refused, unless --allow-partial.
 
 --push opens a pull request: at the model's repository (--model-id), for every-eval-ever at its datastore. The token is
 HF_TOKEN or that of `hf auth login`; it is never printed.

@@ -105,7 +105,7 @@ def make_records(
         dataset: hub id of the data; None: as the runs say, or the known hub set of that name.
         keys: scores wanted; None: all of `EXPORTED` that are defined.
         merge_prompts: whether runs that differ in nothing but the prompt become one record, the mean over prompts.
-        allow_partial: whether runs of a part of their set (`--limit`) are allowed.
+        allow_partial: whether runs of a part of their set (`--limit`, `--sample`, `articles`) are allowed.
         n_resamples, seed: of the bootstrap; 0 resamples: no errors and intervals.
 
     Raises:
@@ -136,7 +136,10 @@ def benchmark_of(run: Run) -> str:
 
 
 def _refuse_partial(run: Run) -> None:
-    whole = (run.settings.get("metadata") or {}).get("n_questions")
+    metadata = run.settings.get("metadata") or {}
+    whole, half = metadata.get("n_questions"), metadata.get("articles")
+    if half is not None:
+        raise CrossinError(f"{run.name}: only the {half} half of the articles; export it anyway with --allow-partial")
     if isinstance(whole, int) and len(run.ids) < whole:
         raise CrossinError(
             f"{run.name}: only {len(run.ids)} of {whole} questions (--limit, --sample?); run all of them, or export it "

@@ -17,6 +17,7 @@ from crossin_metrics.errors import CrossinError
 from crossin_metrics.languages import log_language
 from crossin_metrics.records import json_lines
 from crossin_metrics.report.entries import Entry
+from crossin_metrics.report.published import named_file
 from crossin_metrics.runs.repeats import floor_of, reasons_of, suspects_of
 from crossin_metrics.runs.run import Run
 from crossin_metrics.runs.sample_logs import task_of
@@ -267,7 +268,7 @@ def read_question_texts(given: Sequence[str]) -> dict[str, dict[str, dict[str, T
 
     found: dict[str, dict[str, dict[str, Text]]] = {}
     for one in given:
-        name, _, path = one.rpartition("=")
+        name, path = named_file(one)
         if not Path(path).is_file():
             raise CrossinError(f"--questions {path}: no such file")
         data = load_file(path, name=name or None)

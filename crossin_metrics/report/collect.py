@@ -312,7 +312,7 @@ def _note_differences(found: Collection) -> None:
                 if value != common:
                     found.problem(
                         run.source_files[0],
-                        f"{task}: other {what} than most runs ({value} against {common}{also}); ranked apart",
+                        f"{task}: other {what} than most runs ({value} against {common}{also}); not comparable",
                     )
 
 

@@ -30,7 +30,7 @@ def read_published(given: str) -> list[Entry]:
     Raises:
         CrossinError: the file is missing, broken, lacks a column, or holds no number in [0, 1] or percent.
     """
-    name, _, rest = given.rpartition("=")
+    name, rest = named_file(given)
     path = Path(rest)
     if not path.is_file():
         raise CrossinError(f"--published {rest}: no such file")
@@ -40,6 +40,12 @@ def read_published(given: str) -> list[Entry]:
         raise
     except DAMAGE as error:
         raise located(path, error) from error
+
+
+def named_file(given: str) -> tuple[str, str]:
+    """Name and path of `NAME=FILE`; no name for a `FILE`, whose path may hold "=", as names cannot."""
+    name, _, path = given.partition("=")
+    return ("", given) if not path or Path(given).is_file() else (name, path)
 
 
 def _table(path: Path, benchmark: str) -> list[Entry]:

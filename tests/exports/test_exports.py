@@ -116,6 +116,10 @@ def test_what_is_refused() -> None:
         with pytest.raises(CrossinError, match=message):
             records(*runs, **more)
     assert records(partial, allow_partial=True)[0].n_questions == 40
+    half = make_run()
+    half.settings["metadata"] = {"articles": "test"}
+    with pytest.raises(CrossinError, match="only the test half of the articles"):
+        records(half)
 
 
 def test_an_id_names_one_model() -> None:

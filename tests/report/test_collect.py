@@ -82,7 +82,7 @@ def test_mixed_limits_and_versions(tmp_path: Path) -> None:
     found = collect([tmp_path])
     assert len(found.runs) == 4
     assert "other questions than most runs" in said(found, "org__short")
-    assert "limit 40" in said(found, "org__short")
+    assert "limit 40); not comparable" in said(found, "org__short")
     assert "other task version than most runs (0.5 against 1.0)" in said(found, "org__old")
 
 

@@ -244,6 +244,16 @@ def test_published_rows(shared: Path) -> None:
     assert all(entry.rank is None for group in groups for entry in group.entries)
 
 
+def test_a_path_may_hold_an_equals_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("s=1/p.csv")
+    path.parent.mkdir()
+    path.write_text("base,system,acc,consistency,ac3\na,b,50,50,50\n", encoding="utf-8")
+    assert [entry.benchmark for entry in read_published(f"cross_mmlu={path}")] == ["cross_mmlu"]
+    with pytest.raises(CrossinError, match=r"^s=1/p\.csv, line 1: column benchmark missing"):
+        read_published(str(path))
+
+
 def test_published_files_that_are_wrong(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text("base,system,benchmark,acc,consistency,ac3\na,b,c,50,x,50\n", encoding="utf-8")

@@ -142,7 +142,7 @@ const drawQuestions = () => {
   const found = findQuestions(set);
   start = Math.max(0, Math.min(start, Math.floor((found.length - 1) / PAGE) * PAGE));
   const capped = set.ids.length < set.all ? ` (the ${set.ids.length} of ${set.all} on which languages disagree most over all models are in this page)` : "";
-  const bare = Object.keys(set.texts).length ? "" : " Texts are not in the files that were read; options go by letter.";
+  const bare = Object.keys(set.texts).length || !set.ids.length ? "" : " Texts are not in the files that were read; options go by letter.";
   byId("question-note").textContent = `${found.length} of ${set.ids.length} questions${capped}.${bare}${keyText(set)}`;
   const list = found.slice(start, start + PAGE).map((question) => questionItem(set, question));
   byId("question-list").replaceChildren(...list);
