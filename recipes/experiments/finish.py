@@ -49,8 +49,9 @@ def finish(options: ExperimentOptions, plan: Plan, records: Records, failed: dic
     Raises:
         CrossinError: nothing was evaluated, or the report failed.
     """
-    evaluated = [str(stage.outputs[0].parent) for run in plan.runs for stage in answered(run, records)]
-    whole = {run.name for run in plan.runs if len(answered(run, records)) == len(evaluations(run))}
+    found = {run.name: answered(run, records) for run in plan.runs}
+    evaluated = [str(stage.outputs[0].parent) for stages in found.values() for stage in stages]
+    whole = {run.name for run in plan.runs if len(found[run.name]) == len(evaluations(run))}
     missing = [run.name for run in plan.runs if run.name not in whole]
     write_text(records.folder / LABELS, labels(options, plan))
     write_json(records.folder / MANIFEST, manifest(options, plan, records, failed))

@@ -100,7 +100,11 @@ def claim(output: Path, settings: dict[str, Any], overwrite: bool = False) -> No
     if path.is_file() and old is None and not overwrite:
         raise CrossinError(f"{path} is damaged: choose another output_dir, or add --overwrite")
     if path.is_file() and overwrite and old != settings:
-        _clear(output)
+        for name in CONTENTS:
+            if (output / name).is_dir():
+                shutil.rmtree(output / name)
+            else:
+                (output / name).unlink(missing_ok=True)
     if path.is_file():
         old = old or {}
         differing = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
@@ -120,21 +124,14 @@ def adopt(source: Path, output: Path) -> None:
 
     Raises:
         CrossinError: it cannot be written; `output` then holds an unfinished run.
+        OSError: a file of `source` cannot be read.
     """
-    _clear(output)
-    write_text(output / RUN, (source / RUN).read_text(encoding="utf-8"))
+    (output / MANIFEST).unlink(missing_ok=True)
+    claim(output, read_json(source / RUN) or {}, overwrite=True)
     with atomic_folder(output / "adapter") as folder:
         shutil.copytree(source / "adapter", folder, dirs_exist_ok=True)
     for name in (LOG, MANIFEST):  # with its manifest a run counts as finished
         write_text(output / name, (source / name).read_text(encoding="utf-8"))
-
-
-def _clear(output: Path) -> None:
-    for name in CONTENTS:
-        if (output / name).is_dir():
-            shutil.rmtree(output / name)
-        else:
-            (output / name).unlink(missing_ok=True)
 
 
 def settings_of(
